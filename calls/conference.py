@@ -1,0 +1,275 @@
+"""Conferences: who is in, who may hear whom, and what the application is told about it.
+
+Joining and leaving do not wait for anything, so on one event loop each is a single step: a name
+has at most one live conference, and a joiner either finds it or makes the next one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from typing import TYPE_CHECKING
+
+from calls import clock, ids
+from calls.callbacks import Callback, Courier, Event
+from calls.errors import Invalid, NotFound, VerbFailed
+
+if TYPE_CHECKING:
+    from bxml.verbs import Conference as ConferenceVerb
+    from calls.call import Call
+    from media.client import Leg, MediaClient
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large, how coached and how old a conference may become; 0 = no limit for the first two."""
+
+    members: int = 0
+    coaches: int = 1
+    hours: float = 24.0
+
+
+@dataclass
+class Member:
+    """A call in a conference. `coaches` lists the call ids that hear it; empty: everybody does."""
+
+    call: "Call"
+    leg: "Leg"
+    mute: bool
+    hold: bool
+    coaches: tuple[str, ...]
+    left: asyncio.Future[None]
+
+    @property
+    def call_id(self) -> str:
+        return self.call.id
+
+
+@dataclass
+class Conference:
+    """One conference; its settings are those of the `<Conference>` that created it."""
+
+    id: str
+    account: str
+    name: str
+    room: int
+    created_time: datetime
+    events: Callback | None
+    tag: str | None
+    completed_time: datetime | None = None
+    members: dict[str, Member] = field(default_factory=dict)
+    expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def event_url(self) -> str | None:
+        return self.events.url if self.events else None
+
+    @property
+    def event_method(self) -> str:
+        return self.events.method if self.events else "POST"
+
+    def event(self, kind: str, member: Member | None = None) -> Event:
+        """The body of one conference event. Source: contract callbacks.md section 4."""
+        event: Event = {
+            "eventType": kind,
+            "eventTime": clock.text(clock.now()),
+            "conferenceId": self.id,
+            "name": self.name,
+        }
+        if member is not None:
+            event |= {"callId": member.call_id, "from": member.call.from_, "to": member.call.to}
+        if self.tag:
+            event["tag"] = self.tag
+        return event
+
+    def coached_by(self, call_id: str) -> "list[Leg]":
+        """The legs of those who coach this call."""
+        return [member.leg for member in self.members.values() if call_id in member.coaches]
+
+    def heard_by(self, coach: str, call_ids: Iterable[str]) -> "list[Leg] | None":
+        """The legs of those listed that are members now; None for an empty list: no coach.
+
+        His own id and ids of nobody here stay in the list and have no effect.
+        """
+        listed = list(call_ids)
+        if not listed:
+            return None
+        return [self.members[i].leg for i in listed if i != coach and i in self.members]
+
+
+class Conferences:
+    """All conferences, the live ones by account and name, the ended ones as long as `keep` lets them."""
+
+    def __init__(
+        self,
+        media: "MediaClient",
+        courier: Courier,
+        limits: Limits,
+        keep: Callable[[Conference], None],
+    ) -> None:
+        self._media = media
+        self._courier = courier
+        self._limits = limits
+        self._keep = keep
+        self._live: dict[tuple[str, str], Conference] = {}
+        self._rooms = count(1)
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    @property
+    def member_count(self) -> int:
+        return sum(len(conference.members) for conference in self._live.values())
+
+    # Joining and leaving
+
+    def join(self, call: "Call", leg: "Leg", verb: "ConferenceVerb", events: Callback | None) -> Member:
+        """Seat a call; the conference is made by its first use.
+
+        `events` is where the verb wants conference events to go: it counts only if this call
+        creates the conference. Raises VerbFailed when a limit says no.
+        """
+        listed = tuple(verb.call_ids_to_coach)
+        conference = self._live.get((call.account, verb.name))
+        if conference is not None:
+            self._check_capacity(conference)
+            if listed:
+                self._check_coach(conference, call.id, VerbFailed)
+        created = conference is None
+        if conference is None:
+            conference = self._create(call, verb.name, events)
+        member = Member(
+            call=call,
+            leg=leg,
+            mute=verb.mute,
+            hold=verb.hold,
+            coaches=listed,
+            left=asyncio.get_running_loop().create_future(),
+        )
+        # The seat carries everything at once, so that no frame is mixed with half of the rules.
+        self._media.seat(
+            leg,
+            conference.room,
+            mute=member.mute,
+            hold=member.hold,
+            coaches=conference.heard_by(call.id, listed),
+            coached_by=conference.coached_by(call.id),
+        )
+        conference.members[call.id] = member
+        call.membership = (conference, member)
+        logger.info(
+            "conference_joined",
+            extra={"call_id": call.id, "conference_id": conference.id, "conference": conference.name},
+        )
+        if created:
+            self._tell(conference, conference.event("conferenceCreated"))
+        self._tell(conference, conference.event("conferenceMemberJoin", member))
+        return member
+
+    def leave(self, call: "Call") -> None:
+        """Take a call out of its conference, if it is in one; the last to leave ends it."""
+        if call.membership is None:
+            return
+        conference, member = call.membership
+        if call.leg is not None:
+            self._media.unseat(call.leg)
+        self._part(conference, member)
+        if not conference.members:
+            self._complete(conference)
+
+    def end(self, conference: Conference) -> None:
+        """Let everybody go; each call goes on with what follows its `<Conference>`."""
+        self._media.end_room(conference.room)
+        for member in list(conference.members.values()):
+            self._part(conference, member)
+        self._complete(conference)
+
+    def _create(self, call: "Call", name: str, events: Callback | None) -> Conference:
+        conference = Conference(
+            id=ids.conference_id(),
+            account=call.account,
+            name=name,
+            room=next(self._rooms),
+            created_time=clock.now(),
+            events=events,
+            tag=call.tag,
+        )
+        self._live[conference.account, name] = conference
+        self._keep(conference)
+        loop = asyncio.get_running_loop()
+        conference.expiry = loop.call_later(self._limits.hours * 3600, self.end, conference)
+        logger.info("conference_created", extra={"conference_id": conference.id, "conference": name})
+        return conference
+
+    def _part(self, conference: Conference, member: Member) -> None:
+        del conference.members[member.call_id]
+        member.call.membership = None
+        if not member.left.done():
+            member.left.set_result(None)
+        logger.info(
+            "conference_left", extra={"call_id": member.call_id, "conference_id": conference.id}
+        )
+        self._tell(conference, conference.event("conferenceMemberExit", member))
+
+    def _complete(self, conference: Conference) -> None:
+        conference.completed_time = clock.now()
+        del self._live[conference.account, conference.name]
+        if conference.expiry is not None:
+            conference.expiry.cancel()
+        logger.info("conference_completed", extra={"conference_id": conference.id})
+        self._tell(conference, conference.event("conferenceCompleted"))
+
+    # Members
+
+    def update(
+        self,
+        conference: Conference,
+        call_id: str,
+        *,
+        mute: bool | None = None,
+        hold: bool | None = None,
+        coaches: Iterable[str] | None = None,
+    ) -> None:
+        """Change a member's flags; None leaves one as it is. All or nothing.
+
+        Source: contract rest.md section 3.6. Raises NotFound, Invalid (another coach is there).
+        """
+        member = self.member(conference, call_id)
+        listed = None if coaches is None else tuple(dict.fromkeys(coaches))
+        if listed and not member.coaches:
+            self._check_coach(conference, call_id, Invalid)
+        if mute is not None or hold is not None:
+            member.mute = member.mute if mute is None else mute
+            member.hold = member.hold if hold is None else hold
+            self._media.flags(member.leg, mute=member.mute, hold=member.hold)
+        if listed is not None and listed != member.coaches:
+            member.coaches = listed
+            self._media.coach(member.leg, conference.heard_by(call_id, listed))
+
+    def member(self, conference: Conference, call_id: str) -> Member:
+        """One member, by its call id. Raises NotFound."""
+        member = conference.members.get(call_id)
+        if member is None:
+            raise NotFound("Member", call_id)
+        return member
+
+    def _check_capacity(self, conference: Conference) -> None:
+        limit = self._limits.members
+        if limit and len(conference.members) >= limit:
+            raise VerbFailed(f"Conference {conference.name} is full: it may have {limit} members")
+
+    def _check_coach(
+        self, conference: Conference, call_id: str, refusal: type[VerbFailed] | type[Invalid]
+    ) -> None:
+        limit = self._limits.coaches
+        present = [m.call_id for m in conference.members.values() if m.coaches and m.call_id != call_id]
+        if limit and len(present) >= limit:
+            raise refusal(f"Conference {conference.name} already has a coach: {present[0]}")
+
+    def _tell(self, conference: Conference, event: Event) -> None:
+        if conference.events is not None:
+            self._courier.tell(conference.events, event)
