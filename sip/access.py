@@ -1,0 +1,107 @@
+"""Who may call in, and by which trunk a number goes out. Pure: addresses and names in, decisions out.
+
+A source is admitted by a trunk's inbound list or by the allowed networks; another may prove himself as a user; with
+no users there is nothing to prove, and he is refused.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from sip.digest import Authenticator
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A way to another telephone system."""
+
+    name: str
+    host: str
+    """Host name or address, with or without a port, where calls are sent: `carrier.example`, `192.0.2.1:5070`."""
+    transport: str = "udp"
+    numbers: tuple[str, ...] = ("*",)
+    """Shell patterns of the called numbers that go out here."""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    inbound: tuple[Network, ...] = ()
+    """Networks that may send calls in as this trunk."""
+    account: str = ""
+    """The account that may use it; empty for any."""
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """User and password for a challenge of this trunk, None where it has none."""
+        return (self.username, self.password) if self.username else None
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The source may call in without credentials."""
+
+    trunk: str | None = None
+    """The trunk it calls in as, None for a source that is merely allowed."""
+
+
+@dataclass(frozen=True)
+class MayAuthenticate:
+    """The source is unknown and may prove itself by a user's digest."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The source is unknown and there is nothing it could prove: 403."""
+
+
+class Access:
+    """The rules, fixed when made. `allow` and `Trunk.inbound` are networks; `users` is password by name."""
+
+    def __init__(
+        self,
+        *,
+        allow: Iterable[str | Network] = (),
+        trunks: Iterable[Trunk] = (),
+        users: Mapping[str, str] | None = None,
+        realm: str = "mixminus",
+    ) -> None:
+        """ValueError for a text in `allow` that is no network."""
+        self.trunks = tuple(trunks)
+        self.authenticator = Authenticator(users, realm=realm) if users else None
+        """Judges users' credentials; None where there are no users."""
+        self._allow = networks(allow)
+
+    def admit(self, ip: str) -> Admitted | MayAuthenticate | Refused:
+        """Judges a source address, an IPv4 or IPv6 text. A trunk's list counts before the allowed networks, so that
+        a trunk's calls are known as such."""
+        for trunk in self.trunks:
+            if within(ip, trunk.inbound):
+                return Admitted(trunk.name)
+        if within(ip, self._allow):
+            return Admitted()
+        return MayAuthenticate() if self.authenticator else Refused()
+
+    def trunk_for(self, number: str, account: str) -> Trunk | None:
+        """The first trunk whose pattern matches the called number and which the account may use."""
+        for trunk in self.trunks:
+            if trunk.account in ("", account) and any(fnmatchcase(number, p) for p in trunk.numbers):
+                return trunk
+        return None
+
+
+def networks(texts: Iterable[str | Network]) -> tuple[Network, ...]:
+    """Networks from texts like `10.0.0.0/8` or `::1`; host bits are ignored. ValueError names the bad one."""
+    return tuple(ip_network(text, strict=False) for text in texts)
+
+
+def within(ip: str, ranges: Iterable[Network]) -> bool:
+    """True when the address lies in one of the ranges. `::ffff:a.b.c.d` counts as a.b.c.d; a text that is no address
+    lies nowhere."""
+    try:
+        address: IPv4Address | IPv6Address = ip_address(ip.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in ranges)
