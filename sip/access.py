@@ -1,7 +1,7 @@
 """Who may call in, and by which trunk a number goes out. Pure: addresses and names in, decisions out.
 
-A source is admitted by a trunk's inbound list or by the allowed networks; another may prove himself as a user; with
-no users there is nothing to prove, and he is refused.
+A source is admitted by a trunk's inbound list or by the allowed networks; another may prove to be a user;
+with no users there is nothing to prove, and it is refused.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ class Trunk:
 
     name: str
     host: str
-    """Host name or address, with or without a port, where calls are sent: `carrier.example`, `192.0.2.1:5070`."""
+    """Where calls are sent: a host name or address, with or without a port."""
     transport: str = "udp"
     numbers: tuple[str, ...] = ("*",)
     """Shell patterns of the called numbers that go out here."""
@@ -73,8 +73,8 @@ class Access:
         self._allow = networks(allow)
 
     def admit(self, ip: str) -> Admitted | MayAuthenticate | Refused:
-        """Judges a source address, an IPv4 or IPv6 text. A trunk's list counts before the allowed networks, so that
-        a trunk's calls are known as such."""
+        """Judges a source address, an IPv4 or IPv6 text. A trunk's list counts before the allowed
+        networks, so that a trunk's calls are known as such."""
         for trunk in self.trunks:
             if within(ip, trunk.inbound):
                 return Admitted(trunk.name)
@@ -96,8 +96,8 @@ def networks(texts: Iterable[str | Network]) -> tuple[Network, ...]:
 
 
 def within(ip: str, ranges: Iterable[Network]) -> bool:
-    """True when the address lies in one of the ranges. `::ffff:a.b.c.d` counts as a.b.c.d; a text that is no address
-    lies nowhere."""
+    """True when the address lies in one of the ranges. `::ffff:a.b.c.d` counts as a.b.c.d; a text that
+    is no address lies nowhere."""
     try:
         address: IPv4Address | IPv6Address = ip_address(ip.strip("[]").partition("%")[0])
     except ValueError:

@@ -93,7 +93,7 @@ class Verdict:
 
 
 class Authenticator:
-    """The server side for one realm. Nonces carry their time and a keyed hash, so none is stored until it is used.
+    """The server side for one realm. Nonces carry their time and a keyed hash: none is stored until it is used.
 
     An unknown user costs the same work and gets the same verdict as a wrong password. A nonce counts upwards
     (`nc`); without qop it is good for one request.
@@ -108,7 +108,8 @@ class Authenticator:
         lifetime: float = NONCE_LIFETIME,
         key: bytes | None = None,
     ) -> None:
-        """`users`: password by name. `key`: signs the nonces; made when None. ValueError for an unknown algorithm."""
+        """`users`: password by name. `key`: signs the nonces; made when None.
+        ValueError for an unknown algorithm."""
         for name in algorithms:
             if name not in ALGORITHMS:
                 raise ValueError(
@@ -134,8 +135,9 @@ class Authenticator:
     def verify(self, credentials: Iterable[str], *, method: str, now: float) -> Verdict:
         """Judges the Authorization values of a request; never raises.
 
-        The digest covers the `uri` that the credentials name. It is not compared with the Request-URI: phones write
-        it with and without parameters (pyVoIP adds `;transport=UDP`), and method and count prevent a replay.
+        The digest covers the `uri` that the credentials name. It is not compared with the Request-URI: phones
+        write it with and without parameters (pyVoIP adds `;transport=UDP`), and method and count prevent a
+        replay.
         """
         for value in credentials:
             try:
@@ -217,7 +219,7 @@ def read_challenges(values: Iterable[str]) -> list[Challenge]:
 
 
 def choose(challenges: Iterable[Challenge]) -> Challenge | None:
-    """The first challenge of the strongest algorithm we can answer (RFC 8760 section 2.4 leaves it to the client)."""
+    """The first challenge of the strongest algorithm that can be answered here."""
     ranks = list(ALGORITHMS)
     answerable = [
         c for c in challenges if c.algorithm.upper() in ALGORITHMS and (not c.qop or "auth" in c.qop)
@@ -285,7 +287,7 @@ def _parameters(value: str) -> dict[str, str]:
     """The parameters of a Digest header value by lower-case name, unquoted. Raises `DigestError`."""
     if len(value) > MAX_HEADER:
         raise DigestError("header value too long")
-    if any(c < " " and c != "\t" or c == "\x7f" for c in value):
+    if any((c < " " and c != "\t") or c == "\x7f" for c in value):
         raise DigestError("control character in header value")
     scheme, _, rest = value.strip().partition(" ")
     if scheme.lower() != "digest":

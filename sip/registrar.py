@@ -1,7 +1,7 @@
 """Where users can be reached: the bindings that REGISTER makes (RFC 3261 section 10.3), in memory.
 
-Pure: the caller has authenticated the request, parsed its headers and passes the time. A binding keeps the flow that
-the REGISTER came by, so that a call to the user goes back that way whatever host his Contact names.
+Pure: the caller has authenticated the request, parsed its headers and passes the time. A binding keeps the flow
+that the REGISTER came by, so that a call to the user goes back that way whatever host his Contact names.
 """
 
 import re
@@ -88,8 +88,8 @@ class Registrar:
     ) -> tuple[Binding, ...]:
         """Carries out a REGISTER and returns the user's bindings, the preferred first.
 
-        `expires` is the Expires header. No contacts: a query. All of the request is done or, with `RegisterError`,
-        none of it.
+        `expires` is the Expires header. No contacts: a query. All of the request is done or, with
+        `RegisterError`, none of it.
         """
         if self._users and user not in self._users:
             raise RegisterError(404, "No such user")
