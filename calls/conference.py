@@ -6,7 +6,7 @@ has at most one live conference, and a joiner either finds it or makes the next 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from calls import clock, ids
 from calls.callbacks import Callback, Courier, Event
 from calls.errors import Invalid, NotFound, VerbFailed
+from calls.history import History
 
 if TYPE_CHECKING:
     from bxml.verbs import Conference as ConferenceVerb
@@ -102,19 +103,19 @@ class Conference:
 
 
 class Conferences:
-    """All conferences, the live ones by account and name, the ended ones as long as `keep` lets them."""
+    """All live conferences, by account and name; `records` keeps them and the ended ones for REST."""
 
     def __init__(
         self,
         media: "MediaClient",
         courier: Courier,
         limits: Limits,
-        keep: Callable[[Conference], None],
+        records: History[Conference],
     ) -> None:
         self._media = media
         self._courier = courier
         self._limits = limits
-        self._keep = keep
+        self._records = records
         self._live: dict[tuple[str, str], Conference] = {}
         self._rooms = count(1)
 
@@ -199,7 +200,7 @@ class Conferences:
             tag=call.tag,
         )
         self._live[conference.account, name] = conference
-        self._keep(conference)
+        self._records.add(conference)
         loop = asyncio.get_running_loop()
         conference.expiry = loop.call_later(self._limits.hours * 3600, self.end, conference)
         logger.info("conference_created", extra={"conference_id": conference.id, "conference": name})
@@ -218,6 +219,7 @@ class Conferences:
     def _complete(self, conference: Conference) -> None:
         conference.completed_time = clock.now()
         del self._live[conference.account, conference.name]
+        self._records.retire(conference)
         if conference.expiry is not None:
             conference.expiry.cancel()
         logger.info("conference_completed", extra={"conference_id": conference.id})

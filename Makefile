@@ -1,0 +1,67 @@
+# The five commands of this project; each installs what it needs first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+TESTS ?= tests
+
+# What the tests with real phones need from Debian.
+PHONES := sip-tester baresip
+
+.PHONY: serve test check bench example format phones clean
+
+serve: $(VENV)/.serve
+	@exec $(BIN)/mixminus serve $(ARGS)
+
+test: $(VENV)/.test phones
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks --short
+
+example: $(VENV)/.serve
+	@exec $(BIN)/python examples/app.py
+
+format: $(VENV)/.check
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# In CI the phones are installed; elsewhere the line to install them with is named, and the tests
+# that need them are skipped.
+phones:
+	@if ! command -v sipp >/dev/null || ! command -v baresip >/dev/null; then \
+	    if [ -n "$$CI" ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PHONES); \
+	    else echo "Some tests need real phones and will be skipped: apt-get install $(PHONES)"; fi; \
+	fi
+
+clean:
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# One environment; each stamp says which extras are in it. A second start finds the stamp and
+# installs nothing, so it works offline.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MixMinus needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.serve
+
+$(VENV)/.check: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[check]'
+	@touch $@ $(VENV)/.serve
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
+	@touch $@ $(VENV)/.serve $(VENV)/.test

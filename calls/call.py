@@ -1,0 +1,291 @@
+"""A call: one party outside, the documents that say what becomes of it, and how it ends.
+
+A call is a record that REST shows, a SIP session, a leg in the mixer, and at most one script: the
+task that performs its BXML. Every end passes through `Call.end`, once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from bxml import BxmlError, Document
+from bxml import runner as bxml_runner
+from bxml.runner import Unsupported
+from calls import clock, ids
+from calls.application import Application
+from calls.callbacks import Answer, Callback, Courier, DeliveryFailed, Event
+from calls.conference import Conference, Conferences, Member
+from calls.errors import Conflict, VerbFailed
+from calls.media_session import MediaSession
+from calls.order import CallOrder
+from calls.performance import Performance, read
+
+if TYPE_CHECKING:
+    from media.client import Leg, MediaClient
+    from sip.endpoint import Session
+    from sip.shell import SipServer
+    from speech import Speech
+
+logger = logging.getLogger(__name__)
+
+State = Literal["queued", "initiated", "answered", "disconnected"]
+Direction = Literal["inbound", "outbound"]
+Source = Callable[[], Awaitable[Document]]
+
+# The final response to an unanswered inbound call, by why it ends (contract bxml.md 4.6).
+_REFUSALS = {"hangup": (603, "Decline")}
+_REFUSAL = (480, "Temporarily Unavailable")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a call works with."""
+
+    sip: "SipServer"
+    media: "MediaClient"
+    speech: "Speech"
+    courier: Courier
+    conferences: Conferences
+    public_url: str
+
+
+class Call:
+    """One call. Times are aware datetimes in UTC, or None while the thing has not happened."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        account: str,
+        application_id: str,
+        direction: Direction,
+        to: str,
+        from_: str,
+        callback_timeout: float,
+        disconnect: Callback | None,
+        order: CallOrder | None = None,
+        tag: str | None = None,
+    ) -> None:
+        self.services = services
+        self.id = ids.call_id()
+        self.account = account
+        self.application_id = application_id
+        self.direction: Direction = direction
+        self.to = to
+        self.from_ = from_
+        self.callback_timeout = callback_timeout
+        self.order = order
+        self.tag = tag
+        self.parent: str | None = None
+        self.state: State = "initiated" if direction == "inbound" else "queued"
+        self.enqueued_time: datetime | None = None
+        self.start_time: datetime | None = None
+        self.answer_time: datetime | None = None
+        self.end_time: datetime | None = None
+        self.last_update = clock.now()
+        self.disconnect_cause: str | None = None
+        self.error_message: str | None = None
+        self.error_id: str | None = None
+        self.sip_response_code: int | None = None
+        self.session: Session | None = None
+        self.media: MediaSession | None = None
+        self.membership: tuple[Conference, Member] | None = None
+        self.document_url: str | None = None
+        """Where the last document came from: the base of relative URLs in one put by REST."""
+        self.ended = asyncio.Event()
+        self._acknowledged = asyncio.Event()
+        self._disconnect = disconnect
+        self._script: asyncio.Task[None] | None = None
+        self._replacing = asyncio.Lock()
+
+    @property
+    def leg(self) -> "Leg | None":
+        return self.media.leg if self.media else None
+
+    @property
+    def url(self) -> str:
+        return f"{self.services.public_url}/api/v2/accounts/{self.account}/calls/{self.id}"
+
+    @property
+    def live(self) -> bool:
+        return self.state != "disconnected"
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self.last_update = clock.now()
+
+    # Life
+
+    def initiate(self, session: "Session") -> None:
+        """The INVITE came in or went out."""
+        self.session = session
+        self.start_time = clock.now()
+        self._enter("initiated")
+
+    def connected(self) -> None:
+        """The call was answered, by whichever side was asked to."""
+        self.answer_time = clock.now()
+        self._enter("answered")
+        logger.info("call_answered", extra={"call_id": self.id})
+
+    def acknowledged(self, sdp: bytes | None) -> None:
+        """The ACK to our 2xx arrived, with the far end's SDP where the INVITE brought none."""
+        if self.media is not None:
+            self.media.acknowledged(sdp)
+        self._acknowledged.set()
+
+    async def answer(self) -> None:
+        """Answer an inbound call if it is not answered yet, and wait for its ACK.
+
+        Nothing is played before the ACK: until then the far end may not be listening. Raises
+        VerbFailed where no media can be had.
+        """
+        if self.state != "initiated" or self.direction != "inbound":
+            return
+        if self.session is None or self.media is None:
+            raise RuntimeError(f"{self.id} has no session to answer")
+        sdp = self.media.answer()
+        self.services.sip.answer(self.session, sdp)
+        self.media.begin()
+        self.connected()
+        await self._acknowledged.wait()
+
+    def end(
+        self,
+        cause: str,
+        message: str | None = None,
+        *,
+        by_peer: bool = False,
+        sip_reason: str | None = None,
+        sip_response_code: int | None = None,
+    ) -> None:
+        """End the call; a second end is none.
+
+        `cause` is the contract's (callbacks.md 3.3); `by_peer`: SIP has ended it already;
+        `sip_reason`: the value of a Reason header (RFC 3326) for the BYE.
+        """
+        if not self.live:
+            return
+        unanswered_inbound = self.direction == "inbound" and self.state == "initiated"
+        self._enter("disconnected")
+        self.end_time = self.last_update
+        self.disconnect_cause = cause
+        self.error_message = message
+        self.error_id = ids.error_id() if message else None
+        self.sip_response_code = sip_response_code
+        self.services.conferences.leave(self)
+        if self.session is not None and not by_peer:
+            if unanswered_inbound:
+                status, reason = _REFUSALS.get(cause, _REFUSAL)
+                self.services.sip.reject(self.session, status, reason)
+            else:
+                self.services.sip.hang_up(self.session, sip_reason)
+        if self.media is not None:
+            self.media.close()
+        if self._script is not None and self._script is not asyncio.current_task():
+            self._script.cancel()
+        logger.info(
+            "call_ended",
+            extra={"call_id": self.id, "cause": cause, "error": message, "error_id": self.error_id},
+        )
+        if self._disconnect is not None:
+            self.services.courier.tell(self._disconnect, self.event("disconnect"))
+        self.ended.set()
+
+    # Documents
+
+    def begin(self, source: Source) -> None:
+        """Perform the first document."""
+        self._script = asyncio.get_running_loop().create_task(self._perform(source), name=self.id)
+
+    async def replace(self, source: Source) -> None:
+        """Stop what runs and perform another document. Raises Conflict when there is no live call."""
+        async with self._replacing:
+            if self.state != "answered" and not (self.direction == "inbound" and self.live):
+                raise Conflict(f"Call [{self.id}] cannot be modified in its current state")
+            if self._script is not None:
+                self._script.cancel()
+                await asyncio.wait([self._script])
+            if self.live:
+                self.begin(source)
+
+    async def _perform(self, source: Source) -> None:
+        """Fetch and perform documents until one ends the call; whatever fails ends it with a cause."""
+        try:
+            await bxml_runner.run(await source(), Performance(self))
+        except BxmlError as error:
+            self.end("invalid-bxml", str(error))
+        except DeliveryFailed as error:
+            self.end("callback-error", str(error))
+        except Unsupported as error:
+            self.end("application-error", str(error))
+        except VerbFailed as error:
+            self.end("application-error", str(error))
+        except Exception:  # noqa: BLE001 - ours to be loud about, and only this call's to suffer
+            logger.exception("call_broken", extra={"call_id": self.id})
+            self.end("error", "Internal error")
+
+    async def ask(self, callback: Callback, event: Event) -> Document:
+        """Deliver a synchronous event; its answer is the next document, with absolute URLs.
+
+        Raises DeliveryFailed, BxmlError.
+        """
+        answer = await self.services.courier.ask(callback, event)
+        return self.understand(answer)
+
+    def understand(self, answer: Answer) -> Document:
+        """The document in an answer. An empty answer is an empty document. Raises BxmlError."""
+        self.document_url = answer.url
+        if not answer.body.strip():
+            logger.warning("webhook_answer_empty", extra={"call_id": self.id})
+        return read(answer.body or b"<Response/>", base=answer.url, call_id=self.id)
+
+    # What the application is told
+
+    def event(self, kind: str, **more: object) -> Event:
+        """The body of one of this call's events. Source: contract callbacks.md section 2."""
+        moments = {
+            "enqueuedTime": self.enqueued_time,
+            "startTime": self.start_time,
+            "answerTime": self.answer_time,
+            "endTime": self.end_time,
+        }
+        event: Event = {
+            "eventType": kind,
+            "eventTime": clock.text(clock.now()),
+            "accountId": self.account,
+            "applicationId": self.application_id,
+            "from": self.from_,
+            "to": self.to,
+            "direction": self.direction,
+            "callId": self.id,
+            "callUrl": self.url,
+        }
+        event |= {name: clock.text(moment) for name, moment in moments.items() if moment is not None}
+        optional: Event = {
+            "parentCallId": self.parent,
+            "tag": self.tag or None,
+            "cause": self.disconnect_cause,
+            "errorMessage": self.error_message,
+            "errorId": self.error_id,
+            "sipResponseCode": self.sip_response_code,
+        }
+        if self.session is not None and kind in ("initiate", "answer", "disconnect"):
+            optional["sipCallId"] = self.session.call_id
+        event |= {name: value for name, value in optional.items() if value is not None}
+        return event | more
+
+
+def from_application(application: Application, call: Call) -> Source:
+    """Where an inbound call's first document comes from: the webhook, or the file."""
+
+    async def source() -> Document:
+        if application.initiated is not None:
+            return await call.ask(application.initiated, call.event("initiate"))
+        user = call.session.called_user if call.session else ""
+        return read(application.document_for(user).encode(), base=None, call_id=call.id)
+
+    return source

@@ -1,0 +1,155 @@
+"""The sound of one call: its leg, and the SDP that was agreed for it.
+
+Both directions of offer and answer end in the same step: what was agreed is handed to the media
+process, which sends from then on. Source: RFC 3264.
+"""
+
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from calls.errors import Unavailable
+from media.client import LegMedia, NoPort
+from sip import sdp
+from sip.sdp import Agreement, SdpError
+
+if TYPE_CHECKING:
+    from media.client import Leg, MediaClient
+
+logger = logging.getLogger(__name__)
+
+# The discard port stands in while an offer is looked at and no port is taken yet.
+_NOT_YET = 9
+
+
+class MediaSession:
+    """One call's leg and its offers and answers.
+
+    `signalling`: the address that the far end's SIP comes from (or goes to), None if unknown;
+    `address`: the address of ours to put into SDP, one that this far end reaches.
+    """
+
+    def __init__(self, media: "MediaClient", *, signalling: str | None, address: str) -> None:
+        self.leg: Leg | None = None
+        self._media = media
+        self._signalling = signalling
+        self._address = address
+        self._session_id = secrets.randbits(31)
+        self._version = 0
+        self._offer: bytes | None = None
+        self._agreed: Agreement | None = None
+        self._late_offer = False
+
+    # An inbound call
+
+    def consider(self, offer: bytes | None) -> None:
+        """Look at the INVITE's offer before anything is taken. Raises SdpError (400, 488)."""
+        if offer is not None:
+            sdp.answer(offer, self._local(_NOT_YET))
+        self._offer = offer
+
+    def answer(self) -> bytes:
+        """The SDP for the 2xx: an answer, or an offer where the INVITE had none.
+
+        Raises Unavailable when no port or row is free.
+        """
+        if self._offer is None:
+            self._late_offer = True
+            return sdp.offer(self._local(self._open(remote=None)))
+        text, self._agreed = sdp.answer(self._offer, self._local(_NOT_YET))
+        port = self._open(remote=self._agreed.remote)
+        text, self._agreed = sdp.answer(self._offer, self._local(port))
+        return text
+
+    def begin(self) -> None:
+        """Send from now on; with a late offer there is nothing to send to before the ACK."""
+        if self.leg is not None and self._agreed is not None:
+            self._media.connect(self.leg, _leg_media(self._agreed))
+
+    def acknowledged(self, answer: bytes | None) -> None:
+        """The ACK arrived; it carries the answer where our 2xx made the offer."""
+        if not self._late_offer or self.leg is None:
+            return
+        self._late_offer = False
+        if answer is None:
+            logger.warning("ack_without_answer", extra={"leg": self.leg.id})
+            return
+        try:
+            self._agreed = sdp.accept(answer, self._local(self.leg.port))
+        except SdpError as error:
+            logger.warning("answer_refused", extra={"leg": self.leg.id, "reason": str(error)})
+            return
+        self._media.connect(self.leg, _leg_media(self._agreed))
+
+    # An outbound call
+
+    def offer(self) -> bytes:
+        """The SDP for our INVITE. Raises Unavailable when no port or row is free."""
+        return sdp.offer(self._local(self._open(remote=None)))
+
+    def accept(self, answer: bytes | None) -> bytes | None:
+        """Take the answer to our offer; what is returned, if anything, must go out in a re-INVITE:
+        the far end's address is taken on our port by another leg, so ours moves.
+
+        Raises SdpError.
+        """
+        if self.leg is None or answer is None:
+            raise SdpError(488, "the answer has no SDP")
+        self._agreed = sdp.accept(answer, self._local(self.leg.port))
+        if self._media.connect(self.leg, _leg_media(self._agreed)):
+            return None
+        self._media.move(self.leg)
+        self._version += 1
+        return sdp.offer(self._local(self.leg.port))
+
+    # Later
+
+    def reoffer(self, offer: bytes | None) -> bytes:
+        """The SDP to answer a re-INVITE or UPDATE with; what it agrees holds at once.
+
+        Raises SdpError.
+        """
+        if self.leg is None:
+            raise SdpError(488, "no media yet")
+        self._version += 1
+        if offer is None:
+            self._late_offer = True
+            return sdp.offer(self._local(self.leg.port))
+        text, agreed = sdp.answer(offer, self._local(self.leg.port))
+        if not self._media.update(self.leg, _leg_media(agreed)):
+            self._media.move(self.leg)
+            text, agreed = sdp.answer(offer, self._local(self.leg.port))
+            self._media.update(self.leg, _leg_media(agreed))
+        self._agreed = agreed
+        return text
+
+    def close(self) -> None:
+        """Give the leg back."""
+        if self.leg is not None:
+            self._media.close_leg(self.leg)
+            self.leg = None
+
+    def _open(self, remote: tuple[str, int] | None) -> int:
+        try:
+            self.leg = self._media.open_leg(signalling=self._signalling, remote=remote)
+        except NoPort as error:
+            raise Unavailable(str(error)) from error
+        return self.leg.port
+
+    def _local(self, port: int) -> sdp.Local:
+        return sdp.Local(
+            address=self._address, port=port, session_id=self._session_id, version=self._version
+        )
+
+
+def _leg_media(agreed: Agreement) -> LegMedia:
+    return LegMedia(
+        remote=agreed.remote,
+        codec=agreed.codec.name,
+        payload_type=agreed.codec.payload_type,
+        accepts={codec.payload_type: codec.name for codec in agreed.accepts},
+        dtmf=agreed.dtmf,
+        ptime=agreed.ptime,
+        sends=agreed.sends,
+        receives=agreed.receives,
+    )

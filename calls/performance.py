@@ -1,0 +1,115 @@
+"""How a call performs BXML: each verb of the runner's `Performer`, done with media, speech and webhooks."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import bxml
+from bxml import BxmlError, Document, verbs
+from calls.callbacks import Callback
+from calls.errors import VerbFailed
+from speech import AudioError, Prompt, SpeechError
+
+if TYPE_CHECKING:
+    from calls.call import Call
+
+logger = logging.getLogger(__name__)
+
+
+def read(body: bytes | str, *, base: str | None, call_id: str) -> Document:
+    """Parse a document and make its URLs absolute. Raises BxmlError."""
+    document = bxml.parse(body)
+    for warning in document.warnings:
+        logger.warning("bxml_warning", extra={"call_id": call_id, "warning": str(warning)})
+    return document.resolve(base)
+
+
+class Performance:
+    """One call's `Performer`; cancelling the task that runs it stops the verb at once."""
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+
+    async def answer(self) -> None:
+        await self._call.answer()
+
+    async def speak(self, verb: verbs.SpeakSentence) -> None:
+        try:
+            prompt = await self._call.services.speech.speak(
+                verb.markup, voice=verb.voice, gender=verb.gender, locale=verb.locale
+            )
+        except SpeechError as error:
+            raise VerbFailed(f"SpeakSentence: {error}") from error
+        await self._let_hear(prompt)
+
+    async def play(self, verb: verbs.PlayAudio) -> None:
+        try:
+            prompt = await self._call.services.speech.fetch(
+                verb.url, username=verb.username, password=verb.password
+            )
+        except AudioError as error:
+            raise VerbFailed(f"PlayAudio: {error}") from error
+        await self._let_hear(prompt)
+
+    async def _let_hear(self, prompt: Prompt) -> None:
+        if self._call.leg is None:
+            raise RuntimeError(f"{self._call.id} has no leg to play to")
+        playback = self._call.services.media.play(self._call.leg, prompt.samples)
+        try:
+            await playback.done
+        finally:
+            playback.stop()
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def confer(self, verb: verbs.Conference) -> None:
+        call = self._call
+        if verb.tag is not None:
+            self.set_tag(verb.tag)
+        if call.leg is None:
+            raise RuntimeError(f"{call.id} has no leg to seat")
+        events = None
+        if verb.conference_event_url is not None:
+            events = Callback(
+                url=verb.conference_event_url,
+                method=verb.conference_event_method,
+                fallback_url=verb.conference_event_fallback_url,
+                fallback_method=verb.conference_event_fallback_method,
+                username=verb.username,
+                password=verb.password,
+                fallback_username=verb.fallback_username,
+                fallback_password=verb.fallback_password,
+                timeout=verb.callback_timeout or call.callback_timeout,
+            )
+        member = call.services.conferences.join(call, call.leg, verb, events)
+        try:
+            await member.left
+        finally:
+            call.services.conferences.leave(call)
+
+    async def redirect(self, verb: verbs.Redirect) -> Document:
+        call = self._call
+        if verb.tag is not None:
+            self.set_tag(verb.tag)
+        callback = Callback(
+            url=verb.redirect_url,
+            method=verb.redirect_method,
+            fallback_url=verb.redirect_fallback_url,
+            fallback_method=verb.redirect_fallback_method,
+            username=verb.username,
+            password=verb.password,
+            fallback_username=verb.fallback_username,
+            fallback_password=verb.fallback_password,
+            timeout=call.callback_timeout,
+        )
+        return await call.ask(callback, call.event("redirect"))
+
+    def set_tag(self, tag: str) -> None:
+        self._call.tag = tag or None
+
+    async def hang_up(self) -> None:
+        self._call.end("hangup")
+
+
+__all__ = ["BxmlError", "Performance", "read"]

@@ -1,0 +1,450 @@
+"""The switchboard: every call and conference, what SIP and media report, what REST orders.
+
+News from SIP and media comes in through `on_sip` and `on_media`; orders through the methods named
+after them. It is the only place that knows which session, which leg and which call belong together.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import bxml
+from bxml import BxmlError, Document
+from calls import clock
+from calls.application import Application, called
+from calls.call import Call, Services, from_application
+from calls.callbacks import Courier
+from calls.conference import Conference, Conferences, Limits, Member
+from calls.dialling import Dialling
+from calls.errors import Conflict, Invalid, NotFound, Unavailable
+from calls.history import History
+from calls.media_session import MediaSession
+from calls.order import CallOrder, Redirect
+from calls.performance import read
+from calls.routing import Routing, party
+from media.client import MediaClient
+from media.events import DigitReceived, LegHeard, LegSilent, MediaEvent, MediaLost
+from sip import events as sip_events
+from sip.endpoint import Session
+from sip.sdp import SdpError
+from sip.shell import SipServer
+from speech import Speech
+
+logger = logging.getLogger(__name__)
+
+MEDIA_LOST = "media process lost"
+
+# How long a `completed` for a call that has just ended is answered as if it had come in time.
+_GRACE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator decided about calls.
+
+    `address`: the one to put into SDP, empty for the one that reaches the peer; `silence_hangup`:
+    seconds without a packet after which a call is ended, 0 = never.
+    """
+
+    public_url: str
+    address: str = ""
+    silence_hangup: float = 0.0
+    limits: Limits = Limits()
+
+
+class Switchboard:
+    """All calls of all accounts."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        applications: Sequence[Application],
+        routing: Routing,
+        sip: SipServer,
+        media: MediaClient,
+        speech: Speech,
+        courier: Courier,
+    ) -> None:
+        self._settings = settings
+        self._applications = {application.id: application for application in applications}
+        self._routing = routing
+        self._sip = sip
+        self._media = media
+        self._calls: History[Call] = History()
+        self._conferences: History[Conference] = History()
+        self.live_conferences = Conferences(media, courier, settings.limits, self._conferences)
+        self._services = Services(
+            sip=sip,
+            media=media,
+            speech=speech,
+            courier=courier,
+            conferences=self.live_conferences,
+            public_url=settings.public_url.rstrip("/"),
+            ended=self._ended,
+        )
+        self._live: dict[str, Call] = {}
+        self._by_session: dict[int, Call] = {}
+        self._dialling: dict[str, Dialling] = {}
+        self._silence: dict[int, asyncio.TimerHandle] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.stopping = False
+        self.calls_total = 0
+        self.silent_total = 0
+
+    @property
+    def live_calls(self) -> list[Call]:
+        return list(self._live.values())
+
+    # News from SIP
+
+    def on_sip(self, event: sip_events.Event) -> None:
+        """Take one event of the SIP endpoint."""
+        match event:
+            case sip_events.IncomingCall():
+                self._incoming(event)
+            case sip_events.CallRinging(session=session):
+                if (dialling := self._dialling_of(session)) is not None:
+                    dialling.rings()
+            case sip_events.CallAnswered(session=session, sdp=sdp):
+                if (dialling := self._dialling_of(session)) is not None:
+                    del self._dialling[self._by_session[session.id].id]
+                    dialling.answered(sdp)
+            case sip_events.CallFailed(session=session, status=status, reason=reason):
+                if (dialling := self._dialling_of(session)) is not None:
+                    dialling.failed(status, reason)
+            case _:
+                call = self._by_session.get(event.session.id)
+                if call is not None:
+                    self._in_dialog(call, event)
+
+    def _in_dialog(self, call: Call, event: sip_events.Event) -> None:
+        match event:
+            case sip_events.CallAcknowledged(sdp=sdp):
+                call.acknowledged(sdp)
+            case sip_events.CallCancelled():
+                call.end("cancel", by_peer=True)
+            case sip_events.CallEnded(cause=cause):
+                logger.info("sip_ended", extra={"call_id": call.id, "reason": cause})
+                call.end("hangup", by_peer=True)
+            case sip_events.MediaOffered(session=session, sdp=sdp):
+                self._media_offered(call, session, sdp)
+            case sip_events.MediaAnswered(sdp=sdp):
+                if call.media is not None:
+                    call.media.reanswered(sdp)
+            case sip_events.MediaRefused(status=status):
+                call.end("error", f"The far end refused its new media address with {status}")
+            case _:
+                raise AssertionError(f"an event nobody takes: {event}")
+
+    def _dialling_of(self, session: Session) -> Dialling | None:
+        call = self._by_session.get(session.id)
+        return None if call is None else self._dialling.get(call.id)
+
+    def _incoming(self, event: sip_events.IncomingCall) -> None:
+        session = event.session
+        user = session.request_uri.user or ""
+        application = called(self._applications.values(), user)
+        if application is None:
+            logger.info("call_refused", extra={"to": user, "reason": "no application has this number"})
+            self._sip.reject(session, 404, "No application has this number")
+            return
+        media = MediaSession(
+            self._media, signalling=session.remote_ip, address=self._sdp_address(session)
+        )
+        try:
+            media.consider(event.sdp)
+        except SdpError as error:
+            logger.info("call_refused", extra={"to": user, "reason": str(error)})
+            self._sip.reject(session, error.status, str(error))
+            return
+        call = Call(
+            self._services,
+            account=application.account,
+            application_id=application.id,
+            direction="inbound",
+            to=party(session.request_uri),
+            from_=party(session.from_uri),
+            callback_timeout=application.callback_timeout,
+            disconnect=application.status,
+        )
+        call.media = media
+        call.initiate(session)
+        self._register(call)
+        logger.info(
+            "call_incoming",
+            extra={"call_id": call.id, "from": call.from_, "to": call.to, "trunk": event.trunk},
+        )
+        call.begin(from_application(application, call, user))
+
+    def _media_offered(self, call: Call, session: Session, sdp: bytes | None) -> None:
+        if call.media is None:
+            self._sip.refuse_media(session, 488)
+            return
+        try:
+            answer = call.media.reoffer(sdp)
+        except SdpError as error:
+            logger.info("media_refused", extra={"call_id": call.id, "reason": str(error)})
+            self._sip.refuse_media(session, error.status)
+            return
+        self._sip.accept_media(session, answer)
+
+    # News from media
+
+    def on_media(self, event: MediaEvent) -> None:
+        """Take one event of the media process."""
+        match event:
+            case LegSilent(leg_id=leg_id, seconds=seconds):
+                self._fell_silent(leg_id, seconds)
+            case LegHeard(leg_id=leg_id):
+                self._stop_silence(leg_id)
+            case MediaLost(reason=reason):
+                logger.error("media_lost", extra={"reason": reason, "calls": len(self._live)})
+                self._media_lost()
+            case DigitReceived():
+                pass  # digits are for Gather and StartGather, which are not performed yet
+            case _:
+                logger.info("media_event", extra={"event": type(event).__name__})
+
+    def _media_lost(self) -> None:
+        for call in self.live_calls:
+            if call.leg is not None:
+                call.end("error", MEDIA_LOST, sip_reason=f'SIP;cause=503;text="{MEDIA_LOST}"')
+
+    def _call_of_leg(self, leg_id: int) -> Call | None:
+        for call in self._live.values():
+            if call.leg is not None and call.leg.id == leg_id:
+                return call
+        return None
+
+    def _fell_silent(self, leg_id: int, seconds: float) -> None:
+        call = self._call_of_leg(leg_id)
+        if call is None:
+            return
+        self.silent_total += 1
+        logger.warning("leg_silent", extra={"call_id": call.id, "seconds": seconds})
+        if self._settings.silence_hangup:
+            left = max(self._settings.silence_hangup - seconds, 0.0)
+            loop = asyncio.get_running_loop()
+            self._silence[leg_id] = loop.call_later(left, self._end_silent, call)
+
+    def _end_silent(self, call: Call) -> None:
+        call.end("hangup", f"No packet for {self._settings.silence_hangup:g} s (silence_hangup)")
+
+    def _stop_silence(self, leg_id: int) -> None:
+        timer = self._silence.pop(leg_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    # Orders: calls
+
+    async def create_call(self, account: str, order: CallOrder) -> Call:
+        """Place an outbound call. Raises Invalid (names the field), Unavailable."""
+        if self.stopping:
+            raise Unavailable("The server is stopping")
+        application = self._applications.get(order.application_id)
+        if application is None or application.account != account:
+            raise Invalid(f"Could not create call: Application id {order.application_id} not found")
+        route = self._routing.route(account, order.to, clock_time=asyncio.get_running_loop().time())
+        call = Call(
+            self._services,
+            account=account,
+            application_id=application.id,
+            direction="outbound",
+            to=order.to,
+            from_=order.from_,
+            callback_timeout=order.callback_timeout,
+            disconnect=order.disconnect,
+            order=order,
+            tag=order.tag or None,
+        )
+        call.enqueued_time = clock.now()
+        self._register(call)
+        dialling = Dialling(call, order, route)
+        self._dialling[call.id] = dialling
+        try:
+            session = await dialling.start(self._settings.address)
+        except Unavailable as error:
+            call.end("node-capacity-exceeded", str(error))
+            raise
+        if call.live:
+            self._by_session[session.id] = call
+        return call
+
+    def calls(
+        self,
+        account: str,
+        *,
+        to: str | None = None,
+        from_: str | None = None,
+        min_start: datetime | None = None,
+        max_start: datetime | None = None,
+        cause: str | None = None,
+    ) -> list[Call]:
+        """The account's calls, oldest first. Source: contract rest.md section 2.2."""
+        return [
+            call
+            for call in self._calls.of(account)
+            if (to is None or call.to == to)
+            and (from_ is None or call.from_ == from_)
+            and _within(call.start_time, min_start, max_start)
+            and (cause is None or call.disconnect_cause == cause)
+        ]
+
+    def call(self, account: str, call_id: str) -> Call:
+        """One call, live or ended. Raises NotFound."""
+        call = self._calls.find(account, call_id)
+        if call is None:
+            raise NotFound("Call", call_id)
+        return call
+
+    async def redirect_call(self, call: Call, redirect: Redirect) -> None:
+        """Interrupt a call and fetch its next document. Raises Conflict."""
+
+        async def source() -> Document:
+            if redirect.tag is not None:
+                call.tag = redirect.tag or None
+            return await call.ask(redirect.callback, call.event("redirect"))
+
+        await call.replace(source)
+
+    async def complete_call(self, call: Call) -> None:
+        """Hang up, cancel or reject a call. Raises Conflict when it ended a while ago."""
+        if not call.live:
+            if call.end_time is not None and (clock.now() - call.end_time).total_seconds() < _GRACE_SECONDS:
+                return
+            raise Conflict(f"Call [{call.id}] cannot be modified in its current state")
+        unanswered = call.direction == "outbound" and call.state != "answered"
+        call.end("cancel" if unanswered else "hangup")
+
+    async def replace_bxml(self, call: Call, text: bytes) -> None:
+        """Interrupt a call and perform this document. Raises Invalid (bad document), Conflict."""
+        try:
+            document = read(text, base=call.document_url, call_id=call.id)
+        except BxmlError as error:
+            raise Invalid(str(error)) from error
+
+        async def source() -> Document:
+            return document
+
+        await call.replace(source)
+
+    def statistics(self, account: str) -> tuple[int, int]:
+        """Calls that wait to be dialled, and how many may. Source: contract rest.md section 5."""
+        queued = sum(call.account == account and call.state == "queued" for call in self._live.values())
+        return queued, 0
+
+    # Orders: conferences
+
+    def conferences(
+        self,
+        account: str,
+        *,
+        name: str | None = None,
+        min_created: datetime | None = None,
+        max_created: datetime | None = None,
+    ) -> list[Conference]:
+        """The account's conferences, oldest first. Source: contract rest.md section 3.1."""
+        return [
+            conference
+            for conference in self._conferences.of(account)
+            if (name is None or conference.name == name)
+            and _within(conference.created_time, min_created, max_created)
+        ]
+
+    def conference(self, account: str, conference_id: str) -> Conference:
+        """One conference, live or ended. Raises NotFound."""
+        conference = self._conferences.find(account, conference_id)
+        if conference is None:
+            raise NotFound("Conference", conference_id)
+        return conference
+
+    def member(self, conference: Conference, call_id: str) -> Member:
+        """One member. Raises NotFound."""
+        return self.live_conferences.member(conference, call_id)
+
+    async def complete_conference(self, conference: Conference) -> None:
+        """End a conference; its calls go on. Raises NotFound when it has ended."""
+        self.live_conferences.end(_live(conference))
+
+    async def redirect_conference(self, conference: Conference, redirect: Redirect) -> None:
+        """Ask for a conference document. Raises NotFound when the conference has ended.
+
+        The request is answered before the webhook is made, so its outcome is only logged.
+        """
+        event = _live(conference).event("conferenceRedirect")
+        self._services.courier.tell(redirect.callback, event)
+
+    async def replace_conference_bxml(self, conference: Conference, text: bytes) -> None:
+        """Conference documents are checked but not performed yet. Raises Invalid, NotFound."""
+        _live(conference)
+        try:
+            bxml.parse(text, conference=True)
+        except BxmlError as error:
+            raise Invalid(str(error)) from error
+        raise Invalid("Conference documents are not performed yet")
+
+    async def update_member(
+        self,
+        conference: Conference,
+        call_id: str,
+        *,
+        mute: bool | None = None,
+        hold: bool | None = None,
+        coaches: Iterable[str] | None = None,
+    ) -> None:
+        """Change a member's flags and list. Raises NotFound, Invalid (another coach is there)."""
+        self.live_conferences.update(_live(conference), call_id, mute=mute, hold=hold, coaches=coaches)
+
+    # The end
+
+    async def stop(self, drain: float) -> None:
+        """Take no new calls, let live ones go on for `drain` seconds, then end them."""
+        self.stopping = True
+        self._sip.stop_accepting()
+        if drain and self._live:
+            try:
+                await asyncio.wait_for(self._idle.wait(), drain)
+            except TimeoutError:
+                logger.info("drain_over", extra={"calls": len(self._live)})
+        for call in self.live_calls:
+            call.end("hangup", "The server is stopping")
+
+    def _register(self, call: Call) -> None:
+        self._calls.add(call)
+        self._live[call.id] = call
+        self._idle.clear()
+        self.calls_total += 1
+        if call.session is not None:
+            self._by_session[call.session.id] = call
+
+    def _ended(self, call: Call) -> None:
+        self._live.pop(call.id, None)
+        if not self._live:
+            self._idle.set()
+        dialling = self._dialling.pop(call.id, None)
+        if dialling is not None:
+            dialling.stop()
+        if call.session is not None:
+            self._by_session.pop(call.session.id, None)
+        if call.leg is not None:
+            self._stop_silence(call.leg.id)
+        self._calls.retire(call)
+
+    def _sdp_address(self, session: Session) -> str:
+        return self._settings.address or self._sip.local_address(session)
+
+
+def _live(conference: Conference) -> Conference:
+    if conference.completed_time is not None:
+        raise NotFound("Conference", conference.id)
+    return conference
+
+
+def _within(moment: datetime | None, earliest: datetime | None, latest: datetime | None) -> bool:
+    if moment is None:
+        return earliest is None and latest is None
+    return (earliest is None or earliest <= moment) and (latest is None or moment <= latest)
