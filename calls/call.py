@@ -18,7 +18,7 @@ from calls import clock, ids
 from calls.application import Application
 from calls.callbacks import Answer, Callback, Courier, DeliveryFailed, Event
 from calls.conference import Conference, Conferences, Member
-from calls.errors import Conflict, VerbFailed
+from calls.errors import Conflict, Unavailable, VerbFailed
 from calls.media_session import MediaSession
 from calls.order import CallOrder
 from calls.performance import Performance, read
@@ -36,7 +36,7 @@ Direction = Literal["inbound", "outbound"]
 Source = Callable[[], Awaitable[Document]]
 
 # The final response to an unanswered inbound call, by why it ends (contract bxml.md 4.6).
-_REFUSALS = {"hangup": (603, "Decline")}
+_REFUSALS = {"hangup": (603, "Decline"), "node-capacity-exceeded": (503, "Service Unavailable")}
 _REFUSAL = (480, "Temporarily Unavailable")
 
 
@@ -50,6 +50,8 @@ class Services:
     courier: Courier
     conferences: Conferences
     public_url: str
+    ended: "Callable[[Call], None]"
+    """Told when a call has ended, while it still has its session and leg."""
 
 
 class Call:
@@ -141,7 +143,7 @@ class Call:
         """Answer an inbound call if it is not answered yet, and wait for its ACK.
 
         Nothing is played before the ACK: until then the far end may not be listening. Raises
-        VerbFailed where no media can be had.
+        Unavailable where no port or row is free.
         """
         if self.state != "initiated" or self.direction != "inbound":
             return
@@ -183,6 +185,7 @@ class Call:
                 self.services.sip.reject(self.session, status, reason)
             else:
                 self.services.sip.hang_up(self.session, sip_reason)
+        self.services.ended(self)
         if self.media is not None:
             self.media.close()
         if self._script is not None and self._script is not asyncio.current_task():
@@ -224,6 +227,8 @@ class Call:
             self.end("application-error", str(error))
         except VerbFailed as error:
             self.end("application-error", str(error))
+        except Unavailable as error:
+            self.end("node-capacity-exceeded", str(error))
         except Exception:  # noqa: BLE001 - ours to be loud about, and only this call's to suffer
             logger.exception("call_broken", extra={"call_id": self.id})
             self.end("error", "Internal error")
@@ -279,13 +284,15 @@ class Call:
         return event | more
 
 
-def from_application(application: Application, call: Call) -> Source:
-    """Where an inbound call's first document comes from: the webhook, or the file."""
+def from_application(application: Application, call: Call, user: str) -> Source:
+    """Where an inbound call's first document comes from: the webhook, or the file.
+
+    `user`: the called user, decoded.
+    """
 
     async def source() -> Document:
         if application.initiated is not None:
             return await call.ask(application.initiated, call.event("initiate"))
-        user = call.session.called_user if call.session else ""
         return read(application.document_for(user).encode(), base=None, call_id=call.id)
 
     return source

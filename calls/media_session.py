@@ -104,6 +104,18 @@ class MediaSession:
 
     # Later
 
+    def reanswered(self, answer: bytes | None) -> None:
+        """The answer to an offer of ours in an established call: of a re-INVITE after a move, or of
+        the 2xx to a re-INVITE that had no offer."""
+        if self.leg is None or answer is None:
+            return
+        try:
+            self._agreed = sdp.accept(answer, self._local(self.leg.port))
+        except SdpError as error:
+            logger.warning("answer_refused", extra={"leg": self.leg.id, "reason": str(error)})
+            return
+        self._media.update(self.leg, _leg_media(self._agreed))
+
     def reoffer(self, offer: bytes | None) -> bytes:
         """The SDP to answer a re-INVITE or UPDATE with; what it agrees holds at once.
 
@@ -113,7 +125,6 @@ class MediaSession:
             raise SdpError(488, "no media yet")
         self._version += 1
         if offer is None:
-            self._late_offer = True
             return sdp.offer(self._local(self.leg.port))
         text, agreed = sdp.answer(offer, self._local(self.leg.port))
         if not self._media.update(self.leg, _leg_media(agreed)):

@@ -23,7 +23,7 @@ from calls.history import History
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Redirect
 from calls.performance import read
-from calls.routing import Routing, party
+from calls.routing import Route, Routing, Unreachable, party
 from media.client import MediaClient
 from media.events import DigitReceived, LegHeard, LegSilent, MediaEvent, MediaLost
 from sip import events as sip_events
@@ -153,7 +153,7 @@ class Switchboard:
             self._sip.reject(session, 404, "No application has this number")
             return
         media = MediaSession(
-            self._media, signalling=session.remote_ip, address=self._sdp_address(session)
+            self._media, signalling=session.remote_ip, address=self._address_to(session)
         )
         try:
             media.consider(event.sdp)
@@ -242,13 +242,15 @@ class Switchboard:
     # Orders: calls
 
     async def create_call(self, account: str, order: CallOrder) -> Call:
-        """Place an outbound call. Raises Invalid (names the field), Unavailable."""
+        """Place an outbound call. Raises Invalid (names the field), Unavailable (stopping).
+
+        What goes wrong from here on is told by the call's disconnect event.
+        """
         if self.stopping:
             raise Unavailable("The server is stopping")
         application = self._applications.get(order.application_id)
         if application is None or application.account != account:
             raise Invalid(f"Could not create call: Application id {order.application_id} not found")
-        route = self._routing.route(account, order.to, clock_time=asyncio.get_running_loop().time())
         call = Call(
             self._services,
             account=account,
@@ -262,16 +264,21 @@ class Switchboard:
             tag=order.tag or None,
         )
         call.enqueued_time = clock.now()
+        try:
+            route = self._routing.route(account, order.to, now=asyncio.get_running_loop().time())
+        except Unreachable as error:
+            self._register(call)
+            call.end("rejected", str(error), sip_response_code=480)
+            return call
         self._register(call)
         dialling = Dialling(call, order, route)
         self._dialling[call.id] = dialling
         try:
-            session = await dialling.start(self._settings.address)
+            session = dialling.start(self._address_to)
         except Unavailable as error:
             call.end("node-capacity-exceeded", str(error))
-            raise
-        if call.live:
-            self._by_session[session.id] = call
+            return call
+        self._by_session[session.id] = call
         return call
 
     def calls(
@@ -434,8 +441,12 @@ class Switchboard:
             self._stop_silence(call.leg.id)
         self._calls.retire(call)
 
-    def _sdp_address(self, session: Session) -> str:
-        return self._settings.address or self._sip.local_address(session)
+    def _address_to(self, peer: Session | Route) -> str:
+        """The address of ours that goes into SDP for this peer."""
+        if self._settings.address:
+            return self._settings.address
+        host = peer.remote_ip if isinstance(peer, Session) else peer.host
+        return self._sip.local_address(host)
 
 
 def _live(conference: Conference) -> Conference:

@@ -1,0 +1,123 @@
+"""Where an outbound call goes, and how parties are called in events and REST."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from calls.errors import Invalid
+from sip.access import Access
+from sip.errors import SipError
+from sip.flow import Flow
+from sip.registrar import Registrar
+from sip.uri import Uri, host_port
+
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_NUMBER = re.compile(r"\+[0-9]+")
+
+
+def is_e164(text: str) -> bool:
+    """Whether a text is a telephone number: `+` and up to fifteen digits (ITU-T E.164)."""
+    return _E164.fullmatch(text) is not None
+
+
+def party(uri: Uri) -> str:
+    """A party as events and REST name it: its number, else `sip:user@host[:port]` and no more."""
+    user = uri.user or ""
+    if _NUMBER.fullmatch(user):
+        return user
+    place = host_port(uri.host, uri.port)
+    return f"sip:{uri.userinfo}@{place}" if uri.userinfo else f"sip:{place}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where an INVITE goes.
+
+    `uri`: the Request-URI; `flow`: the way a registered phone came by, None to find one; `host`:
+    who is asked, whose address the far end's media is expected from until its answer says more.
+    """
+
+    uri: str
+    host: str
+    next_hop: str
+    transport: str = "udp"
+    flow: Flow | None = None
+    credentials: tuple[str, str] | None = None
+
+
+class Unreachable(Exception):
+    """A user who exists but is not registered anywhere."""
+
+
+class Routing:
+    """Numbers to trunks, users to their contacts, other SIP URIs to themselves.
+
+    `users` maps the names of configured users to the account that may ring them ("" = any);
+    `hosts` are the names and addresses by which this server is called.
+    """
+
+    def __init__(
+        self, access: Access, registrar: Registrar, *, users: Mapping[str, str], hosts: frozenset[str]
+    ) -> None:
+        self._access = access
+        self._registrar = registrar
+        self._users = dict(users)
+        self._hosts = hosts
+
+    def route(self, account: str, to: str, *, now: float) -> Route:
+        """Find the way to a number or a SIP URI. `now`: the registrar's clock.
+
+        Raises Invalid, Unreachable.
+        """
+        if is_e164(to):
+            return self._by_trunk(account, to)
+        if not to.lower().startswith("sip:"):
+            raise Invalid("Invalid to: must be an E164 telephone number or a SIP URI")
+        try:
+            uri = Uri.parse(to)
+        except SipError as error:
+            raise Invalid(f"Invalid to: must be an E164 telephone number or a SIP URI ({error})") from error
+        if uri.host in self._hosts and uri.user:
+            contact = self._contact(account, uri.user, now)
+            if contact is not None:
+                return contact
+        return Route(
+            uri=str(uri.bare()),
+            host=uri.host,
+            next_hop=host_port(uri.host, uri.port),
+            transport=uri.transport,
+        )
+
+    def _by_trunk(self, account: str, number: str) -> Route:
+        trunk = self._access.trunk_for(number, account)
+        if trunk is None:
+            raise Invalid(f"Invalid to: no trunk takes the number {number}")
+        return Route(
+            uri=f"sip:{number}@{trunk.host}",
+            host=trunk.host.rsplit(":", 1)[0],
+            next_hop=trunk.host,
+            transport=trunk.transport,
+            credentials=trunk.credentials,
+        )
+
+    def _contact(self, account: str, user: str, now: float) -> Route | None:
+        """The preferred contact of a user of ours; None where nobody of that name can be."""
+        bindings = self._registrar.contacts(user, now)
+        known = user in self._users
+        if known and self._users[user] not in ("", account):
+            raise Invalid(f"Invalid to: the user {user} belongs to another account")
+        if not bindings:
+            if known:
+                raise Unreachable(f"{user} is not registered")
+            return None
+        uri = Uri.parse(bindings[0].uri)
+        flow = bindings[0].source
+        if not isinstance(flow, Flow):
+            raise TypeError(f"the binding of {user} has no flow")
+        return Route(
+            uri=str(uri.bare()),
+            host=flow.remote[0],
+            next_hop=host_port(*flow.remote),
+            transport=flow.transport,
+            flow=flow,
+        )
