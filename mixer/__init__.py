@@ -1,1 +1,12 @@
+"""The sound of every leg at once: jitter rings, G.711, routing, mix-minus and prompts, in numpy.
 
+Passive: no clock, no thread, no sockets. Whoever owns the beat calls, once per 20 ms and in this order:
+`Mixer.skip` (only when beats were missed), `Mixer.push` with everything received since the last beat, then the
+commands (`seat`, `flags`, `coach`, `play`, ...), then `Mixer.tick`; afterwards `Mixer.heard` holds each leg's frame.
+"""
+
+from mixer.engine import Mixer, Room, StaleHandle
+from mixer.g711 import ALAW, ULAW
+from mixer.rows import FRAME, Full, Handle
+
+__all__ = ["ALAW", "FRAME", "ULAW", "Full", "Handle", "Mixer", "Room", "StaleHandle"]
