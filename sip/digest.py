@@ -93,7 +93,7 @@ class Verdict:
 
 
 class Authenticator:
-    """The server side for one realm. Nonces carry their time and a keyed hash: none is stored until it is used.
+    """The server side for one realm. Nonces carry their time and a keyed hash; one is stored when it is used.
 
     An unknown user costs the same work and gets the same verdict as a wrong password. A nonce counts upwards
     (`nc`); without qop it is good for one request.

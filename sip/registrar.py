@@ -1,7 +1,7 @@
 """Where users can be reached: the bindings that REGISTER makes (RFC 3261 section 10.3), in memory.
 
-Pure: the caller has authenticated the request, parsed its headers and passes the time. A binding keeps the flow
-that the REGISTER came by, so that a call to the user goes back that way whatever host his Contact names.
+Pure: the caller has authenticated the request, parsed its headers and passes the time. A binding keeps the
+flow that the REGISTER came by, so that a call to the user goes back that way whatever host his Contact names.
 """
 
 import re
