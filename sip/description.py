@@ -1,7 +1,7 @@
-"""A session description as a value that parses and prints itself (RFC 8866). What it means is said in `sip.sdp`.
+"""A session description as a value that parses and prints itself (RFC 8866); `sip.sdp` says what it means.
 
-Reading is lenient: unknown and broken lines are skipped, any line ending will do. Only excessive size and a media
-line that cannot be read are errors, since an answer must have a line for each.
+Reading is lenient: unknown and broken lines are skipped, any line ending will do. Only excessive size and a
+media line that cannot be read are errors, since an answer must have a line for each.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Offer and answer of one audio stream (RFC 3264): what is said about it, and what was agreed.
 
-One audio line is taken, all others are refused in place. An answer names one codec and the telephone-event, so
-that the stream has one codec at a time. SRTP-only lines are refused; ICE, bundle, crypto and feedback attributes
-are left out of the answer, which tells the peer that they are not in use.
+One audio line is taken, all others are refused in place. An answer names one codec and the telephone-event,
+so that the stream has one codec at a time. SRTP-only lines are refused; ICE, bundle, crypto and feedback
+attributes are left out of the answer, which tells the peer that they are not in use.
 """
 
 import re
@@ -184,8 +184,8 @@ _RTPMAP = re.compile("([0-9]{1,3})[ \t]+([^/ \t]+)[ \t]*/[ \t]*([0-9]{1,6})(?:/1
 
 
 def _payloads(media: Media) -> list[Codec]:
-    """What the formats of an RTP line mean, in the peer's order; names are upper case. Unexplained formats are
-    left out, and so are second meanings of a number."""
+    """What the formats of an RTP line mean, in the peer's order; names are upper case. Formats that nothing
+    explains are left out, and so are second meanings of a number."""
     meanings: dict[int, Codec] = {}
     for attribute in media.attributes:
         found = _RTPMAP.fullmatch(attribute.value) if attribute.name == "rtpmap" else None
