@@ -1,0 +1,50 @@
+"""Ports that nobody uses, for servers that must be told theirs before they start."""
+
+import random
+import socket
+from contextlib import ExitStack
+
+# Below the kernel's ephemeral range, so that no client socket takes one between the look and the use.
+LOWEST, HIGHEST = 10_000, 32_000
+DEFAULTS = range(20_000, 20_128)  # the server's own default range stays free for whoever runs it by hand
+
+
+def _bind(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, kind)
+    try:
+        sock.bind((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """One port free for UDP and TCP alike."""
+    for _ in range(500):
+        port = random.randrange(LOWEST, HIGHEST)
+        if port in DEFAULTS:
+            continue
+        try:
+            with _bind(socket.SOCK_DGRAM, address, port), _bind(socket.SOCK_STREAM, address, port):
+                return port
+        except OSError:
+            continue
+    raise AssertionError(f"no free port on {address}")
+
+
+def free_range(count: int, address: str = "127.0.0.1") -> str:
+    """`count` free UDP ports side by side, the first even, as "FIRST-LAST"."""
+    for _ in range(500):
+        first = random.randrange(LOWEST, HIGHEST - count, 2)
+        if first + count > DEFAULTS.start and first < DEFAULTS.stop:
+            continue
+        try:
+            with ExitStack() as stack:
+                for port in range(first, first + count):
+                    stack.enter_context(_bind(socket.SOCK_DGRAM, address, port))
+            return f"{first}-{first + count - 1}"
+        except OSError:
+            continue
+    raise AssertionError(f"no {count} free ports on {address}")

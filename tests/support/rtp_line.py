@@ -1,0 +1,293 @@
+"""A phone's media: UDP sockets that record all they get, lines that send, one clock that drives dozens."""
+
+import asyncio
+import contextlib
+import random
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from tests.support import g711
+from tests.support.sounds import SILENCE, Sound
+
+SO_TIMESTAMPNS = 35  # Linux: kernel receive time as a struct timespec
+EVENT_CODES = {digit: code for code, digit in enumerate("0123456789*#ABCD")}
+
+
+class Packet(NamedTuple):
+    at: float  # kernel's receive time, seconds since 1970
+    sequence: int
+    timestamp: int
+    payload_type: int
+    marker: bool
+    ssrc: int
+    payload: bytes
+    source: tuple[str, int]
+
+
+class MediaSocket:
+    """One UDP socket, perhaps shared by several lines: each packet goes to the line whose remote sent it."""
+
+    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.lines: list[Line] = []
+        self.strays: list[tuple[float, bytes, tuple[str, int]]] = []
+        self._open(address, port)
+
+    def _open(self, address: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_DGRAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.sock.bind((address, port))
+        self.sock.setblocking(False)
+        self.loop.add_reader(self.sock.fileno(), self._readable)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.sock.getsockname()[:2]  # type: ignore[no-any-return]
+
+    def rebind(self) -> None:
+        """From another port from now on, as a NAT that forgot its mapping makes it look."""
+        host = self.address[0]
+        self._shut()
+        self._open(host, 0)
+
+    def close(self) -> None:
+        if self.sock.fileno() >= 0:
+            self._shut()
+
+    def _shut(self) -> None:
+        self.loop.remove_reader(self.sock.fileno())
+        self.sock.close()
+
+    def send(self, data: bytes, remote: tuple[str, int]) -> None:
+        try:
+            self.sock.sendto(data, remote)
+        except ConnectionRefusedError:
+            pass  # the ICMP answer to an earlier packet: the server's port is gone, as after a hang-up
+        except BlockingIOError:
+            pass  # a full buffer loses a packet, as a network does
+
+    def _readable(self) -> None:
+        while True:
+            try:
+                data, ancillary, _, source = self.sock.recvmsg(2048, 64)
+            except BlockingIOError:
+                return
+            except ConnectionRefusedError:
+                continue
+            at = time.time()
+            for level, kind, value in ancillary:
+                if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                    seconds, nanoseconds = struct.unpack("qq", value[:16])
+                    at = seconds + nanoseconds / 1e9
+            self._received(at, data, source[:2])
+
+    def _received(self, at: float, data: bytes, source: tuple[str, int]) -> None:
+        if len(data) < 12 or data[0] >> 6 != 2 or 200 <= data[1] <= 207:
+            self.strays.append((at, data, source))
+            return
+        flags, second, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", data)
+        start = 12 + 4 * (flags & 15)
+        packet = Packet(at, sequence, timestamp, second & 127, bool(second >> 7), ssrc, data[start:], source)
+        owners = [line for line in self.lines if line.remote == source]
+        if not owners and len(self.lines) == 1:
+            owners = self.lines
+        if len(owners) == 1:
+            owners[0].received.append(packet)
+        else:
+            self.strays.append((at, data, source))
+
+
+class Line:
+    """One stream each way. Sends only while `sending`; keeps every packet it gets in `received`."""
+
+    def __init__(
+        self,
+        media: MediaSocket,
+        *,
+        sound: Sound | None,
+        law: str = "PCMU",
+        payload_type: int = 0,
+        ptime: int = 20,
+        sequence: int | None = None,
+        timestamp: int | None = None,
+        ssrc: int | None = None,
+    ) -> None:
+        self.media = media
+        media.lines.append(self)
+        self.remote: tuple[str, int] | None = None
+        self.sound: Sound = sound or SILENCE
+        self.sending = False
+        self.wanted = sound is not None  # a phone that sends nothing at all has no sound
+        self.law, self.payload_type, self.ptime = law, payload_type, ptime
+        self.dtmf: int | None = None
+        self.laws: dict[int, str] = {}  # what each payload type we may get means
+        self.sequence = random.getrandbits(16) if sequence is None else sequence
+        self.timestamp = random.getrandbits(32) if timestamp is None else timestamp
+        self.ssrc = random.getrandbits(32) if ssrc is None else ssrc
+        self.position = 0
+        self.sent: list[tuple[float, int]] = []  # (time, sequence) of each packet
+        self.marker = True
+        self.received: list[Packet] = []
+        self._digits: list[tuple[str, int]] = []  # digit, packets still to send
+        self._digit_start: int | None = None
+        self._digit_packets = 0
+
+    # --- what it says
+
+    def say(self, sound: Sound) -> None:
+        self.sound, self.position = sound, 0
+
+    def press(self, digits: str, *, milliseconds: int = 100) -> None:
+        """Queues RFC 4733 events: a packet every ptime, the last sent three times, 60 ms apart."""
+        packets = max(2, milliseconds // self.ptime)
+        self._digits += [(digit, packets) for digit in digits]
+
+    @property
+    def pressing(self) -> bool:
+        return bool(self._digits)
+
+    def tick(self) -> None:
+        """One ptime has passed."""
+        samples = self.ptime * 8
+        if self.sending and self.wanted and self.remote is not None:
+            if self._digits and self.dtmf is not None:
+                self._send_digit(samples)
+            else:
+                self._send(
+                    self.payload_type,
+                    self.marker,
+                    self.timestamp,
+                    self.sound.payload(self.law, self.position, samples),
+                )
+                self.marker = False
+            self.position += samples
+        self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF
+
+    def _send(self, kind: int, marker: bool, timestamp: int, payload: bytes) -> None:
+        assert self.remote is not None
+        header = struct.pack("!BBHII", 0x80, kind | (marker << 7), self.sequence, timestamp, self.ssrc)
+        self.media.send(header + payload, self.remote)
+        self.sent.append((time.time(), self.sequence))
+        self.sequence = (self.sequence + 1) & 0xFFFF
+
+    def _send_digit(self, samples: int) -> None:
+        assert self.dtmf is not None
+        digit, packets = self._digits[0]
+        first = self._digit_start is None
+        if first:
+            self._digit_start, self._digit_packets = self.timestamp, 0
+        assert self._digit_start is not None
+        self._digit_packets += 1
+        last = self._digit_packets >= packets
+        duration = min(self._digit_packets, packets) * samples
+        payload = struct.pack("!BBH", EVENT_CODES[digit], 10 | (0x80 if last else 0), duration)
+        for _ in range(3 if last else 1):
+            self._send(self.dtmf, first, self._digit_start, payload)
+            first = False
+        if last:
+            self._digits.pop(0)
+            self._digit_start = None
+            self.marker = True
+
+    # --- what it heard
+
+    @property
+    def audio(self) -> list[Packet]:
+        return [packet for packet in self.received if packet.payload_type in self.laws]
+
+    def pcm(self, *, last: float | None = None, since: int = 0) -> "np.typing.NDArray[np.int16]":
+        """What was received from packet number `since` on, laid out by timestamp (gaps are zeros), decoded.
+
+        `last`: only that many seconds at the end.
+        """
+        packets = self.audio[since:]
+        if last is not None:
+            packets = (
+                packets[-max(1, int(last * 8000 / max(1, len(packets[-1].payload)))) :] if packets else []
+            )
+        if not packets:
+            return np.zeros(0, np.int16)
+        places = unwrapped([packet.timestamp for packet in packets])
+        lowest = min(places)
+        length = (
+            max(place + len(packet.payload) for place, packet in zip(places, packets, strict=True)) - lowest
+        )
+        assert length < 8000 * 3600, "timestamps jump by more than an hour"
+        samples = np.zeros(length, np.int16)
+        for place, packet in zip(places, packets, strict=True):
+            decoded = g711.decode(self.laws[packet.payload_type], packet.payload)
+            samples[place - lowest : place - lowest + len(decoded)] = decoded
+        return samples
+
+    def gaps(self, *, longer_than: float = 0.06) -> list[float]:
+        times = [packet.at for packet in self.received]
+        return [later - sooner for sooner, later in pairwise(times) if later - sooner > longer_than]
+
+    def lost(self) -> int:
+        """Packets missing between the first and the last received."""
+        numbers = unwrapped([packet.sequence for packet in self.received], 16)
+        return max(numbers) - min(numbers) + 1 - len(set(numbers)) if numbers else 0
+
+    def close(self) -> None:
+        self.sending = False
+        if self in self.media.lines:
+            self.media.lines.remove(self)
+
+
+def unwrapped(numbers: Iterable[int], bits: int = 32) -> list[int]:
+    """Numbers of a wrapping counter as ones that do not wrap, each near the one before."""
+    result: list[int] = []
+    size = 1 << bits
+    for number in numbers:
+        if not result:
+            result.append(number)
+            continue
+        step = (number - result[-1]) % size
+        result.append(result[-1] + (step - size if step >= size // 2 else step))
+    return result
+
+
+class MediaClock:
+    """Drives every line from one timer, a step each 10 ms; a late step is made up for, as sound cards do."""
+
+    STEP = 0.01
+
+    def __init__(self) -> None:
+        self._lines: dict[Line, int] = {}  # line -> step at which it is due
+        self._step = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def add(self, line: Line) -> None:
+        # Lines are due on different steps, as phones that nobody synchronised.
+        self._lines[line] = self._step + 1 + len(self._lines) % max(1, line.ptime // 10)
+
+    def remove(self, line: Line) -> None:
+        self._lines.pop(line, None)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while True:
+            self._step += 1
+            for line, due in list(self._lines.items()):
+                if due <= self._step:
+                    line.tick()
+                    self._lines[line] = due + line.ptime // 10
+            await asyncio.sleep(max(0.0, start + self._step * self.STEP - loop.time()))
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
