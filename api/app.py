@@ -1,0 +1,57 @@
+"""The HTTP application: what is in front of what."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, FastAPI
+
+from api import calls, conferences, document, errors, statistics, system
+from api.auth import Account, Credentials
+from api.gate import PREFIX, Gate
+from api.links import Links
+from api.system import Health, Metrics
+
+if TYPE_CHECKING:
+    from calls.switchboard import Switchboard
+
+_DESCRIPTION = (
+    "Calls and conferences by REST. Instructions for calls are BXML documents, "
+    "which the application gives in answer to webhooks."
+)
+
+
+def create_app(
+    switchboard: "Switchboard",
+    accounts: Sequence[Account],
+    *,
+    health: Health,
+    metrics: Metrics,
+    public_url: str,
+    version: str,
+) -> FastAPI:
+    """The ASGI application over a switchboard.
+
+    `health` gives the body of /healthz, whose `status` is "ok" when the server accepts calls;
+    `metrics` the text of /metrics; `public_url` is how clients reach this server.
+    """
+    base = public_url.rstrip("/")
+    app = FastAPI(
+        title="MixMinus",
+        description=_DESCRIPTION,
+        version=version,
+        servers=[{"url": base}],
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    credentials, links = Credentials(accounts), Links(base)
+    contract = APIRouter(prefix=PREFIX)
+    contract.include_router(calls.routes(switchboard, links))
+    contract.include_router(conferences.routes(switchboard, links))
+    contract.include_router(statistics.routes(switchboard))
+    app.include_router(contract)
+    app.include_router(system.routes(app, credentials, health, metrics))
+    errors.install(app)
+    document.install(app)
+    app.add_middleware(Gate, credentials=credentials)
+    return app

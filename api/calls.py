@@ -1,0 +1,236 @@
+"""Calls by REST. Source: contract rest.md section 2."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers import answer, page
+from api.body import read, read_json
+from api.document import BXML_BODY, AccountId, CallId, json_body, refusals
+from api.links import Links
+from api.models import CallQuery, CallState, CreateCall, CreatedCall, RedirectFields, UpdateCall
+from calls.callbacks import Callback
+from calls.order import CallOrder, Redirect
+
+if TYPE_CHECKING:
+    from calls.call import Call
+    from calls.switchboard import Switchboard
+
+
+_MASK = "*****"
+"""Stands for a password in an answer (contract rest.md section 2.1)."""
+
+
+def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
+    """The endpoints under /accounts/{accountId}/calls."""
+    router = APIRouter(prefix="/accounts/{accountId}/calls", tags=["Calls"])
+
+    @router.post(
+        "",
+        operation_id="createCall",
+        summary="Place an outbound call",
+        status_code=201,
+        response_model=CreatedCall,
+        responses=refusals(400, 401, 403, 415, 429, 500, 503),
+        openapi_extra=json_body(CreateCall),
+    )
+    async def create_call(request: Request, account: AccountId) -> Response:
+        """The answer says that the call was taken, nothing about who is called."""
+        wanted = await read_json(request, CreateCall)
+        call = await switchboard.create_call(account, order(wanted))
+        created = _created(call, wanted, links)
+        return answer(created, status=201, headers={"Location": created.call_url})
+
+    @router.get(
+        "",
+        operation_id="listCalls",
+        summary="List calls, oldest first",
+        response_model=list[CallState],
+        responses=refusals(400, 401, 403, 500),
+    )
+    async def list_calls(
+        request: Request, account: AccountId, query: Annotated[CallQuery, Query()]
+    ) -> Response:
+        """A longer list goes on at the URL in the Link header."""
+        found = switchboard.calls(
+            account,
+            to=query.to,
+            from_=query.from_,
+            min_start=query.min_start_time,
+            max_start=query.max_start_time,
+            cause=query.disconnect_cause,
+        )
+        return await page(
+            request,
+            found,
+            base=links.base,
+            size=query.page_size,
+            token=query.page_token,
+            key=_key,
+            model=_state,
+        )
+
+    @router.get(
+        "/{callId}",
+        operation_id="getCallState",
+        summary="See one call",
+        response_model=CallState,
+        responses=refusals(401, 403, 404, 500),
+    )
+    async def get_call(account: AccountId, call_id: CallId) -> Response:
+        return answer(_state(switchboard.call(account, call_id)))
+
+    @router.post(
+        "/{callId}",
+        operation_id="updateCall",
+        summary="Give a call another document by a webhook, or end it",
+        responses=refusals(400, 401, 403, 404, 409, 415, 500),
+        openapi_extra=json_body(UpdateCall),
+    )
+    async def update_call(request: Request, account: AccountId, call_id: CallId) -> Response:
+        call = switchboard.call(account, call_id)
+        update = await read_json(request, UpdateCall)
+        if update.state == "completed":
+            await switchboard.complete_call(call)
+        else:
+            await switchboard.redirect_call(call, redirect(update, call.callback_timeout, update.tag))
+        return Response(status_code=200)
+
+    @router.put(
+        "/{callId}/bxml",
+        operation_id="updateCallBxml",
+        summary="Interrupt a call with a document",
+        status_code=204,
+        responses=refusals(400, 401, 403, 404, 409, 413, 415, 500),
+        openapi_extra=BXML_BODY,
+    )
+    async def replace_bxml(request: Request, account: AccountId, call_id: CallId) -> Response:
+        call = switchboard.call(account, call_id)
+        await switchboard.replace_bxml(call, await read(request, "application/xml"))
+        return Response(status_code=204)
+
+    return router
+
+
+def order(wanted: CreateCall) -> CallOrder:
+    """A checked request as the switchboard takes it."""
+    username, password = wanted.username, _revealed(wanted.password)
+    disconnect = None
+    if wanted.disconnect_url is not None:
+        disconnect = Callback(
+            url=wanted.disconnect_url,
+            method=wanted.disconnect_method,
+            username=username,
+            password=password,
+            timeout=wanted.callback_timeout,
+        )
+    return CallOrder(
+        application_id=wanted.application_id,
+        to=wanted.to,
+        from_=wanted.from_,
+        answer=Callback(
+            url=wanted.answer_url,
+            method=wanted.answer_method,
+            fallback_url=wanted.answer_fallback_url,
+            fallback_method=wanted.answer_fallback_method,
+            username=username,
+            password=password,
+            fallback_username=wanted.fallback_username,
+            fallback_password=_revealed(wanted.fallback_password),
+            timeout=wanted.callback_timeout,
+        ),
+        disconnect=disconnect,
+        call_timeout=wanted.call_timeout,
+        callback_timeout=wanted.callback_timeout,
+        priority=wanted.priority,
+        tag=wanted.tag,
+        privacy=wanted.privacy,
+        display_name=wanted.display_name,
+        uui=wanted.uui,
+    )
+
+
+def redirect(update: RedirectFields, timeout: float, tag: str | None = None) -> Redirect:
+    """The webhook that an update of a call or a conference names."""
+    if update.redirect_url is None:
+        raise ValueError("an active update has a redirectUrl: its model sees to that")
+    callback = Callback(
+        url=update.redirect_url,
+        method=update.redirect_method,
+        fallback_url=update.redirect_fallback_url,
+        fallback_method=update.redirect_fallback_method,
+        username=update.username,
+        password=_revealed(update.password),
+        fallback_username=update.fallback_username,
+        fallback_password=_revealed(update.fallback_password),
+        timeout=timeout,
+    )
+    return Redirect(callback, tag=tag)
+
+
+def _created(call: "Call", wanted: CreateCall, links: Links) -> CreatedCall:
+    return CreatedCall(
+        application_id=call.application_id,
+        account_id=call.account,
+        call_id=call.id,
+        to=call.to,
+        from_=call.from_,
+        enqueued_time=call.enqueued_time,
+        call_url=links.call(call.account, call.id),
+        call_timeout=_number(wanted.call_timeout),
+        callback_timeout=_number(wanted.callback_timeout),
+        tag=wanted.tag,
+        answer_method=wanted.answer_method,
+        answer_url=wanted.answer_url,
+        answer_fallback_method=wanted.answer_fallback_method,
+        answer_fallback_url=wanted.answer_fallback_url,
+        disconnect_method=wanted.disconnect_method,
+        disconnect_url=wanted.disconnect_url,
+        username=wanted.username,
+        password=_masked(wanted.password),
+        fallback_username=wanted.fallback_username,
+        fallback_password=_masked(wanted.fallback_password),
+        priority=wanted.priority,
+    )
+
+
+def _state(call: "Call") -> CallState:
+    return CallState(
+        call_id=call.id,
+        parent_call_id=call.parent,
+        application_id=call.application_id,
+        account_id=call.account,
+        to=call.to,
+        from_=call.from_,
+        direction=call.direction,
+        state=call.state,
+        enqueued_time=call.enqueued_time,
+        start_time=call.start_time,
+        answer_time=call.answer_time,
+        end_time=call.end_time,
+        disconnect_cause=call.disconnect_cause,
+        error_message=call.error_message,
+        error_id=call.error_id,
+        last_update=call.last_update,
+    )
+
+
+def _key(call: "Call") -> tuple[datetime, str]:
+    return call.enqueued_time or call.start_time or call.last_update, call.id
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _masked(secret: SecretStr | None) -> str | None:
+    return None if secret is None else _MASK
+
+
+def _number(value: float) -> float | int:
+    """30 rather than 30.0, as the contract writes it."""
+    return int(value) if value.is_integer() else value

@@ -1,0 +1,68 @@
+"""What every request passes before it is routed: credentials, the account in its path, a plain path.
+
+The order is that of the answers: 401, 403, then 404 and whatever else (contract rest.md section 1.2).
+It stands in front of the routing because a router knows 404 and 405 before it knows who asks.
+"""
+
+import logging
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.auth import Credentials
+from api.errors import ApiError
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/api/v2"
+
+_ACCOUNT = re.compile(rf"{PREFIX}/accounts/([^/]+)")
+
+# No path of ours needs an escape, a dot segment or an empty segment; what has one is a trick.
+_PLAIN_PATH = re.compile(rb"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+|/")
+
+
+class Gate:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, credentials: Credentials) -> None:
+        self._app = app
+        self._credentials = credentials
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            admitted = self._admit(scope)
+        except ApiError as error:
+            logger.info(
+                "request_refused",
+                extra={"method": scope["method"], "path": scope["path"], "status": error.status},
+            )
+            await error.response()(scope, receive, send)
+            return
+        await self._app(admitted, receive, send)
+
+    def _admit(self, scope: Scope) -> Scope:
+        """The scope to go on with: no trailing slash, HEAD as the GET it stands for. Raises ApiError."""
+        path: str = scope["path"]
+        if path == PREFIX or path.startswith(f"{PREFIX}/"):
+            account = self._credentials.account(header(scope, b"authorization"))
+            named = _ACCOUNT.match(path)
+            if named and named[1] != account.id:
+                raise ApiError(403, "These credentials do not open this account")
+        raw = bytes(scope.get("raw_path") or path.encode())
+        stripped = raw[:-1] if len(raw) > 1 and raw.endswith(b"/") else raw
+        if not _PLAIN_PATH.fullmatch(stripped):
+            raise ApiError(404, "Not found")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        return {**scope, "path": stripped.decode("ascii"), "raw_path": stripped, "method": method}
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first value of a header, by its lower-case name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return None

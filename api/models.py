@@ -1,0 +1,358 @@
+"""What REST takes and gives, field by field. Source: contract rest.md sections 2 to 5.
+
+Requests: types are strict (a number is a JSON number), `null` counts as left out, unknown fields are
+ignored. Answers: a field without a value is `null`; times are UTC with milliseconds and `Z`.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from calls import clock
+
+Method = Literal["GET", "POST"]
+"""A webhook's method."""
+
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+# A user without password, a host, a port, parameters; no headers, which would reach into the INVITE.
+_SIP_URI = re.compile(
+    r"sip:[a-z0-9\-_.!~*'()%&=+$,;/#]+@(?:[a-z0-9.\-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+    r"(?:;[a-z0-9\-_.!~*'()%\[\]/:&+$=]+)*",
+    re.IGNORECASE,
+)
+_UUI = re.compile(r"[!-+\--~]+;encoding=(?:jwt|base64|hex)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_HIDDEN_NAMES = ("Restricted", "Anonymous", "Private", "Unavailable")
+
+
+def wrong(expected: str) -> PydanticCustomError:
+    """A fault of one field, told by what was expected."""
+    return PydanticCustomError("expected", "{expected}", {"expected": expected})
+
+
+def at_odds(field: str, expected: str) -> PydanticCustomError:
+    """A field that does not go with another one."""
+    return PydanticCustomError("rule", "Invalid {field}: {expected}", {"field": field, "expected": expected})
+
+
+def _number(value: str) -> str:
+    if not _E164.fullmatch(value):
+        raise wrong("must be a telephone number in E.164 form, such as +19195551234")
+    return value
+
+
+def _destination(value: str) -> str:
+    if not _E164.fullmatch(value) and not _SIP_URI.fullmatch(value):
+        raise wrong(
+            "must be a telephone number in E.164 form, such as +19195551234, "
+            "or a SIP URI without headers, such as sip:user@host"
+        )
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise wrong("must be an absolute http or https URL")
+    if "@" in parts.netloc:
+        raise wrong("must not hold credentials: there are fields for them")
+    return value
+
+
+def _plain_text(value: str) -> str:
+    if _CONTROL.search(value):
+        raise wrong("must not hold control characters")
+    return value
+
+
+def _uui(value: str) -> str:
+    if not all(_UUI.fullmatch(part.strip()) for part in value.split(",")):
+        raise wrong("must be values with ;encoding= of jwt, base64 or hex, separated by commas")
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    """A query's time. Without an offset it is taken as UTC."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise wrong("must be a time in ISO 8601 form, such as 2022-06-21T19:13:21Z") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+Number = Annotated[str, AfterValidator(_number)]
+Destination = Annotated[str, Field(max_length=1024), AfterValidator(_destination)]
+Url = Annotated[str, Field(max_length=2048, json_schema_extra={"format": "uri"}), AfterValidator(_url)]
+Username = Annotated[str, Field(max_length=1024)]
+Password = Annotated[SecretStr, Field(max_length=1024)]
+Tag = Annotated[str, Field(max_length=4096)]
+QueryTime = Annotated[datetime, BeforeValidator(_moment)]
+Time = Annotated[datetime, PlainSerializer(clock.text, return_type=str)]
+
+
+class Request(BaseModel):
+    """A JSON body: camelCase names, strict types, null as if left out."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, alias_generator=to_camel)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: given for name, given in value.items() if given is not None}
+        return value
+
+
+class Answer(BaseModel):
+    """A JSON answer: camelCase names, built by the names of the code."""
+
+    model_config = ConfigDict(alias_generator=AliasGenerator(serialization_alias=to_camel))
+
+
+class Error(BaseModel):
+    """The body of every 4xx and 5xx."""
+
+    type: str
+    description: str
+    id: str | None = Field(description="Names the event in the server's log, where there is one.")
+
+
+class MachineDetection(Request):
+    """How an answering machine would be told from a person."""
+
+    mode: Literal["sync", "async"] = "async"
+    detection_timeout: float = 15
+    silence_timeout: float = 10
+    speech_threshold: float = 10
+    speech_end_threshold: float = 5
+    machine_speech_end_threshold: float | None = None
+    delay_result: bool = False
+    callback_url: Url | None = None
+    callback_method: Method = "POST"
+    username: Username | None = None
+    password: Password | None = None
+    fallback_url: Url | None = None
+    fallback_method: Method = "POST"
+    fallback_username: Username | None = None
+    fallback_password: Password | None = None
+
+
+class CreateCall(Request):
+    """An outbound call. Source: contract rest.md section 2.1."""
+
+    from_: Number = Field(alias="from")
+    to: Destination
+    application_id: str
+    answer_url: Url
+    answer_method: Method = "POST"
+    username: Username | None = None
+    password: Password | None = None
+    answer_fallback_url: Url | None = None
+    answer_fallback_method: Method = "POST"
+    fallback_username: Username | None = None
+    fallback_password: Password | None = None
+    disconnect_url: Url | None = None
+    disconnect_method: Method = "POST"
+    call_timeout: Annotated[float, Field(ge=1, le=300)] = 30
+    callback_timeout: Annotated[float, Field(ge=1, le=25)] = 15
+    machine_detection: MachineDetection | None = None
+    priority: Annotated[int, Field(ge=1, le=5)] = 5
+    tag: Tag | None = None
+    privacy: bool = False
+    display_name: Annotated[str, Field(max_length=256), AfterValidator(_plain_text)] | None = None
+    uui: Annotated[str, Field(max_length=350), AfterValidator(_uui)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "CreateCall":
+        if self.privacy and self.display_name is not None and self.display_name not in _HIDDEN_NAMES:
+            raise at_odds("displayName", f"with privacy it must be one of {', '.join(_HIDDEN_NAMES)}")
+        if self.uui is not None and not self.to.lower().startswith("sip:"):
+            raise at_odds("uui", "needs a SIP URI in to")
+        if self.machine_detection is not None and self.machine_detection.mode == "sync":
+            raise at_odds("machineDetection.mode", "sync is not supported by this server")
+        return self
+
+
+class RedirectFields(Request):
+    """What updates of calls and of conferences have in common."""
+
+    redirect_url: Url | None = None
+    redirect_method: Method = "POST"
+    username: Username | None = None
+    password: Password | None = None
+    redirect_fallback_url: Url | None = None
+    redirect_fallback_method: Method = "POST"
+    fallback_username: Username | None = None
+    fallback_password: Password | None = None
+
+
+class UpdateCall(RedirectFields):
+    """Another document for a call, or its end. Source: contract rest.md section 2.4."""
+
+    state: Literal["active", "completed"] = "active"
+    tag: Tag | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "UpdateCall":
+        # The official SDK sends both methods with completed, and guides send credentials.
+        if self.state == "completed" and self.redirect_url is not None:
+            raise at_odds("redirectUrl", "is not allowed with state completed")
+        if self.state == "completed" and self.tag is not None:
+            raise at_odds("tag", "is not allowed with state completed")
+        if self.state == "active" and self.redirect_url is None:
+            raise at_odds("redirectUrl", "is required with state active")
+        return self
+
+
+class UpdateConference(RedirectFields):
+    """The end of a conference, or a document for it. Source: contract rest.md section 3.3."""
+
+    status: Literal["active", "completed"] = "active"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "UpdateConference":
+        if self.status == "completed" and self.redirect_url is not None:
+            raise at_odds("redirectUrl", "is not allowed with status completed")
+        if self.status == "active" and self.redirect_url is None:
+            raise at_odds("redirectUrl", "is required with status active")
+        return self
+
+
+class UpdateMember(Request):
+    """What changes for a member; what is left out stays. Source: contract rest.md section 3.6."""
+
+    mute: bool | None = None
+    hold: bool | None = None
+    call_ids_to_coach: list[str] | None = None
+
+
+class Page(BaseModel):
+    """The query of a list; a name given twice counts once, with its last value."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+    page_token: str | None = Field(None, description="From the Link header of the page before.")
+
+
+class CallQuery(Page):
+    """Source: contract rest.md section 2.2."""
+
+    to: str | None = None
+    from_: str | None = Field(None, alias="from")
+    min_start_time: QueryTime | None = None
+    max_start_time: QueryTime | None = None
+    disconnect_cause: str | None = None
+    page_size: Annotated[int, Field(ge=1, le=10000)] = 1000
+
+
+class ConferenceQuery(Page):
+    """Source: contract rest.md section 3.1."""
+
+    name: str | None = None
+    min_created_time: QueryTime | None = None
+    max_created_time: QueryTime | None = None
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 1000
+
+
+class CreatedCall(Answer):
+    """The answer to a new call; passwords are masked."""
+
+    application_id: str
+    account_id: str
+    call_id: str
+    to: str
+    from_: str = Field(serialization_alias="from")
+    enqueued_time: Time | None
+    call_url: str
+    call_timeout: float | int
+    callback_timeout: float | int
+    tag: str | None
+    answer_method: Method
+    answer_url: str
+    answer_fallback_method: Method
+    answer_fallback_url: str | None
+    disconnect_method: Method
+    disconnect_url: str | None
+    username: str | None
+    password: str | None
+    fallback_username: str | None
+    fallback_password: str | None
+    priority: int
+
+
+class CallState(Answer):
+    """One call. Source: contract rest.md section 2.3."""
+
+    call_id: str
+    parent_call_id: str | None
+    application_id: str
+    account_id: str
+    to: str
+    from_: str = Field(serialization_alias="from")
+    direction: Literal["inbound", "outbound"]
+    state: str = Field(description="queued, initiated, answered or disconnected; more may come.")
+    identity: str | None = None
+    stir_shaken: dict[str, str] | None = None
+    enqueued_time: Time | None
+    start_time: Time | None
+    answer_time: Time | None
+    end_time: Time | None
+    disconnect_cause: str | None
+    error_message: str | None
+    error_id: str | None
+    last_update: Time
+
+
+class ConferenceMember(Answer):
+    """One member. Source: contract rest.md section 3.5."""
+
+    call_id: str
+    conference_id: str
+    member_url: str
+    mute: bool
+    hold: bool
+    call_ids_to_coach: list[str]
+
+
+class ConferenceRow(Answer):
+    """One conference of a list. Source: contract rest.md section 3.1."""
+
+    id: str
+    name: str
+    created_time: Time
+    completed_time: Time | None
+    conference_event_url: str | None
+    conference_event_method: str = Field(description="GET or POST.")
+    tag: str | None
+
+
+class ConferenceState(ConferenceRow):
+    """One conference with its members; an ended one has none. Source: contract rest.md section 3.2."""
+
+    active_members: list[ConferenceMember]
+
+
+class Statistics(Answer):
+    """The account's queue of outbound calls. Source: contract rest.md section 5."""
+
+    current_call_queue_size: int
+    max_call_queue_size: int

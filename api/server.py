@@ -1,0 +1,83 @@
+"""The HTTP server, as a guest in the event loop of the process. The settings of uvicorn are here only."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_BACKLOG = 512
+
+
+class _Guest(uvicorn.Server):
+    """uvicorn without its hold on the process: signals stay with the command line."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepts = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.accepts.set()
+
+
+class HttpServer:
+    """Serves an application at `listen`: "address:port", IPv6 in brackets, port 0 for a free one."""
+
+    def __init__(self, app: ASGIApp, listen: str, *, grace: int = 3) -> None:
+        self._listen = listen
+        self._grace = grace
+        self._server = _Guest(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                # The proxy on this machine may say for whom it asks; nobody else may.
+                forwarded_allow_ips="127.0.0.1,::1",
+                timeout_graceful_shutdown=grace,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+        self.address: tuple[str, int] = ("", 0)
+        """Where the server listens, once started."""
+
+    async def start(self) -> None:
+        """Listen and accept. Raises OSError naming the key and the address that cannot be had."""
+        listener = self._bind()
+        self.address = listener.getsockname()[:2]
+        self._task = asyncio.get_running_loop().create_task(self._server.serve([listener]), name="http")
+        accepts = asyncio.create_task(self._server.accepts.wait())
+        await asyncio.wait({self._task, accepts}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            accepts.cancel()
+            await self._task
+
+    async def close(self) -> None:
+        """Take no more connections, let requests under way finish for `grace` seconds, then end them."""
+        if self._task is None:
+            return
+        self._server.should_exit = True
+        await self._task
+        self._task = None
+
+    def _bind(self) -> socket.socket:
+        host, _, port = self._listen.rpartition(":")
+        host = host.strip("[]")
+        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, int(port)))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            raise OSError(error.errno, f"http.listen {self._listen}: {error.strerror}") from error
+        return listener

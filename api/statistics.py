@@ -1,0 +1,31 @@
+"""The account's queue of outbound calls. Source: contract rest.md section 5."""
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.answers import answer
+from api.document import AccountId, refusals
+from api.models import Statistics
+
+if TYPE_CHECKING:
+    from calls.switchboard import Switchboard
+
+
+def routes(switchboard: "Switchboard") -> APIRouter:
+    """The endpoint /accounts/{accountId}/statistics."""
+    router = APIRouter(prefix="/accounts/{accountId}/statistics", tags=["Statistics"])
+
+    @router.get(
+        "",
+        operation_id="getStatistics",
+        summary="See how many calls wait to be dialled",
+        response_model=Statistics,
+        responses=refusals(401, 403, 500),
+    )
+    async def get_statistics(account: AccountId) -> Response:
+        size, largest = switchboard.statistics(account)
+        return answer(Statistics(current_call_queue_size=size, max_call_queue_size=largest))
+
+    return router
