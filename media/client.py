@@ -1,0 +1,445 @@
+"""The asyncio side of the media process: legs, rooms and prompts as control sees them.
+
+Nothing here waits but `start` and `close`. What is asked for in one pass of the event loop leaves in one
+message and takes hold together, at one beat. Ports are chosen here (`rtp.ports`), so that an SDP can be
+written at once; everything else happens over there.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address
+
+from media import messages
+from media.library import Library
+from media.messages import AnyEvent, Laws
+from media.shared import COUNTERS, quantile
+from media.supervisor import Supervisor
+from rtp.ports import NoPort, Placing, Remote
+
+logger = logging.getLogger(__name__)
+
+Room = int
+LAWS = {"PCMU": 0, "PCMA": 1}
+MAX_PORTS = 256  # of a long range the first so many even ones are used; more would only cost descriptors
+
+__all__ = [
+    "AddressNotSupported",
+    "DigitReceived",
+    "Full",
+    "Leg",
+    "LegHeard",
+    "LegMedia",
+    "LegSilent",
+    "MediaClient",
+    "MediaConfig",
+    "MediaDown",
+    "MediaEvent",
+    "MediaLost",
+    "MediaReady",
+    "NoPort",
+    "Playback",
+    "PlaybackLost",
+]
+
+
+class Full(NoPort):
+    """As many legs as configured are open."""
+
+
+class MediaDown(NoPort):
+    """The media process has died and its successor is not ready yet."""
+
+
+class AddressNotSupported(ValueError):
+    """A media address of a family that the media process does not carry: it sends and receives IPv4 only."""
+
+
+class PlaybackLost(Exception):
+    """The prompt will not be played to its end: its leg was closed, its room ended, or the media process died."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConfig:
+    """`address` and `ports` are the keys of `[rtp]`; `silence`: seconds without a packet until LegSilent;
+    `legs`: the most legs at once."""
+
+    address: str = "127.0.0.1"
+    ports: str = "20000-20127"
+    silence: float = 10.0
+    legs: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LegMedia:
+    """What an offer and its answer have agreed for one leg, seen from here.
+
+    `remote`: where the far end's SDP wants packets, None for nowhere; `codec`, `payload_type`, `ptime` (ms:
+    10, 20, 40 or 60): of what we send; `accepts`: payload type -> codec of what may come; `dtmf`: the payload
+    type of telephone-event; `sends`, `receives`: whether audio flows from us, and to us.
+    """
+
+    remote: Remote | None
+    codec: str
+    payload_type: int
+    accepts: dict[int, str]
+    dtmf: int | None = None
+    ptime: int = 20
+    sends: bool = True
+    receives: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class Leg:
+    """One call's place in the media process; `address` and `port` belong into our SDP."""
+
+    id: int
+    address: str
+    port: int
+    signalling: str | None
+    learns: bool = True
+
+
+class Playback:
+    """A prompt on its way to one leg or room.
+
+    `done` gives True when the last packet that carries it has had its time to be played out, False after
+    `stop`, and raises PlaybackLost when its leg is closed, its room ends or the media process dies.
+    """
+
+    def __init__(self, number: int, target: Leg | Room, stop: Callable[[int], None]) -> None:
+        self.id = number
+        self.target = target
+        self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._stop = stop
+
+    def stop(self) -> None:
+        """Silence it at the next beat; nothing happens once it is done."""
+        if not self.done.done():
+            self._stop(self.id)
+            self.done.set_result(False)
+
+    def lose(self, reason: str) -> None:
+        if not self.done.done():
+            self.done.set_exception(PlaybackLost(reason))
+            self.done.exception()  # seen: nobody has to wait for a prompt
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """RFC 4733: one key, pressed once. `duration_ms` is the far end's word, 0 if its end was lost at once."""
+
+    leg_id: int
+    digit: str
+    duration_ms: int
+
+    def __repr__(self) -> str:  # a digit may be part of a PIN
+        return f"DigitReceived(leg_id={self.leg_id}, duration_ms={self.duration_ms})"
+
+
+@dataclass(frozen=True, slots=True)
+class LegSilent:
+    """A leg that should be heard has sent nothing for so many seconds. Once per silence."""
+
+    leg_id: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LegHeard:
+    """A leg that was reported silent sends again."""
+
+    leg_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """The media process died. `legs` are the ids that went with it; they are closed already."""
+
+    legs: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReady:
+    """A media process runs: after `start`, and again after each MediaLost."""
+
+    pid: int
+
+
+MediaEvent = DigitReceived | LegSilent | LegHeard | MediaLost | MediaReady
+
+
+class MediaClient:
+    """The media process. `on_event` is called in the event loop, once per event, in order."""
+
+    def __init__(self, config: MediaConfig, on_event: Callable[[MediaEvent], None]) -> None:
+        self._config = config
+        self._on_event = on_event
+        self._numbers = _rtp_ports(config.ports)
+        self._placing = Placing(len(self._numbers))
+        self._legs: dict[int, Leg] = {}
+        self._playbacks: dict[int, Playback] = {}
+        self._library = Library()
+        self._next_leg = 1
+        self._next_play = 1
+        self._supervisor = Supervisor(
+            address=config.address,
+            ports=self._numbers,
+            legs=config.legs,
+            silence=config.silence,
+            on_event=self._handle,
+            on_lost=self._lost,
+        )
+
+    async def start(self) -> None:
+        """Returns when the media process sends and receives. Raises OSError, naming the key, where the
+        address or a port of the range cannot be had, and ChildProcessError where the process does not run."""
+        try:
+            _host_order(self._config.address)
+        except AddressNotSupported as error:
+            raise OSError(f"rtp.address: {error}") from error
+        await self._supervisor.start()
+        ready = self._supervisor.ready
+        assert ready is not None
+        logger.info(
+            "media_started",
+            extra={
+                "pid": ready.pid,
+                "ports": len(self._numbers),
+                "receive_buffer": ready.buffer,
+                "batched": ready.batched,
+                # One datagram of a 20 ms G.711 packet costs the kernel about 768 bytes of buffer.
+                "legs_per_port": ready.buffer // 768,
+            },
+        )
+
+    async def close(self) -> None:
+        """End the media process, and with it every leg."""
+        await self._supervisor.close()
+        for playback in list(self._playbacks.values()):
+            playback.lose("the media process is closed")
+        self._playbacks.clear()
+        self._legs.clear()
+
+    @property
+    def pids(self) -> list[int]:
+        return self._supervisor.pids
+
+    # Legs
+
+    def open_leg(self, *, signalling: str | None, remote: Remote | None) -> Leg:
+        """A leg and its port. `signalling`: the IPv4 address of the far end's SIP, if known; `remote`: what
+        its SDP names, None before its answer. Raises Full, MediaDown (both are NoPort)."""
+        if not self._supervisor.ready:
+            raise MediaDown("the media process is being started")
+        if len(self._legs) >= self._config.legs:
+            raise Full(f"all {self._config.legs} legs are in use")
+        signalling = _ipv4_or_none(signalling)
+        number = self._next_leg
+        port = self._placing.place(number, signalling=signalling, remote=remote, now=time.monotonic())
+        self._next_leg += 1
+        leg = Leg(number, self._config.address, self._numbers[port], signalling)
+        self._legs[number] = leg
+        self._supervisor.send(messages.Open(number, port))
+        return leg
+
+    def connect(self, leg: Leg, media: LegMedia) -> bool:
+        """An SDP of the far end is known: packets leave for it from the next beat on, and its own count.
+        What an earlier SDP named counts no more. False: another leg of this port has that address; nothing
+        was done, use `move`, tell the far end the new port, connect again. Raises AddressNotSupported."""
+        return self._connect(leg, media, renew=False)
+
+    def update(self, leg: Leg, media: LegMedia) -> bool:
+        """As `connect`, for what a re-INVITE has agreed: the source before it counts as well until the first
+        packet from the new one."""
+        return self._connect(leg, media, renew=True)
+
+    def move(self, leg: Leg) -> Leg:
+        """Take another port, whose number is then in `leg.port`. Raises NoPort when none is better."""
+        if leg.id in self._legs:
+            port = self._placing.move(leg.id, time.monotonic())
+            leg.port = self._numbers[port]
+            self._supervisor.send(messages.Move(leg.id, port))
+        return leg
+
+    def close_leg(self, leg: Leg) -> None:
+        """Give everything back. Its playbacks are lost; closing twice does nothing."""
+        if self._legs.pop(leg.id, None) is None:
+            return
+        self._placing.close(leg.id, time.monotonic())
+        self._supervisor.send(messages.Close(leg.id))
+        self._lose_playbacks(lambda target: target is leg, "its leg was closed")
+
+    # Rooms
+
+    def seat(
+        self,
+        leg: Leg,
+        room: Room,
+        *,
+        mute: bool = False,
+        hold: bool = False,
+        coaches: Iterable[Leg] | None = None,
+        coached_by: Iterable[Leg] = (),
+    ) -> None:
+        """Put a leg into a room. `coaches`: the legs that alone hear it, None for no coach; `coached_by`:
+        the legs that coach it, as far as they are seated."""
+        self._send(
+            leg,
+            messages.Seat(leg.id, room, mute, hold, _ids(coaches), [other.id for other in coached_by]),
+        )
+
+    def unseat(self, leg: Leg) -> None:
+        self._send(leg, messages.Unseat(leg.id))
+
+    def flags(self, leg: Leg, *, mute: bool, hold: bool) -> None:
+        self._send(leg, messages.Flags(leg.id, mute, hold))
+
+    def coach(self, leg: Leg, coaches: Iterable[Leg] | None) -> None:
+        self._send(leg, messages.Coach(leg.id, _ids(coaches)))
+
+    def end_room(self, room: Room) -> None:
+        """Unseat everybody and stop what plays to the room, at one beat."""
+        self._supervisor.send(messages.EndRoom(room))
+        self._lose_playbacks(lambda target: target == room, "its room has ended")
+
+    def play(self, target: Leg | Room, prompt: bytes) -> Playback:
+        """Play 16-bit little-endian mono samples at 8 kHz, from the next beat on."""
+        playback = Playback(self._next_play, target, self._stop)
+        self._next_play += 1
+        if not self._supervisor.ready or (isinstance(target, Leg) and target.id not in self._legs):
+            playback.lose("its leg is closed" if self._supervisor.ready else "the media process is away")
+            return playback
+        self._playbacks[playback.id] = playback
+        number, crossing = self._library.find(prompt)
+        if crossing is not None:
+            self._supervisor.send(crossing.command, crossing.descriptor)
+        if isinstance(target, Leg):
+            self._supervisor.send(messages.PlayToLeg(playback.id, number, target.id))
+        else:
+            self._supervisor.send(messages.PlayToRoom(playback.id, number, target))
+        for command in self._library.excess():
+            self._supervisor.send(command)
+        return playback
+
+    def statistics(self) -> dict[str, float]:
+        """The counters of `media.shared`, and in milliseconds the quantiles of how late beats began
+        (`lateness_p50`, `_p99`, `_max`) and of how long they took (`duration_…`)."""
+        shared = self._supervisor.shared
+        if shared is None:
+            return {}
+        figures: dict[str, float] = {name: shared.count(name) for name in COUNTERS}
+        figures["restarts"] = self._supervisor.restarts
+        for name, bins in (("lateness", shared.lateness), ("duration", shared.duration)):
+            for label, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+                figures[f"{name}_{label}"] = quantile(bins, share)
+        return figures
+
+    # Within
+
+    def _connect(self, leg: Leg, media: LegMedia, *, renew: bool) -> bool:
+        address, port = (0, 0)
+        if media.remote is not None:
+            address, port = _host_order(media.remote[0]), media.remote[1]
+        if leg.id not in self._legs:
+            return True
+        stays, learns = self._placing.connect(leg.id, media.remote, time.monotonic())
+        if not stays:
+            return False
+        accepts: Laws = {kind: LAWS[name] for kind, name in media.accepts.items()}
+        self._supervisor.send(
+            messages.Connect(
+                leg=leg.id,
+                address=address,
+                port=port,
+                signalling=_host_order(leg.signalling) if leg.signalling else 0,
+                learn=learns,
+                renew=renew,
+                payload_type=media.payload_type,
+                law=LAWS[media.codec],
+                accepts=accepts,
+                dtmf=-1 if media.dtmf is None else media.dtmf,
+                ptime=media.ptime,
+                sends=media.sends,
+                receives=media.receives,
+            )
+        )
+        return True
+
+    def _send(self, leg: Leg, command: messages.Command) -> None:
+        if leg.id in self._legs:
+            self._supervisor.send(command)
+
+    def _stop(self, play: int) -> None:
+        if self._playbacks.pop(play, None) is not None:
+            self._supervisor.send(messages.StopPlay(play))
+
+    def _lose_playbacks(self, chosen: Callable[[Leg | Room], bool], reason: str) -> None:
+        for playback in [playback for playback in self._playbacks.values() if chosen(playback.target)]:
+            del self._playbacks[playback.id]
+            playback.lose(reason)
+
+    def _handle(self, event: AnyEvent) -> None:
+        """News of the media process; what it says of a leg that is closed by now concerns nobody."""
+        match event:
+            case messages.Ready():
+                self._on_event(MediaReady(event.pid))
+            case messages.Played():
+                playback = self._playbacks.pop(event.play, None)
+                if playback is not None and not playback.done.done():
+                    playback.done.set_result(True)
+            case messages.Pinned():
+                self._placing.pin(event.leg, (str(IPv4Address(event.address)), event.port))
+            case messages.Refused():
+                logger.error("media_refused", extra={"command": event.command, "reason": event.reason})
+            case messages.Digit() if event.leg in self._legs:
+                self._on_event(DigitReceived(event.leg, event.digit, event.duration))
+            case messages.Silent() if event.leg in self._legs:
+                self._on_event(LegSilent(event.leg, event.seconds))
+            case messages.Heard() if event.leg in self._legs:
+                self._on_event(LegHeard(event.leg))
+
+    def _lost(self, reason: str) -> None:
+        legs = tuple(self._legs)
+        now = time.monotonic()
+        for leg in legs:
+            self._placing.close(leg, now)
+        self._legs.clear()
+        self._library.clear()
+        self._lose_playbacks(lambda _: True, "the media process was lost")
+        self._on_event(MediaLost(legs, reason))
+
+
+def _rtp_ports(text: str) -> list[int]:
+    """The even ports of a range, each with an odd one beside it. Raises NoPort where there is none."""
+    first, _, last = text.partition("-")
+    try:
+        low, high = int(first), int(last)
+    except ValueError:
+        raise NoPort(f'rtp.ports: expected a range such as "20000-20127", got "{text}"') from None
+    numbers = [number for number in range(low, high) if number % 2 == 0]
+    if not numbers or low < 1 or high > 65535:
+        raise NoPort(f'rtp.ports: expected at least an even port and the odd one after it, got "{text}"')
+    return numbers[:MAX_PORTS]
+
+
+def _host_order(address: str) -> int:
+    try:
+        return int(IPv4Address(address))
+    except AddressValueError:
+        raise AddressNotSupported(f"RTP is carried over IPv4 only, got {address}") from None
+
+
+def _ipv4_or_none(address: str | None) -> str | None:
+    """Signalling may come over IPv6 or by name; then it says nothing of where media will come from."""
+    try:
+        return str(IPv4Address(address)) if address else None
+    except AddressValueError:
+        return None
+
+
+def _ids(legs: Iterable[Leg] | None) -> list[int] | None:
+    return None if legs is None else [leg.id for leg in legs]

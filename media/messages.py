@@ -1,0 +1,199 @@
+"""What control and the media process say to each other.
+
+Down go commands, up go reports. One message carries a list of either: a list of commands is applied
+together, at one beat, before that beat's tick. Legs, rooms, prompts and plays are numbers that control
+gives out; addresses are IPv4 as 32-bit numbers in host order, as the columns hold them.
+"""
+
+import msgspec
+
+Laws = dict[int, int]
+"""RTP payload type -> law of its samples: 0 is mu-law (PCMU), 1 is A-law (PCMA)."""
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Base of everything control asks for."""
+
+
+class Setup(Command, frozen=True):
+    """The first command of all. `rtp` and `rtcp` are descriptors of bound sockets, index by index;
+    `shared` is the descriptor of the memory of `media.shared`."""
+
+    rtp: list[int]
+    rtcp: list[int]
+    shared: int
+    legs: int
+    silence: float
+
+
+class Open(Command, frozen=True):
+    """Take a row for a leg; its packets come and go at the socket `port` (an index)."""
+
+    leg: int
+    port: int
+
+
+class Connect(Command, frozen=True):
+    """An SDP of the peer is known. `renew`: it came in a re-INVITE, so the source before it counts until
+    the first packet from the new one. `learn`: a source that the SDP does not name may be learnt."""
+
+    leg: int
+    address: int
+    port: int
+    signalling: int
+    learn: bool
+    renew: bool
+    payload_type: int
+    law: int
+    accepts: Laws
+    dtmf: int
+    ptime: int
+    sends: bool
+    receives: bool
+
+
+class Move(Command, frozen=True):
+    leg: int
+    port: int
+
+
+class Close(Command, frozen=True):
+    leg: int
+
+
+class Seat(Command, frozen=True):
+    """`coaches`: the legs that alone hear this one, None if it is no coach; `coached_by`: the legs
+    already seated that coach this one."""
+
+    leg: int
+    room: int
+    mute: bool
+    hold: bool
+    coaches: list[int] | None
+    coached_by: list[int]
+
+
+class Unseat(Command, frozen=True):
+    leg: int
+
+
+class Flags(Command, frozen=True):
+    leg: int
+    mute: bool
+    hold: bool
+
+
+class Coach(Command, frozen=True):
+    leg: int
+    coaches: list[int] | None
+
+
+class EndRoom(Command, frozen=True):
+    room: int
+
+
+class Load(Command, frozen=True):
+    """A prompt of `size` bytes, 16-bit little-endian samples at 8 kHz; its descriptor travels beside."""
+
+    prompt: int
+    size: int
+
+
+class Forget(Command, frozen=True):
+    prompt: int
+
+
+class PlayToLeg(Command, frozen=True):
+    play: int
+    prompt: int
+    leg: int
+
+
+class PlayToRoom(Command, frozen=True):
+    play: int
+    prompt: int
+    room: int
+
+
+class StopPlay(Command, frozen=True):
+    play: int
+
+
+AnyCommand = (
+    Setup
+    | Open
+    | Connect
+    | Move
+    | Close
+    | Seat
+    | Unseat
+    | Flags
+    | Coach
+    | EndRoom
+    | Load
+    | Forget
+    | PlayToLeg
+    | PlayToRoom
+    | StopPlay
+)
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Base of everything the media process has to tell; none of it is ever dropped."""
+
+
+class Ready(Event, frozen=True):
+    """The beat runs. `buffer`: effective SO_RCVBUF in bytes; `batched`: recvmmsg is in use."""
+
+    pid: int
+    buffer: int
+    batched: bool
+
+
+class Pinned(Event, frozen=True):
+    """The leg's packets come from here, and its own go here."""
+
+    leg: int
+    address: int
+    port: int
+
+
+class Digit(Event, frozen=True):
+    leg: int
+    digit: str
+    duration: int  # ms
+
+    def __repr__(self) -> str:
+        return f"Digit(leg={self.leg}, duration={self.duration})"
+
+
+class Silent(Event, frozen=True):
+    leg: int
+    seconds: float
+
+
+class Heard(Event, frozen=True):
+    leg: int
+
+
+class Played(Event, frozen=True):
+    """The last packet of a play has left, and its ptime has passed."""
+
+    play: int
+
+
+class Refused(Event, frozen=True):
+    """A command could not be carried out, for a reason that is not a fault of this process."""
+
+    command: str
+    reason: str
+
+
+AnyEvent = Ready | Pinned | Digit | Silent | Heard | Played | Refused
+
+
+class Report(msgspec.Struct, frozen=True, array_like=True):
+    """Events in order; `number` counts those that went before, so that a gap shows."""
+
+    number: int
+    events: list[AnyEvent]

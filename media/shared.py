@@ -1,0 +1,100 @@
+"""Columns that the media process writes and control reads when it likes.
+
+The memory belongs to control and outlives a media process: a new one finds there which sources its
+predecessor had pinned, and keeps strangers' late packets out (see `rtp.demux`). A reader may see one
+column newer than another; each single figure is whole.
+"""
+
+import mmap
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media import memory
+from rtp.demux import ROW, TOMBSTONE
+
+COUNTERS: Final = (
+    "beats",
+    "skipped_beats",
+    "packets_received",
+    "packets_sent",
+    "bytes_received",
+    "bytes_sent",
+    "rtcp_received",
+    "dropped_malformed",
+    "dropped_truncated",
+    "dropped_unknown_source",
+    "dropped_ambiguous",
+    "dropped_late",
+    "dropped_payload_type",
+    "dropped_kernel",
+    "send_errors",
+    "rebindings",
+    "digits",
+    "commands",
+    "refused_commands",
+    "system_calls",
+    "ports_in_use",
+    "legs",
+    "plays",
+    "tick_ns",
+)
+"""Names of the counters, in the order of their column. `legs`, `plays` and `ports_in_use` are levels;
+`tick_ns` sums the time from a beat's start to its end."""
+
+BINS: Final = 64
+"""Bins of the two histograms: bin i counts values from 2^(i/4) up to 2^((i+1)/4) microseconds."""
+
+TOMBSTONES: Final = 8192
+
+_LEG = np.dtype([("leg", "<i8"), ("heard", "<f8"), ("received", "<i8"), ("sent", "<i8")])
+
+
+class Shared:
+    """The mapped columns. `rows` is the mixer's capacity, so that row i of each is the mixer's row i."""
+
+    def __init__(self, descriptor: int, rows: int, *, create: bool = False) -> None:
+        parts = [
+            (np.dtype("<i8"), len(COUNTERS)),
+            (np.dtype("<i8"), BINS),
+            (np.dtype("<i8"), BINS),
+            (_LEG, rows),
+            (ROW, rows),
+            (TOMBSTONE, TOMBSTONES),
+        ]
+        size = sum(_padded(kind.itemsize * count) for kind, count in parts)
+        if create:
+            import os
+
+            os.ftruncate(descriptor, size)
+        self._mapping: mmap.mmap = memory.shared(descriptor, size)
+        views = []
+        offset = 0
+        for kind, count in parts:
+            views.append(np.frombuffer(self._mapping, kind, count, offset))
+            offset += _padded(kind.itemsize * count)
+        self.counters, self.lateness, self.duration, self.legs, self.sources, self.tombstones = views
+
+    def count(self, name: str) -> int:
+        return int(self.counters[COUNTERS.index(name)])
+
+
+def histogram_bin(microseconds: float) -> int:
+    """The bin a value falls into; below one microsecond is bin 0."""
+    if microseconds <= 1.0:
+        return 0
+    return min(BINS - 1, int(4.0 * float(np.log2(microseconds))))
+
+
+def quantile(bins: NDArray[np.int64], share: float) -> float:
+    """The value, in milliseconds, that `share` of what the bins counted does not exceed; 0 if empty."""
+    total = int(bins.sum())
+    if total == 0:
+        return 0.0
+    place = int(np.searchsorted(np.cumsum(bins), share * total))
+    return float(2.0 ** ((min(place, BINS - 1) + 1) / 4.0)) / 1000.0
+
+
+def _padded(size: int) -> int:
+    return -(-size // 64) * 64
