@@ -25,7 +25,7 @@ from calls.performance import Performance, read
 
 if TYPE_CHECKING:
     from media.client import Leg, MediaClient
-    from sip.endpoint import Session
+    from sip.session import Session
     from sip.shell import SipServer
     from speech import Speech
 

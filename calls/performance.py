@@ -8,6 +8,7 @@ import bxml
 from bxml import BxmlError, Document, verbs
 from calls.callbacks import Callback
 from calls.errors import VerbFailed
+from media.client import PlaybackLost
 from speech import AudioError, Prompt, SpeechError
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Performance:
         playback = self._call.services.media.play(self._call.leg, prompt.samples)
         try:
             await playback.done
+        except PlaybackLost as error:
+            raise VerbFailed(f"The sound stopped: {error}") from error
         finally:
             playback.stop()
 

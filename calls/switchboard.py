@@ -24,10 +24,17 @@ from calls.media_session import MediaSession
 from calls.order import CallOrder, Redirect
 from calls.performance import read
 from calls.routing import Route, Routing, Unreachable, party
-from media.client import MediaClient
-from media.events import DigitReceived, LegHeard, LegSilent, MediaEvent, MediaLost
+from media.client import (
+    DigitReceived,
+    LegHeard,
+    LegSilent,
+    MediaClient,
+    MediaEvent,
+    MediaLost,
+    MediaReady,
+)
 from sip import events as sip_events
-from sip.endpoint import Session
+from sip.session import Session
 from sip.sdp import SdpError
 from sip.shell import SipServer
 from speech import Speech
@@ -206,8 +213,8 @@ class Switchboard:
                 self._media_lost()
             case DigitReceived():
                 pass  # digits are for Gather and StartGather, which are not performed yet
-            case _:
-                logger.info("media_event", extra={"event": type(event).__name__})
+            case MediaReady(pid=pid):
+                logger.info("media_ready", extra={"pid": pid})
 
     def _media_lost(self) -> None:
         for call in self.live_calls:

@@ -1,0 +1,238 @@
+"""A switchboard among fakes: SIP, media, speech and the application are records that a test reads."""
+
+import asyncio
+from dataclasses import dataclass, field
+from itertools import count
+from types import SimpleNamespace
+
+from calls.application import Application
+from calls.callbacks import Answer, Callback, DeliveryFailed
+from calls.conference import Limits
+from calls.routing import Routing
+from calls.switchboard import Settings, Switchboard
+from sip import events as sip_events
+from sip.access import Access, Trunk
+from sip.registrar import Registrar
+from sip.uri import Uri
+from speech import Prompt
+
+ACCOUNT = "9900000"
+APPLICATION = "3f1d4c4e-7b1b-4d0c-8f7e-000000000001"
+OFFER = (
+    b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    b"m=audio 40000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+)
+
+
+class FakeSip:
+    """Remembers what it was told to do, in order."""
+
+    def __init__(self):
+        self.done = []
+        self._ids = count(1000)
+
+    def __getattr__(self, verb):
+        if verb.startswith("_"):
+            raise AttributeError(verb)
+        return lambda *arguments, **named: self.done.append((verb, arguments, named))
+
+    def local_address(self, _host):
+        return "127.0.0.1"
+
+    def invite(self, **named):
+        session = session_from("sip:server@127.0.0.1", named["to"], identifier=next(self._ids))
+        self.done.append(("invite", (session,), named))
+        return session
+
+    def verbs(self):
+        return [verb for verb, _, _ in self.done]
+
+    def last(self, verb):
+        return next(entry for entry in reversed(self.done) if entry[0] == verb)
+
+
+class FakeMedia:
+    """Gives out legs and remembers seats; a prompt ends when the test says so."""
+
+    def __init__(self):
+        self.done = []
+        self.playbacks = []
+        self.open = set()
+        self.full = False
+        self.stays = True
+        self._ids = count(1)
+
+    def open_leg(self, *, signalling, remote):
+        from media.client import NoPort
+
+        if self.full:
+            raise NoPort("no port is free")
+        number = next(self._ids)
+        leg = SimpleNamespace(id=number, address="127.0.0.1", port=20000 + 2 * number)
+        self.open.add(number)
+        return leg
+
+    def connect(self, leg, media):
+        self.done.append(("connect", leg.id, media))
+        return self.stays
+
+    def update(self, leg, media):
+        self.done.append(("update", leg.id, media))
+        return self.stays
+
+    def move(self, leg):
+        self.done.append(("move", leg.id))
+        leg.port += 100
+        self.stays = True
+
+    def close_leg(self, leg):
+        self.open.discard(leg.id)
+
+    def seat(self, leg, room, *, mute, hold, coaches, coached_by):
+        listed = None if coaches is None else [other.id for other in coaches]
+        self.done.append(("seat", leg.id, room, mute, hold, listed, [other.id for other in coached_by]))
+
+    def unseat(self, leg):
+        self.done.append(("unseat", leg.id))
+
+    def flags(self, leg, *, mute, hold):
+        self.done.append(("flags", leg.id, mute, hold))
+
+    def coach(self, leg, coaches):
+        self.done.append(("coach", leg.id, None if coaches is None else [other.id for other in coaches]))
+
+    def end_room(self, room):
+        self.done.append(("end_room", room))
+
+    def play(self, target, samples):
+        playback = SimpleNamespace(
+            target=target, samples=samples, done=asyncio.get_running_loop().create_future(), stopped=False
+        )
+        playback.stop = lambda: setattr(playback, "stopped", True)
+        self.playbacks.append(playback)
+        return playback
+
+    def of(self, verb):
+        return [entry[1:] for entry in self.done if entry[0] == verb]
+
+
+class FakeSpeech:
+    """Says every text as its own bytes."""
+
+    async def speak(self, markup, *, voice, gender, locale):
+        return Prompt(samples=markup.encode() * 2, rate=8000, name=markup)
+
+    async def fetch(self, url, *, username, password):
+        return Prompt(samples=url.encode() * 2, rate=8000, name=url)
+
+
+@dataclass
+class FakeCourier:
+    """Answers by event type: a document, an exception, or nothing; keeps every event."""
+
+    answers: dict = field(default_factory=dict)
+    asked: list = field(default_factory=list)
+    told: list = field(default_factory=list)
+
+    async def ask(self, callback, event):
+        self.asked.append((callback, event))
+        answer = self.answers.get(event["eventType"], b"<Response/>")
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, asyncio.Future):
+            answer = await answer
+        return Answer(body=answer, url=callback.url)
+
+    def tell(self, callback, event):
+        self.told.append((callback, event))
+
+    def kinds(self):
+        return [event["eventType"] for _, event in self.told]
+
+    def event(self, kind):
+        return next(event for _, event in reversed(self.told) if event["eventType"] == kind)
+
+
+def session_from(caller, called, *, identifier):
+    return SimpleNamespace(
+        id=identifier,
+        call_id=f"sip-call-{identifier}",
+        request_uri=Uri.parse(called),
+        from_uri=Uri.parse(caller),
+        remote_ip="127.0.0.1",
+    )
+
+
+class Exchange:
+    """The switchboard under test with its fakes, and the phones' side of it."""
+
+    def __init__(self, *, applications=None, silence_hangup=0.0, limits=None, trunks=(), users=None):
+        self.sip, self.media, self.speech = FakeSip(), FakeMedia(), FakeSpeech()
+        self.courier = FakeCourier()
+        self.registrar = Registrar(tuple(users or {}))
+        if applications is None:
+            applications = [
+                Application(
+                    id=APPLICATION,
+                    account=ACCOUNT,
+                    numbers=("*",),
+                    initiated=Callback(url="http://app.test/initiate"),
+                    status=Callback(url="http://app.test/status"),
+                )
+            ]
+        self.switchboard = Switchboard(
+            settings=Settings(
+                public_url="http://server.test", silence_hangup=silence_hangup, limits=limits or Limits()
+            ),
+            applications=applications,
+            routing=Routing(
+                Access(allow=["127.0.0.0/8"], trunks=trunks),
+                self.registrar,
+                users=users or {},
+                hosts=frozenset({"127.0.0.1"}),
+            ),
+            sip=self.sip,
+            media=self.media,
+            speech=self.speech,
+            courier=self.courier,
+        )
+        self._sessions = count(1)
+
+    def answer_with(self, document, kind="initiate"):
+        self.courier.answers[kind] = document.encode() if isinstance(document, str) else document
+
+    def ring(self, called="sip:room@127.0.0.1", caller="sip:+19195550001@127.0.0.1", sdp=OFFER):
+        """A phone calls in. Returns its session; the call may already be refused."""
+        session = session_from(caller, called, identifier=next(self._sessions))
+        self.switchboard.on_sip(sip_events.IncomingCall(session, None, None, sdp))
+        return session
+
+    async def dial_in(self, document, **named):
+        """A phone calls in, is answered with this document, and acknowledges. Returns the call."""
+        self.answer_with(document)
+        session = self.ring(**named)
+        call = self.switchboard.live_calls[-1]
+        await settle()
+        self.switchboard.on_sip(sip_events.CallAcknowledged(session, None))
+        await settle()
+        return call
+
+    async def finish_prompt(self):
+        """The prompt that began last has been heard to its end."""
+        self.media.playbacks[-1].done.set_result(None)
+        await settle()
+
+
+async def settle():
+    """Let everything that can run, run. Nothing here waits for time."""
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+def join(room="room", before="", after="", **attributes):
+    """A document that joins a conference."""
+    written = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return f"<Response>{before}<Conference{written}>{room}</Conference>{after}</Response>"
+
+
+__all__ = ["ACCOUNT", "APPLICATION", "OFFER", "DeliveryFailed", "Exchange", "Trunk", "join", "settle"]
