@@ -369,7 +369,7 @@ class Phone:
             call.receive(message)
         elif message.method == "INVITE" and not tag(message["to"]):
             self._called(message)
-        elif message.method == "OPTIONS":
+        elif message.method in ("OPTIONS", "REGISTER"):
             self.respond(message, 200)
         elif message.method != "ACK":
             self.respond(message, 481)

@@ -48,7 +48,7 @@ class Server:
     """`sections` are merged over what a test needs: free ports, a data folder, one account, one application
     that asks `application_url` (None: no such section, so the built-in document answers).
 
-    `bare`: no file at all; ports and folder come through the environment, as for a user without configuration.
+    `bare`: no file at all; ports and folder come through the environment, as for one who configures nothing.
     """
 
     def __init__(
