@@ -1,70 +1,58 @@
-"""An application in one page: every scenario of a coached conference. Run it with `make example`.
+"""An application in one page, for examples/example.toml. Run it with `make example`.
 
-Dial sip:NAME@… to join NAME, sip:coach-NAME@… to coach whoever joined NAME first. Then, in a browser:
+Dial sip:NAME@... to join NAME, sip:coach-NAME@... to coach whoever joined NAME first. Then, in a browser:
 /call?to=sip:bob@127.0.0.1:5062&room=NAME rings somebody into it, /end?room=NAME ends it.
 """
 
-import base64
 import json
-from collections import defaultdict
+from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from urllib.request import Request, urlopen
 
 API = "http://127.0.0.1:8080/api/v2/accounts/9900000"
-AUTHORIZATION = "Basic " + base64.b64encode(b"demo:secret").decode()
 HERE = "http://127.0.0.1:9000"
-callers = defaultdict(list)
+APPLICATION = {"applicationId": "3f1d4c4e-7b1b-4d0c-8f7e-000000000001"}
+HEADERS = {"Authorization": f"Basic {b64encode(b'demo:secret').decode()}", "Content-Type": "application/json"}
+first = {}  # the call that joined each room first
 
 
 def rest(method, path, body=None):
-    headers = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
-    data = None if body is None else json.dumps(body).encode()
-    with urlopen(Request(API + path, data, headers, method=method)) as reply:
-        return json.loads(reply.read() or "null")
+    data = json.dumps(body).encode() if body else None
+    return json.loads(urlopen(Request(API + path, data, HEADERS, method=method)).read() or "null")
 
 
 def join(room, call_id, coach=False):
-    listed = f' callIdsToCoach="{callers[room][0]}"' if coach and callers[room] else ""
-    if not coach:
-        callers[room].append(call_id)
-    return (
-        f"<Response><SpeakSentence>Joining the conference now.</SpeakSentence>"
-        f'<Conference{listed} conferenceEventUrl="{HERE}/event">{room}</Conference>'
-        f"<SpeakSentence>The conference is over. Goodbye.</SpeakSentence></Response>"
-    )
+    coached = f'callIdsToCoach="{first.get(room, "")}"' if coach else ""
+    first.setdefault(room, call_id)
+    return f"""<Response><SpeakSentence>Joining the conference now.</SpeakSentence>
+        <Conference {coached} conferenceEventUrl="{HERE}/event">{room}</Conference>
+        <SpeakSentence>The conference is over. Goodbye.</SpeakSentence></Response>"""
 
 
 class Application(BaseHTTPRequestHandler):
     def do_POST(self):
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        print({name: event.get(name) for name in ("eventType", "callId", "name", "cause")}, flush=True)
-        url = urlsplit(self.path)
-        answer = ""
-        if url.path == "/initiate":
-            user = event["to"].removeprefix("sip:").split("@")[0]
-            answer = join(user.removeprefix("coach-"), event["callId"], user.startswith("coach-"))
-        elif url.path == "/answer":
-            answer = join(parse_qs(url.query)["room"][0], event["callId"])
+        print(*(event.get(name) for name in ("eventType", "callId", "name", "cause")), flush=True)
         if event["eventType"] == "conferenceCompleted":
-            callers.pop(event["name"], None)
-        self.reply(answer, "application/xml")
+            first.pop(event["name"], None)
+        user = event.get("to", "").removeprefix("sip:").partition("@")[0]
+        room = dict(parse_qsl(urlsplit(self.path).query)).get("room", user.removeprefix("coach-"))
+        joins = event["eventType"] in ("initiate", "answer")
+        self.reply(join(room, event["callId"], user.startswith("coach-")) if joins else "")
 
     def do_GET(self):
-        url = urlsplit(self.path)
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        if url.path == "/call":
-            order = {"from": "+19195550100", "to": query["to"], "answerUrl": f"{HERE}/answer?room={query['room']}"}
-            order["applicationId"] = "3f1d4c4e-7b1b-4d0c-8f7e-000000000001"
-            return self.reply(json.dumps(rest("POST", "/calls", order), indent=1))
-        live = [c for c in rest("GET", f"/conferences?name={query['room']}") if not c["completedTime"]]
-        for conference in live:
-            rest("POST", f"/conferences/{conference['id']}", {"status": "completed"})
-        self.reply(json.dumps(live, indent=1))
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        if self.path.startswith("/call"):
+            order = {"from": "+19195550100", "to": query["to"], "answerUrl": f"{HERE}/?room={query['room']}"}
+            return self.reply(json.dumps(rest("POST", "/calls", order | APPLICATION)))
+        for conference in rest("GET", f"/conferences?name={query['room']}"):
+            if conference["completedTime"] is None:
+                rest("POST", f"/conferences/{conference['id']}", {"status": "completed"})
+        self.reply('"ended"')
 
-    def reply(self, text, kind="application/json"):
+    def reply(self, text):
         self.send_response(200 if text else 204)
-        self.send_header("Content-Type", kind)
         self.end_headers()
         self.wfile.write(text.encode())
 

@@ -1,0 +1,93 @@
+"""The command line: `mixminus serve`, `mixminus check`, `mixminus --version`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import bxml
+from mixminus import logs
+from mixminus.config import Config, ConfigError, load
+from mixminus.server import VERSION, Server
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give the exit code: 0, 1 for what the machine refused, 2 for a bad configuration."""
+    options = _parser().parse_args(arguments)
+    try:
+        config = load(options.config, os.environ, address=getattr(options, "address", None))
+        check_documents(config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.command == "check":
+        print("The configuration is good.")
+        return 0
+    logs.configure()
+    try:
+        return asyncio.run(_serve(config))
+    except OSError as error:
+        print(f"Cannot start: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mixminus", description="A conference server for programmable voice.")
+    parser.add_argument("--version", action="version", version=f"mixminus {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="run the server in the foreground")
+    serve.add_argument("--address", metavar="IP", help="bind SIP and RTP here, and let its subnet call in")
+    check = commands.add_parser("check", help="say what is wrong with a configuration")
+    for command in (serve, check):
+        command.add_argument("--config", metavar="FILE", type=Path, help="a TOML file; without one, defaults")
+    return parser
+
+
+def check_documents(config: Config) -> None:
+    """Parse every document that an application has on disk. Raises ConfigError naming file and place."""
+    problems = []
+    for application in config.applications:
+        if application.bxml is None:
+            continue
+        try:
+            bxml.parse(application.bxml.read_text("utf-8").replace("{user}", "user"))
+        except bxml.BxmlError as error:
+            problems.append(f"{application.bxml}:{error.line}:{error.column}: {error}")
+        except UnicodeDecodeError as error:
+            problems.append(f"{application.bxml}: expected text in UTF-8 (byte {error.start} is not)")
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+async def _serve(config: Config) -> int:
+    server = Server(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    _greet(config)
+    await stop.wait()
+    await server.stop()
+    return 0
+
+
+def _greet(config: Config) -> None:
+    """Where to dial, where the API is, and which account to use."""
+    account = config.accounts[0]
+    for entry in config.sip.endpoints:
+        transport = "" if entry.transport == "udp" else f";transport={entry.transport}"
+        print(f"Dial      sip:NAME@{entry.address}:{entry.port}{transport}")
+    print(f"API       {config.http.public_url}/api/v2/accounts/{account.id}")
+    print(f"Docs      {config.http.public_url}/docs")
+    print(f"Account   {account.id}, user {account.username}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+"""The wiring: a configuration in, a running server out. Nothing is decided here."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from ipaddress import ip_address
+from pathlib import Path
+
+from api.app import create_app
+from api.auth import Account
+from api.server import HttpServer
+from api.webhooks import Courier
+from calls.application import BUILT_IN, Application
+from calls.callbacks import Callback
+from calls.conference import Limits
+from calls.routing import Routing
+from calls.switchboard import Settings, Switchboard
+from media.client import MediaClient, MediaConfig
+from mixminus import config as configuration
+from mixminus.kinds import join_port
+from mixminus.metrics import exposition
+from net.http import HttpClient
+from net.policy import Policy
+from sip.access import Access, Trunk
+from sip.endpoint import EndpointConfig
+from sip.registrar import Registrar
+from sip.shell import SipServer
+from speech import Speech
+
+logger = logging.getLogger(__name__)
+
+VERSION = version("mixminus")
+
+# Without a packet for so many seconds a leg is reported as silent.
+_SILENCE = 10.0
+
+
+class Server:
+    """One MixMinus, from its configuration. `start`, then `stop`, each once."""
+
+    def __init__(self, config: configuration.Config) -> None:
+        self._config = config
+        self._ready = False
+        self._stack = AsyncExitStack()
+        access = Access(
+            allow=config.sip.allow,
+            trunks=[_trunk(trunk) for trunk in config.trunks],
+            users={user.name: user.password for user in config.users},
+        )
+        registrar = Registrar(tuple(user.name for user in config.users))
+        self.sip = SipServer(
+            EndpointConfig(
+                user_agent=f"MixMinus/{VERSION}",
+                advertise=config.sip.advertise or None,
+                access=access,
+                registrar=registrar,
+            ),
+            lambda event: self.switchboard.on_sip(event),
+        )
+        self.media = MediaClient(
+            MediaConfig(
+                address=config.rtp.address,
+                ports=config.rtp.ports,
+                silence=min(_SILENCE, config.rtp.silence_hangup or _SILENCE),
+            ),
+            lambda event: self.switchboard.on_media(event),
+        )
+        self._web = HttpClient(_policy(config), user_agent=f"MixMinus/{VERSION}")
+        self.speech = Speech(config.data.directory / "prompts", fetcher=self._web)
+        self.courier = Courier(self._web)
+        self.switchboard = Switchboard(
+            settings=Settings(
+                public_url=config.http.public_url,
+                address=_sdp_address(config),
+                silence_hangup=config.rtp.silence_hangup,
+                limits=Limits(
+                    members=config.conference.members,
+                    coaches=config.conference.coaches,
+                    hours=config.conference.max_hours,
+                ),
+            ),
+            applications=[_application(application) for application in config.applications],
+            routing=Routing(
+                access,
+                registrar,
+                users={user.name: user.account for user in config.users},
+                hosts=_own_hosts(config),
+            ),
+            sip=self.sip,
+            media=self.media,
+            speech=self.speech,
+            courier=self.courier,
+        )
+        app = create_app(
+            self.switchboard,
+            [Account(account.id, account.username, account.password) for account in config.accounts],
+            health=self.health,
+            metrics=exposition(self.switchboard, self.media.statistics, self.sip.figures),
+            public_url=config.http.public_url,
+            version=VERSION,
+        )
+        self.http = HttpServer(app, join_port(*config.http.listen))
+
+    async def start(self) -> None:
+        """Start everything; HTTP last, so that whoever it answers can be served.
+
+        Raises OSError naming the key and the address that cannot be had; what was started is stopped.
+        """
+        try:
+            self._stack.push_async_callback(self._web.close)
+            await self.media.start()
+            self._stack.push_async_callback(self.media.close)
+            await self.speech.start()
+            self._stack.push_async_callback(self.speech.close)
+            await self.sip.start(self._config.sip.listen)
+            self._stack.push_async_callback(self.sip.close)
+            await self.http.start()
+            self._stack.push_async_callback(self.http.close)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self._ready = True
+        logger.info("server_started", extra={"version": VERSION, "pids": self.pids})
+
+    async def stop(self) -> None:
+        """Take no new calls, end the live ones, deliver what has to be told, stop everything."""
+        self._ready = False
+        logger.info("server_stopping", extra={"calls": len(self.switchboard.live_calls)})
+        await self.switchboard.stop(self._config.server.drain)
+        await self.sip.settled(deadline=1.0)
+        await self.courier.close()
+        await self._stack.aclose()
+        logger.info("server_stopped")
+
+    @property
+    def pids(self) -> dict[str, object]:
+        return {"control": os.getpid(), "media": self.media.pids, "speech": self.speech.pids}
+
+    def health(self) -> Mapping[str, object]:
+        """The body of /healthz. Source: the fixed interface; `status` is "ok" when calls are taken."""
+        accepts = self._ready and not self.switchboard.stopping and bool(self.media.pids)
+        status = "ok" if accepts else "stopping" if self.switchboard.stopping else "starting"
+        return {"status": status, "version": VERSION, "pids": self.pids}
+
+
+async def run(config: configuration.Config, stop: asyncio.Event, started: asyncio.Event) -> None:
+    """Serve until `stop` is set; `started` is set when everything accepts."""
+    server = Server(config)
+    await server.start()
+    started.set()
+    await stop.wait()
+    await server.stop()
+
+
+def _policy(config: configuration.Config) -> Policy:
+    """Hosts that the file names may be called by being named; BXML and REST reach what is allowed."""
+    urls = [
+        url
+        for application in config.applications
+        for url in (
+            application.call_initiated_url,
+            application.call_initiated_fallback_url,
+            application.call_status_url,
+        )
+        if url
+    ]
+    return Policy.naming(urls, allow=config.webhooks.allow, require_https=config.webhooks.require_https)
+
+
+def _trunk(trunk: configuration.Trunk) -> Trunk:
+    return Trunk(
+        name=trunk.name,
+        host=trunk.host,
+        transport=trunk.transport,
+        numbers=trunk.numbers,
+        username=trunk.username,
+        password=trunk.password,
+        inbound=trunk.inbound,
+        account=trunk.account,
+    )
+
+
+def _application(application: configuration.Application) -> Application:
+    def callback(url: str, method: str, fallback_url: str = "", fallback_method: str = "POST") -> Callback:
+        return Callback(
+            url=url,
+            method=method,
+            fallback_url=fallback_url or None,
+            fallback_method=fallback_method,
+            username=application.username or None,
+            password=application.password or None,
+            fallback_username=application.fallback_username or None,
+            fallback_password=application.fallback_password or None,
+            timeout=application.callback_timeout,
+        )
+
+    initiated = application.call_initiated_url and callback(
+        application.call_initiated_url,
+        application.call_initiated_method,
+        application.call_initiated_fallback_url,
+        application.call_initiated_fallback_method,
+    )
+    status = application.call_status_url and callback(
+        application.call_status_url, application.call_status_method
+    )
+    return Application(
+        id=application.id,
+        account=application.account,
+        numbers=application.numbers,
+        initiated=initiated or None,
+        document=_document(application.bxml),
+        status=status or None,
+        callback_timeout=application.callback_timeout,
+    )
+
+
+def _document(path: Path | None) -> str:
+    return BUILT_IN if path is None else path.read_text("utf-8")
+
+
+def _sdp_address(config: configuration.Config) -> str:
+    """What SDP says; empty where sound is received at every address and the one that fits is chosen."""
+    if config.sip.advertise:
+        return config.sip.advertise
+    return "" if ip_address(config.rtp.address).is_unspecified else config.rtp.address
+
+
+def _own_hosts(config: configuration.Config) -> frozenset[str]:
+    """The names by which this server is called, as far as its configuration tells."""
+    listening = {endpoint.address for endpoint in config.sip.endpoints}
+    return frozenset(listening | {config.sip.advertise, "localhost"}) - {"", "0.0.0.0", "::"}
