@@ -1,0 +1,240 @@
+"""Every setting there is: sections, keys, defaults, and what each key means.
+
+A section is a frozen dataclass, a key one of its fields. `setting` gives the field its kind, its description
+and its default, so this file is the one place that knows a key: `mixminus.config` reads by it, and the
+documentation of the keys is made from it.
+"""
+
+from dataclasses import MISSING, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mixminus import kinds
+from mixminus.kinds import Kind, Network
+from sip.access import Access
+from sip.access import Trunk as SipTrunk
+
+
+def setting(kind: Kind, doc: str, default: Any = MISSING, *, secret: bool = False) -> Any:
+    """A field of a section. `default` is written as in TOML and passes through `kind`; without one the key is
+    required. A secret one stays out of reprs and messages."""
+    return field(
+        default=default if default is MISSING else kind(default),
+        repr=not secret,
+        metadata={"kind": kind, "doc": doc, "secret": secret, "written": default},
+    )
+
+
+METHOD = kinds.choice("POST", "GET")
+SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sip:
+    """Signalling."""
+
+    listen: tuple[str, ...] = setting(
+        kinds.listen,
+        "Where SIP is received: transport (udp or tcp), address and port",
+        ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"],
+    )
+    advertise: str = setting(
+        kinds.optional_address, "Address in Contact and SDP; empty: the one that reaches the peer", ""
+    )
+    allow: tuple[Network, ...] = setting(
+        kinds.networks,
+        "Who may call in without credentials; others: a trunk's inbound list, a user's digest, else 403",
+        ["127.0.0.0/8", "::1"],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rtp:
+    """Sound on the network."""
+
+    address: str = setting(kinds.address, "Where RTP is received", "127.0.0.1")
+    ports: str = setting(
+        kinds.port_range,
+        "First and last port: even ones carry RTP, the odd ones beside them RTCP; legs share them",
+        "20000-20127",
+    )
+    silence_hangup: int = setting(
+        kinds.whole(0, SECONDS_A_DAY), "Seconds without a packet after which a leg is ended; 0: never", 0
+    )
+
+    @property
+    def first_and_last(self) -> tuple[int, int]:
+        """The two ends of `ports`."""
+        first, _, last = self.ports.partition("-")
+        return int(first), int(last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Http:
+    """The REST API, its documentation and health."""
+
+    listen: tuple[str, int] = setting(
+        kinds.host_port, "Where HTTP is received: address and port", "127.0.0.1:8080"
+    )
+    public_url: str = setting(
+        kinds.optional_url, "What clients are told to call; empty: made from `listen`", ""
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What is kept on disk."""
+
+    directory: Path = setting(kinds.path, "Where it is kept", "var")  # noqa: RUF009 (a field)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conference:
+    """Bounds of a conference."""
+
+    members: int = setting(kinds.whole(0, 100_000), "Members of a conference; 0: no limit", 0)
+    coaches: int = setting(kinds.whole(0, 100_000), "Coaches of a conference; 0: any number", 1)
+    max_hours: float = setting(kinds.number(0.01, 8760), "Hours after which a conference is ended", 24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """The process."""
+
+    drain: int = setting(kinds.whole(0, SECONDS_A_DAY), "Seconds that live calls may go on after SIGTERM", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhooks:
+    """Requests to applications."""
+
+    allow: tuple[Network, ...] = setting(
+        kinds.networks,
+        "Private ranges that URLs from BXML and REST may reach; hosts named in this file always may",
+        ["127.0.0.0/8"],
+    )
+    require_https: bool = setting(kinds.flag, "Send credentials over https only", False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Who uses the REST API."""
+
+    id: str = setting(kinds.identifier, "The accountId in the API's paths")
+    username: str = setting(kinds.username, "User of the API and client id for a token")
+    password: str = setting(kinds.word, "Password of the API and client secret", secret=True)
+    calls_per_second: float = setting(
+        kinds.number(0, 100_000), "Outbound calls a second; 0: no limit, else a queue of 300 times as many", 0
+    )
+    concurrent_calls: int = setting(kinds.whole(0, 1_000_000), "Calls at a time; 0: no limit", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """What answers an inbound call: a webhook or a document. With neither it is the built-in one."""
+
+    id: str = setting(kinds.identifier, "The applicationId in events and requests")
+    account: str = setting(kinds.word, "The id of the account that it belongs to")
+    numbers: tuple[str, ...] = setting(
+        kinds.patterns, "Shell patterns on the called user; the first match wins", ["*"]
+    )
+    call_initiated_url: str = setting(kinds.optional_url, "Asked for the first BXML of an inbound call", "")
+    call_initiated_method: str = setting(METHOD, "POST or GET", "POST")
+    call_initiated_fallback_url: str = setting(kinds.optional_url, "Asked when that one fails", "")
+    call_initiated_fallback_method: str = setting(METHOD, "POST or GET", "POST")
+    bxml: Path | None = setting(  # noqa: RUF009 (a field)
+        kinds.optional_path, "A BXML file that answers instead of a webhook; `{user}` is the called user", ""
+    )
+    call_status_url: str = setting(kinds.optional_url, "Told of the end of inbound calls", "")
+    call_status_method: str = setting(METHOD, "POST or GET", "POST")
+    username: str = setting(kinds.text, "User for these webhooks; empty: none", "")
+    password: str = setting(kinds.text, "Its password", "", secret=True)
+    fallback_username: str = setting(kinds.text, "User for the fallback URL; empty: none", "")
+    fallback_password: str = setting(kinds.text, "Its password", "", secret=True)
+    callback_timeout: float = setting(kinds.number(1, 25), "Seconds until a webhook has failed", 15)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Its webhooks by key, without the empty ones."""
+        keys = ("call_initiated_url", "call_initiated_fallback_url", "call_status_url")
+        return {key: getattr(self, key) for key in keys if getattr(self, key)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """A softphone that registers."""
+
+    name: str = setting(kinds.word, "The user name that it registers with")
+    password: str = setting(kinds.word, "The password that it registers with", secret=True)
+    account: str = setting(kinds.text, "The account that may ring it; empty: any", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trunk:
+    """A carrier or another telephone system."""
+
+    name: str = setting(kinds.word, "Its name in logs and messages")
+    host: str = setting(
+        kinds.trunk_host, "Where calls are sent: a host name or address, with or without a port"
+    )
+    transport: str = setting(kinds.transport, "udp or tcp", "udp")
+    numbers: tuple[str, ...] = setting(
+        kinds.patterns,
+        "Shell patterns on the called number; the first trunk that matches takes the call",
+        ["*"],
+    )
+    username: str = setting(kinds.text, "User for its digest challenges; empty: none", "")
+    password: str = setting(kinds.text, "Its password", "", secret=True)
+    inbound: tuple[Network, ...] = setting(kinds.networks, "Who may send calls in as this trunk", [])
+    account: str = setting(kinds.text, "The account that may use it; empty: any", "")
+
+
+DEMO_ACCOUNT = Account(id="9900000", username="demo", password="")
+"""The account of a configuration without any; its password is made at the first start."""
+
+BUILT_IN_APPLICATION = "3f1d4c4e-7b1b-4d0c-8f7e-000000000001"
+"""The id of the application of a configuration without any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings. From `mixminus.config.load` paths come absolute and `http.public_url` filled in."""
+
+    sip: Sip = Sip()
+    rtp: Rtp = Rtp()
+    http: Http = Http()
+    data: Data = Data()
+    conference: Conference = Conference()
+    server: Server = Server()
+    webhooks: Webhooks = Webhooks()
+    accounts: tuple[Account, ...] = (DEMO_ACCOUNT,)
+    applications: tuple[Application, ...] = (Application(id=BUILT_IN_APPLICATION, account=DEMO_ACCOUNT.id),)
+    users: tuple[User, ...] = ()
+    trunks: tuple[Trunk, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What is allowed and yet likely a mistake, a line each."""
+
+    @property
+    def needs_password(self) -> bool:
+        """True while the demo account has no password: see `with_password`."""
+        return self.accounts == (DEMO_ACCOUNT,)
+
+    def with_password(self, password: str) -> "Config":
+        """The same with the demo account's password."""
+        return replace(self, accounts=(replace(DEMO_ACCOUNT, password=password),))
+
+    @property
+    def webhook_hosts(self) -> frozenset[str]:
+        """`host` or `host:port` of every webhook, as written."""
+        return frozenset(urlsplit(url).netloc for a in self.applications for url in a.urls.values())
+
+    def access(self) -> Access:
+        """Who may call in and how numbers go out."""
+        trunks = [
+            SipTrunk(t.name, t.host, t.transport, t.numbers, t.username, t.password, t.inbound, t.account)
+            for t in self.trunks
+        ]
+        return Access(
+            allow=self.sip.allow, trunks=trunks, users={user.name: user.password for user in self.users}
+        )
