@@ -31,7 +31,9 @@ from mixminus.settings import (
 )
 from mixminus.sources import ConfigError, Key, Sources
 
-__all__ = ["ARRAYS", "TABLES", "Config", "ConfigError", "ensure_password", "load"]
+__all__ = [
+    "ARRAYS", "TABLES", "Account", "Application", "Config", "ConfigError", "Trunk", "User", "ensure_password", "load",
+]  # fmt: skip
 
 TABLES: Mapping[str, type[Any]] = {
     "sip": Sip,
@@ -75,8 +77,8 @@ def load(path: Path | None, environ: Mapping[str, str], *, address: str | None =
 
 
 def ensure_password(directory: Path) -> tuple[str, bool]:
-    """The demo account's password, and whether it has just been made. It is kept in `directory`, readable by its
-    owner alone. Raises `ConfigError` when it can be neither read nor written."""
+    """The demo account's password, and whether it has just been made. It is kept in `directory`, readable by
+    its owner alone. Raises `ConfigError` when it can be neither read nor written."""
     file = directory / PASSWORD_FILE
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -166,7 +168,7 @@ def _bound(config: Config, address: str) -> Config:
         ) from None
     if host.is_unspecified or host.is_multicast:
         raise ConfigError(f"--address: expected the address of one interface of this machine, got {host}")
-    listen = [str(kinds.endpoint(entry)._replace(address=str(host))) for entry in config.sip.listen]
+    listen = [str(endpoint._replace(address=str(host))) for endpoint in config.sip.endpoints]
     neighbours = subnet(str(host))
     warnings = config.warnings
     if neighbours is None:
@@ -246,7 +248,7 @@ def _check_accounts(config: Config, sources: Sources) -> None:
 
 def _check_ports(config: Config, sources: Sources) -> None:
     first, last = config.rtp.first_and_last
-    for endpoint in map(kinds.endpoint, config.sip.listen):
+    for endpoint in config.sip.endpoints:
         if endpoint.transport == "udp" and first <= endpoint.port <= last:
             sources.refuse(("rtp", "ports"), f"expected a range without the SIP port {endpoint.port}")
 
@@ -276,7 +278,7 @@ def _warnings(config: Config) -> Iterable[str]:
     for network in config.sip.allow:
         if network.prefixlen == 0:
             yield f"sip.allow: {network} lets everybody call in without credentials"
-    outside = [e for e in map(kinds.endpoint, config.sip.listen) if not ip_address(e.address).is_loopback]
+    outside = [e for e in config.sip.endpoints if not ip_address(e.address).is_loopback]
     if outside and ip_address(config.rtp.address).is_loopback:
         yield (
             f"rtp.address: {config.rtp.address} reaches this machine alone, but {outside[0]} takes calls from"

@@ -8,12 +8,9 @@ documentation of the keys is made from it.
 from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mixminus import kinds
 from mixminus.kinds import Kind, Network
-from sip.access import Access
-from sip.access import Trunk as SipTrunk
 
 
 def setting(kind: Kind, doc: str, default: Any = MISSING, *, secret: bool = False) -> Any:
@@ -47,6 +44,11 @@ class Sip:
         "Who may call in without credentials; others: a trunk's inbound list, a user's digest, else 403",
         ["127.0.0.0/8", "::1"],
     )
+
+    @property
+    def endpoints(self) -> tuple[kinds.Endpoint, ...]:
+        """`listen`, taken apart."""
+        return tuple(map(kinds.endpoint, self.listen))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,18 +225,3 @@ class Config:
     def with_password(self, password: str) -> "Config":
         """The same with the demo account's password."""
         return replace(self, accounts=(replace(DEMO_ACCOUNT, password=password),))
-
-    @property
-    def webhook_hosts(self) -> frozenset[str]:
-        """`host` or `host:port` of every webhook, as written."""
-        return frozenset(urlsplit(url).netloc for a in self.applications for url in a.urls.values())
-
-    def access(self) -> Access:
-        """Who may call in and how numbers go out."""
-        trunks = [
-            SipTrunk(t.name, t.host, t.transport, t.numbers, t.username, t.password, t.inbound, t.account)
-            for t in self.trunks
-        ]
-        return Access(
-            allow=self.sip.allow, trunks=trunks, users={user.name: user.password for user in self.users}
-        )
