@@ -1,47 +1,88 @@
-"""The mixer that the media process drives. (Signatures first; bodies follow.)"""
+"""The mixer as its owner sees it: verbs on legs and rooms, packets in, one tick, frames out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer import g711
+from mixer.fade import Edges
 from mixer.g711 import ULAW
-from mixer.rows import FRAME, Handle
+from mixer.jitter import Jitter
+from mixer.play import Prompts, Room
+from mixer.routing import Routing
+from mixer.rows import FRAME, Handle, Rows
 
-
-class StaleHandle(LookupError):
-    """The handle names no open leg: it was closed, or never given out."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """A conference as the target of a prompt; `seat` takes the bare number."""
-
-    number: int
+SLACK = 48
+"""Samples, 6 ms: the least time between a packet's arrival and the beat that needs it, when a leg is placed."""
 
 
 class Mixer:
-    """All legs at 8 kHz, 160 samples a tick. Row 0 is silence and belongs to nobody."""
+    """All legs at 8 kHz, FRAME samples a tick. Row 0 is silence and belongs to nobody.
 
-    def __init__(self, capacity: int, *, slack: int = 48) -> None:
-        """Make room for `capacity` rows (row 0 included); `slack` in samples is each leg's least lead."""
-        self.heard: NDArray[np.uint8] = np.full((capacity, FRAME), 0xFF, np.uint8)  # each row's frame, encoded
-        self.finished: list[int] = []  # ids of prompts whose last sample went out in the last tick
-        # activity, all (capacity,), read only:
-        self.quiet: NDArray[np.int32]  # ticks since the last packet (since `open`, if there was none)
-        self.level: NDArray[np.int16]  # greatest sample of the frame spoken in the last tick (0 = silence)
-        self.received: NDArray[np.int64]  # packets taken
-        self.lost: NDArray[np.int64]  # sequence numbers that never came
-        self.late: NDArray[np.int64]  # packets that came after (part of) their frame had gone out
-        self.duplicate: NDArray[np.int64]
-        self.reset_count: NDArray[np.int64]  # new SSRC, timestamp jump: the playout was placed anew
-        raise NotImplementedError
+    Columns, all (capacity,) and by row (`handle & 0xFFFF`), to be read and not written:
 
-    def open(self, law: int = ULAW) -> Handle: ...  # type: ignore[empty-body]  # raises Full
-    def close(self, handle: Handle) -> None: ...
-    def set_law(self, handle: Handle, law: int) -> None: ...
+    - `quiet` int32: ticks since the last packet (since `open`, if there was none);
+    - `level` int16: the greatest sample of the frame spoken in the last tick;
+    - `delay` int32: samples from the last packet's arrival to the beat that plays its first sample;
+    - `received`, `lost`, `late`, `duplicate` int64: packets, as RFC 3550 counts them; a late one is not lost;
+    - `gaps` int64: times that speech broke off; `reset_count` int64: times that a new source or timeline was followed.
+
+    `heard` uint8 (capacity, FRAME): the payload that each row hears, after `tick`. `finished`: the prompts whose last
+    sample went out in the last tick.
+    """
+
+    def __init__(self, capacity: int, *, slack: int = SLACK) -> None:
+        """Allocate `capacity` rows, row 0 included; `slack` in samples is each leg's least lead over the beat."""
+        self._rows = Rows(capacity)
+        self._edges = Edges(self._rows)
+        self._jitter = Jitter(self._rows, self._edges, slack)
+        self._routing = Routing(self._rows)
+        self._prompts = Prompts()
+        self.heard: NDArray[np.uint8] = self._rows.column(np.uint8, g711.SILENCE[ULAW], width=FRAME)
+        self.level: NDArray[np.int16] = self._rows.column(np.int16)
+        self.quiet = self._jitter.quiet
+        self.delay = self._jitter.delay
+        self.received, self.lost = self._jitter.received, self._jitter.lost
+        self.late, self.duplicate = self._jitter.late, self._jitter.duplicate
+        self.gaps, self.reset_count = self._edges.gaps, self._jitter.reset_count
+
+        self._words = np.empty((capacity, FRAME), np.uint16)
+        self._speech = np.empty((capacity, FRAME), np.int16)
+        self._contributions = np.empty((capacity, FRAME), np.int32)
+        self._totals = np.zeros((capacity + 1, FRAME), np.int32)
+        self._bus = np.empty((capacity, FRAME), np.int32)
+        self._clipped = np.empty((capacity, FRAME), np.int32)
+        self._encoded = np.empty((capacity, FRAME), np.uint8)
+
+    @property
+    def capacity(self) -> int:
+        return self._rows.capacity
+
+    @property
+    def finished(self) -> list[int]:
+        return self._prompts.finished
+
+    # --- legs
+
+    def open(self, law: int = ULAW) -> Handle:
+        """A new leg that hears in `law`, in no room: it hears its own prompts alone. Raises `Full`."""
+        handle = self._rows.hand_out()
+        self._routing.opened(handle, law)
+        self.heard[self._rows.row(handle)] = g711.SILENCE[law]
+        return handle
+
+    def close(self, handle: Handle) -> None:
+        """The leg is gone, and its prompts; from now on the handle matches nothing, in coach lists neither."""
+        self._routing.closed(handle)
+        row = self._rows.take_back(handle)
+        self._prompts.forget(row)
+        self._rows.reset(row)
+
+    def set_law(self, handle: Handle, law: int) -> None:
+        """The law in which a leg hears; in which it speaks is said with each packet."""
+        self._routing.set_law(handle, law)
+
     def push(
         self,
         rows: NDArray[np.intp],
@@ -54,11 +95,15 @@ class Mixer:
         offset: NDArray[np.int32],
         length: NDArray[np.int32],
     ) -> None:
-        """Take n packets in order of arrival; best called once per tick with all of them.
+        """Take n packets in order of arrival, best all of a tick at once. Packets of rows not in use are dropped.
 
-        `rows` = handle & 0xFFFF; `age` >= 0: samples (1/8000 s) between arrival and this tick's beat;
-        `payload` C-contiguous (n, slot); the packet's audio is payload[i, offset[i] : offset[i] + length[i]].
+        `age`: samples (1/8000 s) from arrival to this tick's beat. `payload`: C-contiguous, (n, slot); packet i's
+        audio is `payload[i, offset[i] : offset[i] + length[i]]`, at most 960 samples (empty and longer ones are dropped).
         """
+        if rows.size:
+            self._jitter.push(rows, sequence, timestamp, ssrc, law, age, payload, offset, length)
+
+    # --- who hears whom
 
     def seat(
         self,
@@ -70,14 +115,94 @@ class Mixer:
         coaches: Iterable[Handle] | None = None,
         coached_by: Iterable[Handle] = (),
     ) -> None:
-        """Put a leg into a room (>= 0). coaches=None: no coach; a list (even empty): heard by those alone."""
+        """Put a leg into a room (0 or above), out of any other, with exactly these flags and this list.
 
-    def unseat(self, handle: Handle) -> None: ...
-    def end_room(self, room: int) -> None: ...  # unseat all, stop its prompts
-    def flags(self, handle: Handle, *, mute: bool, hold: bool) -> None: ...
-    def coach(self, handle: Handle, coaches: Iterable[Handle] | None) -> None: ...
-    def play(self, target: Handle | Room, samples: NDArray[np.int16]) -> int: ...  # type: ignore[empty-body]
-    def stop(self, play: int) -> None: ...  # short fade in the next tick; not reported in `finished`
-    def skip(self, beats: int) -> None: ...  # before this beat's push
-    def tick(self, skipped: int = 0) -> None: ...  # skipped: as skip() first
-    def __getattr__(self, name: str) -> Any: ...
+        `coaches` None: not a coach; a list, even an empty one: heard by those alone, as far as they sit in the room.
+        `coached_by`: coaches whose lists name this leg from now on. Also raises `StaleHandle`, as all verbs do.
+        """
+        widened = self._routing.seat(
+            handle, room, mute=mute, hold=hold, coaches=coaches, coached_by=coached_by
+        )
+        self._silence(widened)
+
+    def unseat(self, handle: Handle) -> None:
+        """Take a leg out of its room; what it said there is not heard in the next."""
+        self._routing.unseat(handle)
+
+    def end_room(self, room: int) -> None:
+        """Unseat all, and stop the room's prompts."""
+        self._routing.unseat_all(room)
+        self._prompts.forget(Room(room))
+
+    def flags(self, handle: Handle, *, mute: bool, hold: bool) -> None:
+        """Both flags anew; raises `NotSeated`."""
+        self._silence(self._routing.flags(handle, mute=mute, hold=hold))
+
+    def coach(self, handle: Handle, coaches: Iterable[Handle] | None) -> None:
+        """A new coach list, as for `seat`; raises `NotSeated`."""
+        self._silence(self._routing.coach(handle, coaches))
+
+    def _silence(self, rows: list[int]) -> None:
+        """An audience has grown: it hears from the newest sample received by now, not what was said to fewer."""
+        for row in rows:
+            self._jitter.silence(row)
+
+    # --- prompts
+
+    def play(self, target: Handle | Room, samples: NDArray[np.int16]) -> int:
+        """Speak an array, kept by reference, to a leg alone or to all who sit in a room; its id, for `finished`.
+
+        It starts in the next tick. Whoever is on hold hears nothing. Several to one target are heard together.
+        """
+        return self._prompts.play(target if isinstance(target, Room) else self._rows.row(target), samples)
+
+    def stop(self, play: int) -> None:
+        """End a prompt with a short fade; it is not reported as finished. One that has ended is left alone."""
+        self._prompts.stop(play)
+
+    # --- time
+
+    def skip(self, beats: int) -> None:
+        """Beats were missed: all go on unheard. To be called before the packets of this beat are pushed."""
+        self._jitter.skip(beats)
+        self._prompts.skip(beats)
+
+    def tick(self, skipped: int = 0) -> None:
+        """One frame of everything: read, decode, sum, subtract, clip, encode. `skipped` as `skip` first."""
+        if skipped:
+            self.skip(skipped)
+        plan = self._routing.plan()
+        n, seated, rooms = plan.order.size, plan.seated, plan.starts.size
+        words, speech = self._words[:n], self._speech[:n]
+        self._jitter.read(plan.order, words)
+        g711.decode(words, speech)
+        self._edges.smooth(plan.order, words, speech)
+        self.level[plan.order] = np.maximum.reduce(speech, axis=1)
+
+        contributions, totals, bus = self._contributions[:n], self._totals[: rooms + 1], self._bus[:n]
+        np.multiply(speech, plan.speaks, out=contributions)
+        if rooms:
+            np.add.reduceat(contributions[:seated], plan.starts, axis=0, out=totals[:rooms])
+        totals[rooms] = 0
+        voices = self._prompts.speak(plan)
+        if voices is not None:
+            totals[voices.rooms] += voices.to_rooms
+        np.take(totals, plan.room, axis=0, out=bus, mode="clip")
+        np.subtract(bus, contributions, out=bus)
+        if plan.coached.size:
+            bus[plan.coached] += np.add.reduceat(
+                speech[plan.coaches], plan.coached_starts, axis=0, dtype=np.int32
+            )
+        if voices is not None:
+            bus[voices.legs] += voices.to_legs
+        np.bitwise_and(bus, plan.hears, out=bus)
+
+        clipped, encoded = self._clipped[:n], self._encoded[:n]
+        np.clip(bus, -32768, 32767, out=clipped)
+        g711.encode(clipped, plan.encode_base, encoded)
+        self.heard[plan.order] = encoded
+        self._jitter.advance()
+
+    def bus(self, handle: Handle) -> NDArray[np.int32]:
+        """What the leg was given in the last tick, before it was clipped and encoded; a copy, for tests and tools."""
+        return self._bus[self._routing.plan().position[self._rows.row(handle)]].copy()
