@@ -1,0 +1,63 @@
+"""The server under a benchmark: ours, started for it as users do, or another that runs already."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from benchmarks import host
+from tests.support.server import Server
+
+
+@dataclass
+class Subject:
+    """`target` is the URI template to call; `processes` are root pids whose CPU time counts, by name."""
+
+    target: str
+    processes: dict[str, int] = field(default_factory=dict)
+    server: Server | None = None
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU time by name; "all" is every process of the tree once."""
+        named = {name: host.cpu_seconds(pid) for name, pid in self.processes.items()}
+        everyone = {pid for root in self.processes.values() for pid in host.descendants(root)}
+        return {**named, "all": sum(host.cpu_seconds(pid) for pid in everyone)}
+
+    def pin(self, cpus: set[int]) -> None:
+        for pid in {pid for root in self.processes.values() for pid in host.descendants(root)}:
+            host.pin(pid, cpus)
+
+
+@contextlib.contextmanager
+def subject(target: str | None, pid: int | None, *, pinned: bool) -> Iterator[Subject]:
+    """Starts MixMinus with its built-in document on free ports, unless `target` names another server.
+
+    `pinned`: the server on the machine's first CPU, the generator on its last, where there are two.
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    apart = pinned and len(cpus) > 1
+    if target is not None:
+        found = Subject(target, {"server": pid} if pid else {})
+        if apart:
+            os.sched_setaffinity(0, {cpus[-1]})
+            found.pin({cpus[0]})
+        try:
+            yield found
+        finally:
+            os.sched_setaffinity(0, set(cpus))
+        return
+    server = Server(bare=True, rtp_ports=128)
+    try:
+        server.start()
+        pids = server.pids
+        processes = {"control": pids["control"]}
+        processes |= {f"{name}": pid for name in ("media", "speech") for pid in pids[name][:1]}
+        found = Subject(f"sip:room-{{room}}@127.0.0.1:{server.sip_port}", processes, server)
+        if apart:
+            os.sched_setaffinity(0, {cpus[-1]})
+            found.pin({cpus[0]})
+        yield found
+        server.stop()
+    finally:
+        os.sched_setaffinity(0, set(cpus))
+        server.close()
