@@ -1,0 +1,181 @@
+"""What the parts of an endpoint share: configuration, tables, queues, and the small acts they all need."""
+
+import random
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from sip.access import Access
+from sip.dialog import Dialog
+from sip.events import CallFailed, Event
+from sip.flow import Flow, Outgoing
+from sip.headers import MAGIC_COOKIE, Via
+from sip.layer import TransactionLayer, reply_flow
+from sip.message import Headers, Request, Response, respond
+from sip.registrar import Registrar
+from sip.session import Session, State, Unacknowledged
+from sip.timers import TimerQueue, TimerValues
+from sip.transaction import ServerTransaction
+from sip.uri import host_port
+
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+"""Methods that are understood; REGISTER too, where there is a registrar."""
+RECOGNISED = (*ALLOW, "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE")
+"""Methods whose meaning is known: refused with 405, all others with 501 (section 8.2.1)."""
+
+
+@dataclass(frozen=True)
+class EndpointConfig:
+    """How an endpoint behaves."""
+
+    access: Access
+    registrar: Registrar | None = None
+    """None: REGISTER is not allowed."""
+    user_agent: str = "MixMinus"
+    advertise: str = ""
+    """The host to be named in Contact and Via; empty for the local address of each flow."""
+    timers: TimerValues = field(default_factory=TimerValues)
+    max_sessions: int = 5_000
+    """Further INVITEs get 503."""
+    max_transactions: int = 20_000
+    """Further requests outside of calls get 503."""
+    random: random.Random = field(default_factory=random.SystemRandom)
+    """Source of tags, branches and waiting times."""
+
+
+class Core:
+    """The tables and queues of one endpoint."""
+
+    def __init__(self, config: EndpointConfig) -> None:
+        self.config = config
+        self.statistics: Counter[str] = Counter()
+        self.timers = TimerQueue()
+        self.layer = TransactionLayer(self.timers, config.timers, self.send, self.statistics)
+        self.outgoing: deque[Outgoing] = deque()
+        self.events: deque[Event] = deque()
+        self.sessions: dict[int, Session] = {}
+        self.dialogs: dict[tuple[str, str, str], tuple[Session, Dialog]] = {}
+        self.unacknowledged: dict[tuple[str, str, int], Unacknowledged] = {}
+        """By Call-ID, From tag and CSeq of the INVITE."""
+        self.accepting = True
+        self.ports: dict[str, int] = {}
+        self._last_id = 0
+
+    @property
+    def allow(self) -> str:
+        """The Allow header."""
+        return ", ".join((*ALLOW, "REGISTER") if self.config.registrar is not None else ALLOW)
+
+    def new_id(self) -> int:
+        """For a session."""
+        self._last_id += 1
+        return self._last_id
+
+    def token(self) -> str:
+        """A fresh name: 80 random bits."""
+        return f"{self.config.random.getrandbits(80):020x}"
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Queues one message."""
+        self.statistics["sent"] += 1
+        self.outgoing.append(Outgoing(data, flow))
+
+    def tell(self, event: Event) -> None:
+        """Queues one event."""
+        self.events.append(event)
+
+    def via(self, flow: Flow) -> str:
+        """A Via with a branch of its own (section 8.1.1.7), asking for rport."""
+        host, port = self.host(flow), flow.local[1]
+        parameters = (("branch", MAGIC_COOKIE + self.token()), ("rport", None))
+        return str(Via(flow.transport.upper(), host, port, parameters))
+
+    def contact(self, flow: Flow, userinfo: str | None) -> str:
+        """Our Contact for the peer at the other end of `flow`."""
+        user = f"{userinfo}@" if userinfo else ""
+        transport = "" if flow.transport == "udp" else f";transport={flow.transport}"
+        return f"<sip:{user}{host_port(self.host(flow), flow.local[1])}{transport}>"
+
+    def host(self, flow: Flow) -> str:
+        """What we call ourselves towards that peer."""
+        return self.config.advertise or flow.local[0]
+
+    def route(self, dialog: Dialog) -> Flow:
+        """The way of our next request in a dialog; on another transport we listen at another port."""
+        flow = dialog.next_hop()
+        if flow.transport != dialog.flow.transport:
+            port = self.ports.get(flow.transport, flow.local[1])
+            return Flow(flow.transport, (flow.local[0], port), flow.remote)
+        return flow
+
+    def reply(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str = "",
+        *,
+        now: float,
+        headers: Headers = (),
+        body: bytes = b"",
+    ) -> Response:
+        """Responds in a transaction. Every response above 100 has a To tag."""
+        request = transaction.request
+        if not transaction.tag:
+            transaction.tag = self.stateless_tag(request)
+        tag = transaction.tag if status > 100 else ""
+        response = respond(
+            request,
+            status,
+            reason,
+            tag=tag,
+            headers=(*headers, ("Server", self.config.user_agent)),
+            body=body,
+        )
+        self.statistics[f"responses_{status // 100}xx"] += 1
+        transaction.respond(response, now)
+        return response
+
+    def refuse(
+        self, request: Request, flow: Flow, status: int, reason: str = "", headers: Headers = ()
+    ) -> None:
+        """Responds without keeping any state (section 8.2.7), so that strangers cannot fill our tables."""
+        self.statistics["refused"] += 1
+        self.statistics[f"responses_{status // 100}xx"] += 1
+        response = respond(
+            request,
+            status,
+            reason,
+            tag=self.stateless_tag(request),
+            headers=(*headers, ("Server", self.config.user_agent)),
+        )
+        self.send(bytes(response), reply_flow(request, flow))
+
+    def stateless_tag(self, request: Request) -> str:
+        """The same for each retransmission of a request (section 8.2.7)."""
+        return f"{hash((request.get('Call-ID'), request.via.branch, request.method)) & (1 << 60) - 1:015x}"
+
+    def add_dialog(self, session: Session, dialog: Dialog) -> None:
+        """From now on requests within the dialog are the session's."""
+        self.dialogs[dialog.key] = (session, dialog)
+
+    def finish(self, session: Session, event: Event | None) -> None:
+        """Ends a session, once. An owner who has hung up himself is told of nothing but `CallFailed`. What
+        must outlast the session (transactions, our BYE) keeps what it needs by itself."""
+        if session.ended:
+            return
+        session.state = State.ENDED
+        self.sessions.pop(session.id, None)
+        for name in ("refresh", "expires", "glare", "cancel"):
+            self.timers.cancel(session, name)
+        remote_tag = session.dialog.remote.tag if session.dialog is not None else ""
+        for cseq in session.awaiting_ack:
+            self.timers.cancel(session, f"2xx {cseq}")
+            self.unacknowledged.pop((session.call_id, remote_tag, cseq), None)
+        session.awaiting_ack.clear()
+        session.peer_offer = session.queued_offer = session.provisional = None
+        for dialog in session.early:
+            self.dialogs.pop(dialog.key, None)
+        session.early.clear()
+        if session.dialog is not None:
+            self.dialogs.pop(session.dialog.key, None)
+        if event is not None and (isinstance(event, CallFailed) or not session.closing):
+            self.tell(event)

@@ -1,0 +1,131 @@
+"""Dialogs (RFC 3261 section 12): what both ends share about each other, and the requests made from it."""
+
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from sip.flow import Flow
+from sip.headers import NameAddr
+from sip.message import Headers, Message, Request, Response
+from sip.uri import Uri
+
+
+@dataclass(eq=False)
+class Dialog:
+    """One dialog, seen from our side."""
+
+    call_id: str
+    local: NameAddr
+    """Ourselves as From or To names us, tag included."""
+    remote: NameAddr
+    remote_target: Uri
+    """The peer's Contact."""
+    route_set: tuple[str, ...]
+    """Route values in the order in which we use them."""
+    flow: Flow
+    """The way the peer's last message came by."""
+    direct: bool
+    """True when no proxy stood between, so that the peer itself is at the other end of `flow`."""
+    local_cseq: int
+    remote_cseq: int | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Call-ID, local tag, remote tag (section 12)."""
+        return self.call_id, self.local.tag, self.remote.tag
+
+    @classmethod
+    def of_callee(cls, invite: Request, tag: str, flow: Flow) -> "Dialog":
+        """Ours when we are called (section 12.1.1). Raises `SipError` when the INVITE cannot make one."""
+        to = invite.to
+        contact = invite.contact
+        assert contact is not None, "the gate lets no INVITE without Contact in"
+        return cls(
+            call_id=invite.call_id,
+            local=replace(to, parameters=(*to.parameters, ("tag", tag))),
+            remote=invite.from_,
+            remote_target=contact.uri,
+            route_set=tuple(invite.get_list("Record-Route")),
+            flow=flow,
+            direct=len(invite.get_list("Via")) == 1,
+            local_cseq=0,
+            remote_cseq=invite.cseq.number,
+        )
+
+    @classmethod
+    def of_caller(cls, invite: Request, response: Response, flow: Flow) -> "Dialog":
+        """Ours when we call (section 12.1.2), from a response with a To tag. Raises `SipError`."""
+        contact = response.contact
+        return cls(
+            call_id=invite.call_id,
+            local=invite.from_,
+            remote=response.to,
+            remote_target=contact.uri if contact else invite.target,
+            route_set=tuple(reversed(response.get_list("Record-Route"))),
+            flow=flow,
+            direct=not response.get_all("Record-Route"),
+            local_cseq=invite.cseq.number,
+            remote_cseq=None,
+        )
+
+    def refresh(self, message: Message, flow: Flow) -> None:
+        """Takes over the peer's new Contact (section 12.2) and the way it now comes by."""
+        if message.contact is not None:
+            self.remote_target = message.contact.uri
+        self.flow = flow
+
+    def request(
+        self, method: str, via: str, *, cseq: int | None = None, headers: Headers = (), body: bytes = b""
+    ) -> Request:
+        """A request within the dialog (section 12.2.1.1); CSeq counts on unless given (ACK)."""
+        if cseq is None:
+            self.local_cseq += 1
+            cseq = self.local_cseq
+        target, routes = str(self.remote_target), list(self.route_set)
+        if routes and NameAddr.parse(routes[0]).uri.parameter("lr") is None:
+            # A strict router wants itself in the Request-URI and the target last (section 16.12.1.1).
+            target = str(NameAddr.parse(routes.pop(0)).uri.bare())
+            routes.append(f"<{self.remote_target}>")
+        return Request(
+            method,
+            target,
+            (
+                ("Via", via),
+                *(("Route", route) for route in routes),
+                ("Max-Forwards", "70"),
+                ("From", str(self.local)),
+                ("To", str(self.remote)),
+                ("Call-ID", self.call_id),
+                ("CSeq", f"{cseq} {method}"),
+                *headers,
+            ),
+            body,
+        )
+
+    def next_hop(self) -> Flow:
+        """Where our requests go: to the first route, else to the peer's Contact.
+
+        A Contact that we cannot hope to reach (a private address behind a NAT, a name of the peer's own
+        making) is not followed when the peer itself is at the other end of the flow. A connection is used
+        again in any case where it leads to the next hop.
+        """
+        flow = self.flow
+        if self.route_set:
+            hop = NameAddr.parse(self.route_set[0]).uri
+        elif flow.reliable and self.direct:
+            return flow
+        else:
+            hop = self.remote_target
+        transport = hop.transport if hop.transport in ("udp", "tcp") else flow.transport
+        if transport == flow.transport and (
+            (hop.host == flow.remote[0] and flow.reliable) or self._behind_nat(hop.host)
+        ):
+            return flow
+        return Flow(transport, flow.local, hop.address)
+
+    def _behind_nat(self, host: str) -> bool:
+        if self.route_set or not self.direct or host == self.flow.remote[0]:
+            return False
+        try:
+            return not ip_address(host.partition("%")[0]).is_global
+        except ValueError:
+            return True

@@ -1,0 +1,113 @@
+"""What the endpoint tells its owner, in the order in which it happened.
+
+Every session ends in exactly one `CallFailed`, `CallCancelled` or `CallEnded`, with one exception: a session
+that the owner himself ended by `reject`, or by `hang_up` of an inbound or an answered call, is over at once
+and tells nothing. `hang_up` of an outbound call that is not answered yet (a CANCEL) does end in `CallFailed`.
+"""
+
+from dataclasses import dataclass
+
+from sip.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """A new INVITE that may come in; 100 has been sent. Wants ring, progress, answer or reject."""
+
+    session: Session
+    trunk: str | None
+    """The trunk it came by."""
+    user: str | None
+    """The user who authenticated himself."""
+    sdp: bytes | None
+    """The offer; None when the caller wants ours (then `answer` carries an offer)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRinging:
+    """A provisional response above 100 to our INVITE."""
+
+    session: Session
+    status: int
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The 2xx to our INVITE. Its ACK has been sent."""
+
+    session: Session
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallAcknowledged:
+    """The ACK to our 2xx has arrived; `sdp` is the answer when the offer was ours."""
+
+    session: Session
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """Our INVITE came to nothing: a final response of 300 or above, 408 for a time-out, 503 for a transport
+    that failed, 487 after our CANCEL."""
+
+    session: Session
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallCancelled:
+    """The peer gave up an inbound call before it was answered."""
+
+    session: Session
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """An answered call is over, and not by us."""
+
+    session: Session
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOffered:
+    """A re-INVITE or UPDATE with an offer (None: the peer asks for ours). Wants accept_media or
+    refuse_media."""
+
+    session: Session
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaAnswered:
+    """The answer to the offer of our re-INVITE, or of our 2xx to a re-INVITE without one."""
+
+    session: Session
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRefused:
+    """Our re-INVITE was refused; the session goes on as it was."""
+
+    session: Session
+    status: int
+
+
+Event = (
+    IncomingCall
+    | CallRinging
+    | CallAnswered
+    | CallAcknowledged
+    | CallFailed
+    | CallCancelled
+    | CallEnded
+    | MediaOffered
+    | MediaAnswered
+    | MediaRefused
+)

@@ -1,0 +1,35 @@
+"""Where messages come from and go to."""
+
+from dataclasses import dataclass
+
+Address = tuple[str, int]
+"""IP address as text (IPv6 without brackets) and port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A way between an address of ours and one of a peer."""
+
+    transport: str
+    """`udp` or `tcp`."""
+    local: Address
+    """What a peer at the other end may call us by: the local IP that reaches it, and the port we listen
+    at."""
+    remote: Address
+    """Where the peer's messages come from and ours go to. The host may be a name; the shell then looks it
+    up."""
+    id: int = 0
+    """The connection, for a stream. 0: any connection to `remote`, opened when there is none."""
+
+    @property
+    def reliable(self) -> bool:
+        """True where the transport itself retransmits."""
+        return self.transport != "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to send."""
+
+    data: bytes
+    flow: Flow

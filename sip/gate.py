@@ -1,0 +1,88 @@
+"""What a request must pass before it is acted upon (RFC 3261 section 8.2), in the order given there: who
+sends it, the method, the Request-URI, the extensions it needs, the body."""
+
+from dataclasses import dataclass
+
+from sip.access import Admitted, MayAuthenticate, Refused
+from sip.core import RECOGNISED, Core
+from sip.errors import SipError
+from sip.flow import Flow
+from sip.message import Headers, Request
+
+ACCEPT = "application/sdp"
+SUPPORTED_HEADERS = (
+    ("Accept", ACCEPT),
+    ("Accept-Encoding", "identity"),
+    ("Accept-Language", "en"),
+    ("Supported", ""),
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The response that ends it."""
+
+    status: int
+    reason: str = ""
+    headers: Headers = ()
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends a request from outside of our calls."""
+
+    trunk: str | None = None
+    user: str | None = None
+
+
+def identify(core: Core, request: Request, flow: Flow, now: float) -> Sender | Refusal:
+    """By source address, else by digest. A source that is neither gets 403, or 401 where users exist."""
+    access = core.config.access
+    verdict = access.admit(flow.remote[0])
+    registers = request.method == "REGISTER" and access.authenticator is not None
+    match verdict:
+        case Admitted(trunk) if not registers:
+            return Sender(trunk=trunk)
+        case Refused():
+            return Refusal(403)
+        case Admitted() | MayAuthenticate():
+            return _authenticate(core, request, now)
+
+
+def _authenticate(core: Core, request: Request, now: float) -> Sender | Refusal:
+    authenticator = core.config.access.authenticator
+    assert authenticator is not None, "only users can authenticate"
+    found = authenticator.verify(request.get_all("Authorization"), method=request.method, now=now)
+    if found.user is not None:
+        return Sender(user=found.user)
+    challenges = authenticator.challenges(now, stale=found.stale)
+    return Refusal(401, "", tuple(("WWW-Authenticate", value) for value in challenges))
+
+
+def inspect(core: Core, request: Request) -> Refusal | None:
+    """Everything that can be refused without knowing what the request is about."""
+    allow = (("Allow", core.allow),)
+    if request.method not in core.allow.split(", "):
+        return Refusal(405 if request.method in RECOGNISED else 501, "", allow)
+    if request.target.scheme not in ("sip", "sips"):
+        return Refusal(416)
+    try:
+        required = request.get_list("Require")
+        accepted = request.get_list("Accept")
+    except SipError as error:
+        return Refusal(error.status, error.reason)
+    if required:
+        return Refusal(420, "", (("Unsupported", ", ".join(required)),))
+    if request.method not in ("INVITE", "UPDATE"):
+        return None
+    if request.body and request.content_type != ACCEPT:
+        return Refusal(415, "", (("Accept", ACCEPT),))
+    if (request.get("Content-Encoding") or "identity").lower() != "identity":
+        return Refusal(415, "", (("Accept-Encoding", "identity"),))
+    if accepted and not any(_media_range(value) in (ACCEPT, "application/*", "*/*") for value in accepted):
+        return Refusal(406)
+    return None
+
+
+def _media_range(value: str) -> str:
+    return value.partition(";")[0].replace(" ", "").lower()

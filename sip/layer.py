@@ -1,0 +1,129 @@
+"""The transaction layer: which transaction a message belongs to (RFC 3261 sections 17.1.3, 17.2.3,
+18.2.2)."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+
+from sip.flow import Flow
+from sip.headers import MAGIC_COOKIE
+from sip.message import Request, Response
+from sip.timers import TimerQueue, TimerValues
+from sip.transaction import ClientTransaction, Send, ServerTransaction
+
+
+class TransactionLayer:
+    """All transactions of an endpoint, each found by what the RFC names it by."""
+
+    def __init__(self, timers: TimerQueue, values: TimerValues, send: Send, statistics: Counter[str]) -> None:
+        self._timers = timers
+        self._values = values
+        self._send = send
+        self._statistics = statistics
+        self._clients: dict[tuple[str, str], ClientTransaction] = {}
+        self._servers: dict[Hashable, ServerTransaction] = {}
+        self._merged: dict[Hashable, ServerTransaction] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients) + len(self._servers)
+
+    def request(
+        self, request: Request, flow: Flow, on_response: Callable[[Response, float], None], now: float
+    ) -> ClientTransaction:
+        """Sends a request in a transaction of its own."""
+        transaction = ClientTransaction(request, flow, self._timers, self._values, self._send, on_response)
+        key = (request.via.branch, request.method)
+        self._clients[key] = transaction
+
+        def forget() -> None:
+            self._clients.pop(key, None)
+            self._statistics["retransmissions"] += transaction.retransmissions
+
+        transaction.on_terminated = forget
+        transaction.start(now)
+        return transaction
+
+    def receive_response(self, response: Response, now: float) -> bool:
+        """Hands a response to its transaction; False when there is none."""
+        transaction = self._clients.get((response.via.branch, response.cseq.method))
+        if transaction is None:
+            return False
+        transaction.receive(response, now)
+        return True
+
+    def find_server(self, request: Request) -> ServerTransaction | None:
+        """The transaction that this request repeats or, for ACK, acknowledges."""
+        return self._servers.get(_server_key(request, request.method))
+
+    def find_cancelled(self, cancel: Request) -> ServerTransaction | None:
+        """The INVITE transaction that a CANCEL is meant for (section 9.2)."""
+        return self._servers.get(_server_key(cancel, "INVITE"))
+
+    def is_merged(self, request: Request) -> bool:
+        """True for a request outside of dialogs that has come before by another way (section 8.2.2.2)."""
+        return not request.to.tag and _merge_key(request) in self._merged
+
+    def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
+        """A transaction for a new request."""
+        transaction = ServerTransaction(
+            request, flow, self._timers, self._values, self._send, reply_flow(request, flow)
+        )
+        key, merge = _server_key(request, request.method), _merge_key(request)
+        self._servers[key] = transaction
+        if not request.to.tag:
+            self._merged[merge] = transaction
+
+        def forget() -> None:
+            self._servers.pop(key, None)
+            if self._merged.get(merge) is transaction:
+                del self._merged[merge]
+            self._statistics["retransmissions"] += transaction.retransmissions
+
+        transaction.on_terminated = forget
+        return transaction
+
+    def flow_lost(self, flow: Flow, now: float) -> None:
+        """Fails the requests that went this way and points the responses to a new connection."""
+        for client in [c for c in self._clients.values() if c.flow == flow]:
+            client.transport_failed(now)
+        if flow.reliable:
+            for server in self._servers.values():
+                if server.reply_flow == flow:
+                    server.reply_flow = reconnect_flow(server.request, flow)
+
+
+def reply_flow(request: Request, flow: Flow) -> Flow:
+    """Where responses go (section 18.2.2, RFC 3581): back over a connection; for a datagram to the address
+    it came from, at the port it came from when the sender asked for that, else at the port he listens at.
+    `maddr` is not followed: it would let anybody aim our responses."""
+    if flow.reliable:
+        return flow
+    port = flow.remote[1] if request.via.wants_rport else request.via.sent_by[1]
+    return Flow(flow.transport, flow.local, (flow.remote[0], port))
+
+
+def reconnect_flow(request: Request, flow: Flow) -> Flow:
+    """Where responses go when their connection is gone: to the port the sender listens at (section
+    18.2.2)."""
+    return Flow(flow.transport, flow.local, (flow.remote[0], request.via.sent_by[1]))
+
+
+def _server_key(request: Request, method: str) -> Hashable:
+    """By branch and sent-by; without an RFC 3261 branch by what RFC 2543 compared. An ACK belongs to its
+    INVITE."""
+    via = request.via
+    method = "INVITE" if method == "ACK" else method
+    if via.branch.startswith(MAGIC_COOKIE) and len(via.branch) > len(MAGIC_COOKIE):
+        return via.branch, via.sent_by, method
+    return (
+        request.uri,
+        request.call_id,
+        request.from_.tag,
+        request.cseq.number,
+        via.sent_by,
+        via.branch,
+        method,
+    )
+
+
+def _merge_key(request: Request) -> Hashable:
+    return request.call_id, request.from_.tag, request.cseq.number, request.method

@@ -1,0 +1,194 @@
+"""Offers within a call: re-INVITE both ways and UPDATE (RFC 3261 section 14, RFC 3311), one at a time."""
+
+from collections.abc import Callable
+
+from sip.closing import send_bye
+from sip.core import Core
+from sip.credentials import authorize
+from sip.dialog import Dialog
+from sip.events import CallEnded, MediaAnswered, MediaOffered, MediaRefused
+from sip.flow import Flow
+from sip.gate import SUPPORTED_HEADERS
+from sip.message import Request, Response
+from sip.session import Session, State
+from sip.transaction import ServerTransaction
+from sip.uac import Uac
+from sip.uas import Uas, contact_user
+
+
+class Offers:
+    """Who may offer now, and what waits."""
+
+    def __init__(self, core: Core, uas: Uas, uac: Uac) -> None:
+        self._core = core
+        self._uas = uas
+        self._uac = uac
+        uas.on_established = self.proceed
+
+    # What arrives.
+
+    def receive(self, session: Session, transaction: ServerTransaction, now: float) -> None:
+        """A re-INVITE or UPDATE of the peer."""
+        core, request = self._core, transaction.request
+        if session.closing:
+            core.reply(transaction, 481, now=now)
+            return
+        if request.method == "UPDATE" and not request.body:
+            core.reply(transaction, 200, now=now, headers=self._accepted(session))
+            return
+        if session.peer_offer is not None or (
+            session.state is State.EARLY and session.direction == "inbound"
+        ):
+            # Section 14.2: the one before has no final response yet.
+            wait = core.config.random.randint(0, 10)
+            core.reply(transaction, 500, "Offer pending", now=now, headers=(("Retry-After", str(wait)),))
+            return
+        if session.our_offer is not None or session.state is State.EARLY or self._offered_in_2xx(session):
+            core.reply(transaction, 491, now=now)
+            return
+        session.peer_offer = transaction
+        if request.method == "INVITE":
+            transaction.on_cancel = lambda _, then: self._withdrawn(session, transaction, then)
+            transaction.on_ack = self._uas.receive_ack
+            core.reply(transaction, 100, now=now)
+        core.tell(MediaOffered(session, request.sdp))
+
+    # What the owner does.
+
+    def accept(self, session: Session, sdp: bytes, now: float) -> None:
+        """Answers the peer's offer; nothing to do when he has taken it back."""
+        transaction = session.peer_offer
+        if transaction is None:
+            return
+        session.peer_offer = None
+        if transaction.request.method == "INVITE":
+            asked = transaction.request.sdp is None
+            session.offered_in_2xx = asked
+            self._uas.accept(session, transaction, sdp, self._when_acknowledged(session, asked), now)
+        else:
+            headers = (*self._accepted(session), ("Content-Type", "application/sdp"))
+            self._core.reply(transaction, 200, now=now, headers=headers, body=sdp)
+        self.proceed(session, now)
+
+    def refuse(self, session: Session, status: int, now: float) -> None:
+        """Refuses the peer's offer; the session goes on as it was."""
+        if not 300 <= status <= 699:
+            raise ValueError(f"an offer is refused with 300 to 699, not {status}")
+        transaction = session.peer_offer
+        if transaction is None:
+            return
+        session.peer_offer = None
+        self._core.reply(transaction, status, now=now)
+        self.proceed(session, now)
+
+    def reinvite(self, session: Session, sdp: bytes, now: float) -> None:
+        """Offers anew, as soon as no other offer is under way; the newest one counts."""
+        if session.ended or session.closing:
+            return
+        if session.state is State.EARLY:
+            raise ValueError("a call is renegotiated after its answer")
+        session.queued_offer = sdp
+        self.proceed(session, now)
+
+    def proceed(self, session: Session, now: float) -> None:
+        """Sends the re-INVITE that waits, when it may go (section 14.1)."""
+        core, dialog = self._core, session.dialog
+        if (
+            session.queued_offer is None
+            or session.state is not State.ESTABLISHED
+            or session.closing
+            or session.our_offer is not None
+            or session.peer_offer is not None
+            or session.awaiting_ack
+            or core.timers.is_set(session, "glare")
+        ):
+            return
+        assert dialog is not None
+        sdp, session.queued_offer = session.queued_offer, None
+        flow = core.route(dialog)
+        request = dialog.request(
+            "INVITE",
+            core.via(flow),
+            headers=(
+                ("Contact", core.contact(flow, contact_user(session))),
+                ("Allow", core.allow),
+                ("Supported", ""),
+                ("User-Agent", core.config.user_agent),
+                ("Content-Type", "application/sdp"),
+            ),
+            body=sdp,
+        )
+        self._send(session, dialog, request, flow, now)
+
+    # Helpers.
+
+    def _send(self, session: Session, dialog: Dialog, request: Request, flow: Flow, now: float) -> None:
+        def on_response(response: Response, now: float) -> None:
+            if response.status >= 200:
+                self._answered(session, dialog, request, response, flow, now)
+
+        session.our_offer = self._core.layer.request(request, flow, on_response, now)
+
+    def _answered(
+        self, session: Session, dialog: Dialog, request: Request, response: Response, flow: Flow, now: float
+    ) -> None:
+        core = self._core
+        if response.status < 300:
+            if self._uac.acknowledged_before(session, response):
+                return
+            dialog.refresh(response, dialog.flow)
+            self._uac.acknowledge(session, dialog, request, response, now)
+        if session.ended:
+            return
+        session.our_offer = None
+        if response.status < 300:
+            core.tell(MediaAnswered(session, response.sdp))
+        elif response.status == 491:
+            self._glare(session, request, now)
+        elif response.status in (408, 481) or not response.headers:
+            # Section 12.2.1.2: the peer does not know the call, or cannot be reached.
+            core.finish(session, CallEnded(session, f"{response.status} to our re-INVITE"))
+            send_bye(core, session, dialog, now)
+            return
+        elif (again := authorize(core, session, request, response, flow, dialog)) is not None:
+            self._send(session, dialog, again, flow, now)
+            return
+        else:
+            core.tell(MediaRefused(session, response.status))
+        self.proceed(session, now)
+
+    def _glare(self, session: Session, request: Request, now: float) -> None:
+        """Both have offered at once. Who made the Call-ID waits 2.1 to 4 s, the other up to 2 s, in steps
+        of 10 ms (section 14.1)."""
+        core = self._core
+        if session.queued_offer is None:
+            session.queued_offer = request.body
+        steps = (210, 400) if session.direction == "outbound" else (0, 200)
+        seconds = core.config.random.randint(*steps) / 100
+        core.timers.set(session, "glare", now + seconds, lambda then: self.proceed(session, then))
+
+    def _withdrawn(self, session: Session, transaction: ServerTransaction, now: float) -> None:
+        if session.peer_offer is transaction:
+            session.peer_offer = None
+            self._core.reply(transaction, 487, now=now)
+            self.proceed(session, now)
+
+    def _when_acknowledged(self, session: Session, asked: bool) -> Callable[[Request, float], None]:
+        def on_ack(ack: Request, now: float) -> None:
+            session.offered_in_2xx = False
+            if asked:
+                self._core.tell(MediaAnswered(session, ack.sdp))
+            self.proceed(session, now)
+
+        return on_ack
+
+    def _offered_in_2xx(self, session: Session) -> bool:
+        """True while an offer of ours in a 2xx waits for the answer that the ACK brings."""
+        if session.state is State.ANSWERED:
+            return session.request.sdp is None
+        return session.offered_in_2xx
+
+    def _accepted(self, session: Session) -> tuple[tuple[str, str], ...]:
+        assert session.dialog is not None
+        contact = self._core.contact(session.dialog.flow, contact_user(session))
+        return (("Contact", contact), ("Allow", self._core.allow), *SUPPORTED_HEADERS)

@@ -1,0 +1,69 @@
+"""REGISTER (RFC 3261 section 10.3): from a request to the registrar's terms, and back to a response."""
+
+from sip.core import Core
+from sip.errors import SipError
+from sip.flow import Flow
+from sip.gate import Refusal, Sender
+from sip.headers import NameAddr
+from sip.message import Request
+from sip.registrar import Binding, Contact, RegisterError
+from sip.uri import Uri
+
+_LONGEST = 2**32 - 1
+
+
+def register(core: Core, request: Request, sender: Sender, flow: Flow, now: float) -> Refusal:
+    """Carries a REGISTER out and returns the response to it, a 200 included."""
+    registrar = core.config.registrar
+    assert registrar is not None, "the gate lets no REGISTER in without a registrar"
+    user = request.to.uri.user
+    if request.to.uri.scheme not in ("sip", "sips") or not user:
+        return Refusal(400, "To is no SIP address")
+    if sender.user is not None and sender.user != user:
+        return Refusal(403, "Not your address")
+    try:
+        contacts = [_contact(value) for value in request.get_list("Contact")]
+        header = request.get("Expires")
+        bindings = registrar.register(
+            user,
+            contacts,
+            expires=None if header is None else _seconds(header),
+            call_id=request.call_id,
+            cseq=request.cseq.number,
+            source=flow,
+            now=now,
+        )
+    except SipError as error:
+        return Refusal(error.status, error.reason)
+    except RegisterError as error:
+        return Refusal(error.status, error.reason, error.headers)
+    return Refusal(200, "", tuple(_printed(binding, now) for binding in bindings))
+
+
+def _contact(value: str) -> Contact:
+    if value == "*":
+        return Contact("*")
+    address = NameAddr.parse(value)
+    if address.uri.scheme not in ("sip", "sips"):
+        raise SipError("Contact is no SIP address")
+    expires = address.parameter("expires")
+    return Contact(str(address.uri), None if expires is None else _seconds(expires), _preference(address))
+
+
+def _seconds(text: str) -> int | None:
+    """A number of seconds; too large a one is cut, anything else counts as not given (section 20.10)."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return _LONGEST if len(text) > 10 else min(int(text), _LONGEST)
+
+
+def _preference(address: NameAddr) -> float:
+    try:
+        return min(max(float(address.parameter("q") or "1"), 0.0), 1.0)
+    except ValueError:
+        return 1.0
+
+
+def _printed(binding: Binding, now: float) -> tuple[str, str]:
+    uri = Uri.parse(binding.uri)
+    return "Contact", f"<{uri}>;expires={binding.expires(now)}"

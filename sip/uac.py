@@ -1,0 +1,230 @@
+"""Calls that we make (RFC 3261 sections 8.1, 9.1, 13.2)."""
+
+from dataclasses import replace
+
+from sip.closing import send_bye
+from sip.core import Core
+from sip.credentials import authorize
+from sip.dialog import Dialog
+from sip.errors import SipError
+from sip.events import CallAnswered, CallFailed, CallRinging
+from sip.flow import Flow
+from sip.headers import NameAddr
+from sip.message import Headers, Request, Response
+from sip.session import Session, State
+from sip.transaction import ClientTransaction
+from sip.uri import Uri
+
+MAX_FORKS = 16
+"""Early dialogs of one call that are remembered."""
+
+LateKey = tuple[str, str, int]
+
+
+class Uac:
+    """The calling side."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._late: dict[LateKey, tuple[Session, Request]] = {}
+
+    def __len__(self) -> int:
+        return len(self._late)
+
+    def invite(
+        self,
+        *,
+        to: str,
+        from_uri: str,
+        sdp: bytes,
+        flow: Flow,
+        headers: Headers = (),
+        credentials: tuple[str, str] | None = None,
+        display_name: str = "",
+        now: float,
+    ) -> Session:
+        """Sends an INVITE with an offer. Raises `SipError` for a bad URI."""
+        core = self._core
+        target, caller = Uri.parse(to).bare(), Uri.parse(from_uri)
+        if target.scheme not in ("sip", "sips"):
+            raise SipError("expected a sip: URI", 416)
+        local = NameAddr(caller, display_name, (("tag", core.token()),))
+        call_id = f"{core.token()}{core.token()}"
+        session = Session(
+            id=core.new_id(),
+            direction="outbound",
+            call_id=call_id,
+            flow=flow,
+            request_uri=target,
+            from_uri=caller,
+            to_uri=target,
+            display_name=display_name,
+            request=Request("INVITE", str(target)),
+            credentials=credentials,
+            asked=flow,
+        )
+        user = caller.userinfo.partition(":")[0] if caller.userinfo else None
+        session.request = Request(
+            "INVITE",
+            str(target),
+            (
+                ("Via", core.via(flow)),
+                ("Max-Forwards", "70"),
+                ("From", str(local)),
+                ("To", f"<{target}>"),
+                ("Call-ID", call_id),
+                ("CSeq", "1 INVITE"),
+                ("Contact", core.contact(flow, user)),
+                ("Allow", core.allow),
+                ("Supported", ""),
+                ("User-Agent", core.config.user_agent),
+                *headers,
+                ("Content-Type", "application/sdp"),
+            ),
+            sdp,
+        )
+        core.sessions[session.id] = session
+        core.statistics["calls_outbound"] += 1
+        self._send_invite(session, session.request, now)
+        return session
+
+    def cancel(self, session: Session, now: float) -> None:
+        """Gives an unanswered call up: CANCEL, as soon as a provisional response allows it (section 9.1).
+        The end is told as `CallFailed`."""
+        session.closing = True
+        transaction = session.invite_client
+        assert transaction is not None
+        if transaction.provisional and not session.cancel_sent:
+            self._send_cancel(session, transaction, now)
+
+    def receive_stray(self, response: Response, now: float) -> bool:
+        """A 2xx whose transaction is gone: the called side has answered after our time-out. False when it
+        is not to a call of ours."""
+        found = self._late.get((response.call_id, response.from_.tag, response.cseq.number))
+        if found is None or not 200 <= response.status < 300:
+            return False
+        session, request = found
+        self._succeeded(session, request, response, now)
+        return True
+
+    def acknowledge(
+        self, session: Session, dialog: Dialog, invite: Request, response: Response, now: float
+    ) -> None:
+        """Sends the ACK to a 2xx, and keeps it for when the 2xx comes again (section 13.2.2.4)."""
+        core = self._core
+        credentials = tuple(
+            pair for pair in invite.headers if pair[0] in ("Authorization", "Proxy-Authorization")
+        )
+        flow = core.route(dialog)
+        ack = dialog.request("ACK", core.via(flow), cseq=invite.cseq.number, headers=credentials)
+        cseq = invite.cseq.number
+        session.acks = {key: sent for key, sent in session.acks.items() if key[0] == cseq}
+        session.acks[cseq, response.to.tag] = (bytes(ack), flow)
+        core.send(bytes(ack), flow)
+
+    def acknowledged_before(self, session: Session, response: Response) -> bool:
+        """Sends the ACK again when this 2xx has had one."""
+        known = session.acks.get((response.cseq.number, response.to.tag))
+        if known is not None:
+            self._core.send(*known)
+        return known is not None
+
+    # Helpers.
+
+    def _send_invite(self, session: Session, request: Request, now: float) -> None:
+        session.request = request
+        session.cancel_sent = False
+        session.invite_client = self._core.layer.request(
+            request, session.flow, lambda response, then: self._receive(session, request, response, then), now
+        )
+
+    def _receive(self, session: Session, request: Request, response: Response, now: float) -> None:
+        if response.status < 200:
+            self._provisional(session, request, response, now)
+        elif response.status < 300:
+            self._succeeded(session, request, response, now)
+        elif not session.ended:
+            self._failed(session, request, response, now)
+
+    def _provisional(self, session: Session, request: Request, response: Response, now: float) -> None:
+        if session.ended:
+            return
+        if session.closing:
+            assert session.invite_client is not None
+            if not session.cancel_sent:
+                self._send_cancel(session, session.invite_client, now)
+            return
+        if response.status == 100:
+            return
+        tag = response.to.tag
+        if tag and len(session.early) < MAX_FORKS and all(d.remote.tag != tag for d in session.early):
+            dialog = Dialog.of_caller(request, response, session.flow)
+            session.early.append(dialog)
+            self._core.add_dialog(session, dialog)
+        self._core.tell(CallRinging(session, response.status, response.sdp))
+
+    def _succeeded(self, session: Session, request: Request, response: Response, now: float) -> None:
+        core = self._core
+        if self.acknowledged_before(session, response):
+            return
+        dialog = Dialog.of_caller(request, response, session.flow)
+        self.acknowledge(session, dialog, request, response, now)
+        if session.closing or session.state is not State.EARLY:
+            # The 2xx crossed our CANCEL, came after our time-out, or is a second branch of a fork.
+            core.statistics["unwanted_answers"] += 1
+            send_bye(core, session, dialog, now, session.close_headers)
+            if session.state is State.EARLY:
+                core.finish(session, CallFailed(session, 487, "Request Terminated"))
+            return
+        self._drop_early(session)
+        session.dialog = dialog
+        session.state = State.ESTABLISHED
+        core.add_dialog(session, dialog)
+        core.tell(CallAnswered(session, response.sdp))
+
+    def _failed(self, session: Session, request: Request, response: Response, now: float) -> None:
+        if not session.closing:
+            again = authorize(self._core, session, request, response, session.flow)
+            if again is not None:
+                self._drop_early(session)
+                self._send_invite(session, again, now)
+                return
+        if not response.headers:
+            self._expect_late(session, request, now)
+        self._core.finish(session, CallFailed(session, response.status, response.reason))
+
+    def _send_cancel(self, session: Session, invite: ClientTransaction, now: float) -> None:
+        core, request = self._core, invite.request
+        session.cancel_sent = True
+        kept = ("Via", "Max-Forwards", "From", "To", "Call-ID", "Route")
+        headers = [pair for pair in request.headers if pair[0] in kept]
+        headers.append(("CSeq", str(replace(request.cseq, method="CANCEL"))))
+        headers += session.close_headers
+        core.layer.request(Request("CANCEL", request.uri, tuple(headers)), invite.flow, lambda *_: None, now)
+        core.timers.set(
+            session,
+            "cancel",
+            now + core.config.timers.give_up,
+            lambda then: self._cancel_ignored(session, invite, then),
+        )
+
+    def _cancel_ignored(self, session: Session, invite: ClientTransaction, now: float) -> None:
+        """No final response in 64*T1 after the CANCEL: it is taken for cancelled (section 9.1)."""
+        invite.terminate()
+        self._expect_late(session, invite.request, now)
+        self._core.finish(session, CallFailed(session, 487, "Request Terminated"))
+
+    def _expect_late(self, session: Session, request: Request, now: float) -> None:
+        """Remembers a call that timed out for as long as a 2xx may be repeated."""
+        key = (session.call_id, request.from_.tag, request.cseq.number)
+        self._late[key] = (session, request)
+        then = now + self._core.config.timers.give_up
+        self._core.timers.set(session, "late", then, lambda _: self._forget_late(key))
+
+    def _forget_late(self, key: LateKey) -> None:
+        self._late.pop(key, None)
+
+    def _drop_early(self, session: Session) -> None:
+        for dialog in session.early:
+            self._core.dialogs.pop(dialog.key, None)
+        session.early.clear()

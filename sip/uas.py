@@ -1,0 +1,256 @@
+"""Calls that come in, and what any call receives (RFC 3261 sections 8.2, 9.2, 12.2.2, 13.3, 15.1.2)."""
+
+from collections.abc import Callable
+
+from sip.closing import send_bye
+from sip.core import Core
+from sip.dialog import Dialog
+from sip.errors import SipError
+from sip.events import CallAcknowledged, CallCancelled, CallEnded, IncomingCall
+from sip.flow import Flow
+from sip.gate import Sender
+from sip.headers import number
+from sip.message import Headers, Request
+from sip.reason import Reason
+from sip.session import Session, State, Unacknowledged
+from sip.transaction import ServerTransaction
+
+REFRESH = 60.0
+"""Seconds after which a provisional response is said again, for the proxies' timer C (section 13.3.1.1)."""
+
+
+class Uas:
+    """The called side."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.on_established: Callable[[Session, float], None] = lambda session, now: None
+        """Called when the ACK to the first 2xx has come: an offer may be waiting for that."""
+
+    # What arrives.
+
+    def receive_invite(self, transaction: ServerTransaction, sender: Sender, flow: Flow, now: float) -> None:
+        """A new call."""
+        core, request = self._core, transaction.request
+        try:
+            dialog = Dialog.of_callee(request, core.token(), flow)
+            expires = request.get("Expires")
+            seconds = None if expires is None else number(expires, "Expires", 2**32 - 1)
+        except SipError as error:
+            core.reply(transaction, error.status, error.reason, now=now)
+            return
+        session = Session(
+            id=core.new_id(),
+            direction="inbound",
+            call_id=request.call_id,
+            flow=flow,
+            request_uri=request.target,
+            from_uri=request.from_.uri,
+            to_uri=request.to.uri,
+            display_name=request.from_.display_name,
+            request=request,
+            dialog=dialog,
+            invite_server=transaction,
+        )
+        core.sessions[session.id] = session
+        core.add_dialog(session, dialog)
+        core.statistics["calls_inbound"] += 1
+        transaction.tag = dialog.local.tag
+        transaction.on_cancel = lambda cancel, then: self._gave_up(session, cancel, then)
+        transaction.on_ack = self.receive_ack
+        core.reply(transaction, 100, now=now)
+        if seconds:
+            core.timers.set(
+                session, "expires", now + seconds, lambda then: self._gave_up(session, None, then)
+            )
+        core.tell(IncomingCall(session, sender.trunk, sender.user, request.sdp))
+
+    def receive_ack(self, request: Request, now: float) -> None:
+        """The ACK to a 2xx, told by Call-ID, CSeq and From tag: some phones put a To tag of their own into
+        it, and copy the branch of the INVITE."""
+        key = (request.call_id, request.from_.tag, request.cseq.number)
+        found = self._core.unacknowledged.pop(key, None)
+        if found is None:
+            return
+        session = found.session
+        self._core.timers.cancel(session, f"2xx {key[2]}")
+        session.awaiting_ack.discard(key[2])
+        if not session.ended:
+            found.on_ack(request, now)
+
+    def receive_cancel(self, transaction: ServerTransaction, now: float) -> None:
+        """Answers the CANCEL and, when there is still time, the INVITE it is meant for."""
+        invite = self._core.layer.find_cancelled(transaction.request)
+        if invite is None:
+            self._core.reply(transaction, 481, now=now)
+            return
+        transaction.tag = invite.tag
+        self._core.reply(transaction, 200, now=now)
+        if not invite.answered:
+            invite.on_cancel(transaction.request, now)
+
+    def receive_bye(self, session: Session, transaction: ServerTransaction, now: float) -> None:
+        """The peer hangs up. What is still open of his gets 487 (section 15.1.2)."""
+        core, request = self._core, transaction.request
+        core.reply(transaction, 200, now=now)
+        if session.ended:
+            return
+        for open_request in (session.invite_server, session.peer_offer):
+            if open_request is not None and not open_request.answered:
+                core.reply(open_request, 487, now=now)
+        if session.state is State.EARLY:
+            self._core.finish(session, CallCancelled(session, cause_of(request, "BYE")))
+        else:
+            self._core.finish(session, CallEnded(session, cause_of(request, "BYE")))
+
+    # What the owner does.
+
+    def ring(self, session: Session, now: float) -> None:
+        """180."""
+        self._provisional(session, 180, None, now)
+
+    def progress(self, session: Session, sdp: bytes, now: float) -> None:
+        """183 with a session description: the caller hears us before the answer."""
+        self._provisional(session, 183, sdp, now)
+
+    def answer(self, session: Session, sdp: bytes, now: float) -> None:
+        """200 with a session description, said again until the ACK comes."""
+        if not self._open(session):
+            return
+        assert session.invite_server is not None
+        session.state = State.ANSWERED
+        for name in ("refresh", "expires"):
+            self._core.timers.cancel(session, name)
+        session.provisional = None
+        self.accept(
+            session, session.invite_server, sdp, lambda ack, then: self._acknowledged(session, ack, then), now
+        )
+
+    def reject(self, session: Session, status: int, reason: str, now: float, headers: Headers = ()) -> None:
+        """A final response of 300 or above; the session is over."""
+        if not 300 <= status <= 699:
+            raise ValueError(f"a call is rejected with 300 to 699, not {status}")
+        if not self._open(session):
+            return
+        assert session.invite_server is not None and session.dialog is not None
+        self._core.reply(session.invite_server, status, reason, now=now, headers=headers)
+        self._core.finish(session, None)
+
+    def accept(
+        self,
+        session: Session,
+        transaction: ServerTransaction,
+        sdp: bytes,
+        on_ack: Callable[[Request, float], None],
+        now: float,
+    ) -> None:
+        """Sends a 2xx to an INVITE and repeats it from T1 to T2 until the ACK; without one in 64*T1 the
+        call ends with a BYE (section 13.3.1.4)."""
+        core, request = self._core, transaction.request
+        assert session.dialog is not None
+        headers = (
+            *_recorded(request),
+            ("Contact", core.contact(session.dialog.flow, contact_user(session))),
+            ("Allow", core.allow),
+            ("Supported", ""),
+            *((("Content-Type", "application/sdp"),) if sdp else ()),
+        )
+        response = core.reply(transaction, 200, now=now, headers=headers, body=sdp)
+        cseq, values = request.cseq.number, core.config.timers
+        waiting = Unacknowledged(session, transaction, response, values.t1, now + values.give_up, on_ack)
+        session.awaiting_ack.add(cseq)
+        self._core.unacknowledged[request.call_id, request.from_.tag, cseq] = waiting
+        core.timers.set(session, f"2xx {cseq}", now + values.t1, lambda then: self._repeat(waiting, then))
+
+    # Helpers.
+
+    def _provisional(self, session: Session, status: int, sdp: bytes | None, now: float) -> None:
+        if not self._open(session):
+            return
+        core = self._core
+        assert session.invite_server is not None and session.dialog is not None
+        headers = (
+            *_recorded(session.request),
+            ("Contact", core.contact(session.dialog.flow, contact_user(session))),
+            ("Allow", core.allow),
+            *((("Content-Type", "application/sdp"),) if sdp else ()),
+        )
+        session.provisional = core.reply(
+            session.invite_server, status, now=now, headers=headers, body=sdp or b""
+        )
+        core.timers.set(session, "refresh", now + REFRESH, lambda then: self._refresh(session, then))
+
+    def _refresh(self, session: Session, now: float) -> None:
+        assert session.invite_server is not None and session.provisional is not None
+        session.invite_server.respond(session.provisional, now)
+        self._core.timers.set(session, "refresh", now + REFRESH, lambda then: self._refresh(session, then))
+
+    def _open(self, session: Session) -> bool:
+        """True while an inbound call can be answered; a call that the peer has given up in the meantime is
+        none."""
+        if session.direction != "inbound":
+            raise ValueError("only an inbound call is answered")
+        if session.state in (State.ANSWERED, State.ESTABLISHED):
+            raise ValueError("the call has been answered")
+        return not session.ended
+
+    def _repeat(self, waiting: Unacknowledged, now: float) -> None:
+        core, session = self._core, waiting.session
+        if now < waiting.give_up:
+            core.statistics["retransmissions"] += 1
+            waiting.transaction.respond(waiting.response, now)
+            waiting.interval = min(2 * waiting.interval, core.config.timers.t2)
+            cseq = waiting.transaction.request.cseq.number
+            then = min(now + waiting.interval, waiting.give_up)
+            core.timers.set(session, f"2xx {cseq}", then, lambda then: self._repeat(waiting, then))
+            return
+        core.statistics["unacknowledged"] += 1
+        dialog, headers = session.dialog, session.close_headers
+        assert dialog is not None
+        reason = Reason(408, "no ACK")
+        self._core.finish(session, CallEnded(session, "no ACK to our 200"))
+        send_bye(core, session, dialog, now, headers or (("Reason", str(reason)),))
+
+    def _acknowledged(self, session: Session, ack: Request, now: float) -> None:
+        core, dialog = self._core, session.dialog
+        assert dialog is not None
+        session.state = State.ESTABLISHED
+        if session.closing:
+            # Section 15: the callee says BYE only after the ACK.
+            headers = session.close_headers
+            self._core.finish(session, None)
+            send_bye(core, session, dialog, now, headers)
+            return
+        core.tell(CallAcknowledged(session, ack.sdp))
+        self.on_established(session, now)
+
+    def _gave_up(self, session: Session, cancel: Request | None, now: float) -> None:
+        if session.ended or session.state is not State.EARLY:
+            return
+        assert session.invite_server is not None and session.dialog is not None
+        self._core.reply(session.invite_server, 487, now=now)
+        self._core.finish(
+            session, CallCancelled(session, cause_of(cancel, "CANCEL") if cancel else "Expires")
+        )
+
+
+def cause_of(request: Request, otherwise: str) -> str:
+    """The text of a request's Reason header, or `otherwise`."""
+    value = request.get("Reason")
+    if value is None:
+        return otherwise
+    try:
+        reason = Reason.parse(value)
+    except SipError:
+        return otherwise
+    return reason.text or f"{reason.protocol} {reason.cause}"
+
+
+def contact_user(session: Session) -> str | None:
+    """The user part that our Contact has in this call, escaped: the called one, or ours when we call."""
+    uri = session.request_uri if session.direction == "inbound" else session.from_uri
+    return uri.userinfo.partition(":")[0] if uri.userinfo else None
+
+
+def _recorded(request: Request) -> Headers:
+    return tuple(("Record-Route", value) for value in request.get_all("Record-Route"))
