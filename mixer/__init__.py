@@ -1,9 +1,9 @@
 """The sound of every leg at once: jitter rings, G.711, routing, mix-minus and prompts, in numpy.
 
 Passive: no clock, no thread, no sockets. Whoever owns the beat calls, once per 20 ms and in this order:
-`Mixer.skip` (only when beats were missed), `Mixer.push` with everything received since the last beat, then the verbs
-(`seat`, `flags`, `coach`, `play`, ...), then `Mixer.tick`; afterwards `Mixer.heard` holds each leg's frame. Verbs after
-packets: an audience that grows hears from the newest sample pushed by then.
+`Mixer.skip` (only when beats were missed), `Mixer.push` with everything received since the last beat, then
+the verbs (`seat`, `flags`, `coach`, `play`, ...), then `Mixer.tick`; afterwards `Mixer.heard` holds each
+leg's frame. Verbs after packets: an audience that grows hears from the newest sample pushed by then.
 """
 
 from mixer.engine import Mixer

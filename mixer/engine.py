@@ -14,7 +14,7 @@ from mixer.routing import Routing
 from mixer.rows import FRAME, Handle, Rows
 
 SLACK = 48
-"""Samples, 6 ms: the least time between a packet's arrival and the beat that needs it, when a leg is placed."""
+"""Samples, 6 ms: what a packet waits at least for the beat that needs it, when a leg is placed."""
 
 
 class Mixer:
@@ -26,14 +26,15 @@ class Mixer:
     - `level` int16: the greatest sample of the frame spoken in the last tick;
     - `delay` int32: samples from the last packet's arrival to the beat that plays its first sample;
     - `received`, `lost`, `late`, `duplicate` int64: packets, as RFC 3550 counts them; a late one is not lost;
-    - `gaps` int64: times that speech broke off; `reset_count` int64: times that a new source or timeline was followed.
+    - `gaps` int64: times that speech broke off;
+    - `reset_count` int64: times that a new source or timeline was followed.
 
-    `heard` uint8 (capacity, FRAME): the payload that each row hears, after `tick`. `finished`: the prompts whose last
-    sample went out in the last tick.
+    `heard` uint8 (capacity, FRAME): the payload that each row hears, after `tick`. `finished`: the prompts
+    whose last sample went out in the last tick.
     """
 
     def __init__(self, capacity: int, *, slack: int = SLACK) -> None:
-        """Allocate `capacity` rows, row 0 included; `slack` in samples is each leg's least lead over the beat."""
+        """Allocate `capacity` rows, row 0 included; `slack` (samples): see `SLACK`."""
         self._rows = Rows(capacity)
         self._edges = Edges(self._rows)
         self._jitter = Jitter(self._rows, self._edges, slack)
@@ -73,11 +74,11 @@ class Mixer:
         return handle
 
     def close(self, handle: Handle) -> None:
-        """The leg is gone, and its prompts; from now on the handle matches nothing, in coach lists neither."""
+        """The leg is gone, and its prompts; its handle matches nothing from now on, nor in coach lists."""
         self._routing.closed(handle)
         row = self._rows.take_back(handle)
         self._prompts.forget(row)
-        self._rows.reset(row)
+        self._rows.reset(row)  # late packets find no stream to continue
 
     def set_law(self, handle: Handle, law: int) -> None:
         """The law in which a leg hears; in which it speaks is said with each packet."""
@@ -95,10 +96,11 @@ class Mixer:
         offset: NDArray[np.int32],
         length: NDArray[np.int32],
     ) -> None:
-        """Take n packets in order of arrival, best all of a tick at once. Packets of rows not in use are dropped.
+        """Take n packets in order of arrival, best all of a tick at once.
 
-        `age`: samples (1/8000 s) from arrival to this tick's beat. `payload`: C-contiguous, (n, slot); packet i's
-        audio is `payload[i, offset[i] : offset[i] + length[i]]`, at most 960 samples (empty and longer ones are dropped).
+        `age`: samples (1/8000 s) from arrival to this tick's beat. `payload`: C-contiguous, (n, slot); packet
+        i's audio is `payload[i, offset[i] : offset[i] + length[i]]`. Dropped are packets of rows not in use,
+        empty ones, and those of more than 960 samples.
         """
         if rows.size:
             self._jitter.push(rows, sequence, timestamp, ssrc, law, age, payload, offset, length)
@@ -117,8 +119,9 @@ class Mixer:
     ) -> None:
         """Put a leg into a room (0 or above), out of any other, with exactly these flags and this list.
 
-        `coaches` None: not a coach; a list, even an empty one: heard by those alone, as far as they sit in the room.
-        `coached_by`: coaches whose lists name this leg from now on. Also raises `StaleHandle`, as all verbs do.
+        `coaches` None: not a coach; a list, even an empty one: heard by those alone, as far as they sit in
+        the room. `coached_by`: coaches whose lists name this leg from now on. Also raises `StaleHandle`, as
+        all verbs do.
         """
         widened = self._routing.seat(
             handle, room, mute=mute, hold=hold, coaches=coaches, coached_by=coached_by
@@ -143,21 +146,22 @@ class Mixer:
         self._silence(self._routing.coach(handle, coaches))
 
     def _silence(self, rows: list[int]) -> None:
-        """An audience has grown: it hears from the newest sample received by now, not what was said to fewer."""
+        """An audience has grown: it hears what is received from now on, not what was said to fewer."""
         for row in rows:
             self._jitter.silence(row)
 
     # --- prompts
 
     def play(self, target: Handle | Room, samples: NDArray[np.int16]) -> int:
-        """Speak an array, kept by reference, to a leg alone or to all who sit in a room; its id, for `finished`.
+        """Speak an array to a leg alone, or to all who sit in a room; the id that `finished` will name.
 
-        It starts in the next tick. Whoever is on hold hears nothing. Several to one target are heard together.
+        It starts in the next tick. Whoever is on hold hears nothing. Several to one target are heard
+        together. The array is kept by reference.
         """
         return self._prompts.play(target if isinstance(target, Room) else self._rows.row(target), samples)
 
     def stop(self, play: int) -> None:
-        """End a prompt with a short fade; it is not reported as finished. One that has ended is left alone."""
+        """End a prompt with a short fade; it is not reported as finished. It may have ended already."""
         self._prompts.stop(play)
 
     # --- time
@@ -204,5 +208,6 @@ class Mixer:
         self._jitter.advance()
 
     def bus(self, handle: Handle) -> NDArray[np.int32]:
-        """What the leg was given in the last tick, before it was clipped and encoded; a copy, for tests and tools."""
-        return self._bus[self._routing.plan().position[self._rows.row(handle)]].copy()
+        """What the leg heard in the last tick before it was clipped and encoded; a copy, for tests."""
+        bus: NDArray[np.int32] = self._bus[self._routing.plan().position[self._rows.row(handle)]].copy()
+        return bus

@@ -1,7 +1,8 @@
 """The edges of what is missing: speech never stops or starts with a click.
 
-Where samples are missing the last one heard dies away over `FADE` samples, and what comes after rises over as many.
-Only rows that have an edge in this tick are touched; whole frames between whole frames stay bit for bit what came.
+Where samples are missing the last one heard dies away over `FADE` samples, and what comes after rises over as
+many. Only rows that have an edge in this tick are touched; whole frames between whole frames stay bit for bit
+what came.
 """
 
 import numpy as np

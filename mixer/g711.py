@@ -1,7 +1,8 @@
 """G.711, both laws, by lookup: a whole tick of rows in one call.
 
-Samples are linear at 16 bit, the scale of ITU-T G.191's reference (14-bit mu-law times 4, 13-bit A-law times 8). Both
-encoders look at 14 bits at most, so one table of 2 x 16384 bytes serves both and stays in the first cache.
+Samples are linear at 16 bit, the scale of ITU-T G.191's reference (14-bit mu-law times 4, 13-bit A-law times
+8). Both encoders look at 14 bits at most, so one table of 2 x 16384 bytes serves both and stays in the first
+cache.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ ULAW = 0
 ALAW = 1
 
 VALID = 0x200
-"""Ring words: VALID | law << 8 | payload byte. A word without VALID is a sample that never came; it decodes to 0."""
+"""Ring words are VALID | law << 8 | payload byte. Without VALID the sample never came; it decodes to 0."""
 
 _LEVELS = 1 << 14
 
@@ -20,7 +21,8 @@ def _decode_ulaw(codes: NDArray[np.int32]) -> NDArray[np.int32]:
     """G.711 table 2: inverted bits; segments double in step; 33 is the bias that makes them powers of two."""
     inverted = ~codes & 0xFF
     magnitude = ((((inverted & 0x0F) << 1) + 33) << ((inverted >> 4) & 7)) - 33
-    return np.where(inverted & 0x80, -magnitude, magnitude) * 4
+    signed: NDArray[np.int32] = np.where(inverted & 0x80, -magnitude, magnitude)
+    return signed * 4
 
 
 def _decode_alaw(codes: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -29,7 +31,8 @@ def _decode_alaw(codes: NDArray[np.int32]) -> NDArray[np.int32]:
     segment = (toggled >> 4) & 7
     step = ((toggled & 0x0F) << 1) + 1
     magnitude = np.where(segment == 0, step, (step + 32) << np.maximum(segment - 1, 0))
-    return np.where(toggled & 0x80, magnitude, -magnitude) * 8
+    signed: NDArray[np.int32] = np.where(toggled & 0x80, magnitude, -magnitude)
+    return signed * 8
 
 
 def _segment(magnitude: NDArray[np.int32], lowest: int) -> NDArray[np.int32]:
@@ -39,19 +42,21 @@ def _segment(magnitude: NDArray[np.int32], lowest: int) -> NDArray[np.int32]:
 
 
 def _encode_ulaw(levels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """14-bit levels to codes. Negative ones are mirrored by one's complement (G.191): each sign has its own zero."""
+    """14-bit levels to codes. One's complement mirrors the negative (G.191): each sign has its own zero."""
     biased = np.minimum(np.where(levels < 0, ~levels, levels) + 33, 0x1FFF)
     segment = _segment(biased, 5)
     code = (segment << 4) | ((biased >> (segment + 1)) & 0x0F)
-    return ~np.where(levels < 0, code | 0x80, code) & 0xFF
+    signed: NDArray[np.int32] = np.where(levels < 0, code | 0x80, code)
+    return ~signed & 0xFF
 
 
 def _encode_alaw(levels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """14-bit levels to codes; A-law looks at 12 bits and the sign. The first two segments have the same step."""
+    """14-bit levels to codes; A-law looks at 12 bits and the sign. Two segments share the first step."""
     magnitude = np.where(levels < 0, ~levels, levels) >> 2
     segment = _segment(magnitude, 4)
     code = np.where(magnitude < 16, magnitude, (segment + 1 << 4) + ((magnitude >> segment) & 0x0F))
-    return np.where(levels < 0, code, code | 0x80) ^ 0x55
+    signed: NDArray[np.int32] = np.where(levels < 0, code, code | 0x80)
+    return signed ^ 0x55
 
 
 _CODES = np.arange(256, dtype=np.int32)
@@ -79,7 +84,7 @@ def encode_base(law: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def encode(samples: NDArray[np.int32], base: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
-    """Samples within 16 bits, shape (n, FRAME), to payload bytes, each row by its own law. Overwrites `samples`."""
+    """Samples within 16 bits, (n, FRAME), to payload bytes, each row by its law. Overwrites `samples`."""
     np.right_shift(samples, 2, out=samples)
     np.add(samples, base, out=samples)
     np.take(_PAYLOADS, samples, out=out, mode="clip")

@@ -4,14 +4,17 @@
     row r    |aaaaaaaa aaaaaaaa| |bbbbbbbb ........| |........ ........|
               ^ read[r]                     ^ frontier[r]
 
-The ring is `SLOTS` planes of (capacity, FRAME) words. All rows are read at the same plane, so a tick's frames are one
-contiguous block; what differs between legs is which RTP timestamp lies at the front of that plane (`read`). Moving a
-leg's play-out means moving its mapping, which is rare, and never the reading, which is not.
+The ring is `SLOTS` planes of (capacity, FRAME) words. All rows are read at the same plane, so a tick's frames
+are one contiguous block; what differs between legs is which RTP timestamp lies at the front of that plane
+(`read`). Moving a leg's play-out means moving its mapping, which is rare, and never the reading, which is
+not.
 
-Differences of timestamps and sequence numbers are taken in the width of the field, so their wrap is nothing special.
+Differences of timestamps and sequence numbers are taken in the width of the field, so their wrap is nothing
+special.
 
-A packet's *lead* is the time from its arrival to the beat that plays its first sample; its *margin*, the time to the
-beat that cuts its first frame. Negative: too late. `slack` is the margin that a leg is placed with, at least.
+A packet's *lead* is the time from its arrival to the beat that plays its first sample; its *margin*, the time
+to the beat that cuts its first frame. Negative: too late. `slack` is the margin that a leg is placed with, at
+least.
 """
 
 from typing import NamedTuple
@@ -67,7 +70,7 @@ class _Packets(NamedTuple):
     length: NDArray[np.int32]
 
     def only(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "_Packets":
-        return _Packets(*(column[which] for column in self))
+        return _Packets(*(column[which] for column in self))  # type: ignore[arg-type]
 
 
 class Jitter:
@@ -83,8 +86,8 @@ class Jitter:
         self._flat = self._ring.reshape(-1)
         self._pieces = self._flat.view(_WORDS)
         self._planes = self._ring.view(_FRAME_WORDS)[:, :, 0]
-        # How far the worst packet of a stream of this length lies behind the start of its frame, and the grid that
-        # its packets' starts lie on: 20 ms packets (0, 160), 10 and 30 ms ones (80, 80), odd ones finer.
+        # How far the worst packet of a stream of this length lies behind the start of its frame, and the grid
+        # that its packets' starts lie on: 20 ms packets (0, 160), 10 and 30 ms ones (80, 80), odd ones finer.
         self._grid = np.gcd(np.arange(LONGEST + 1), FRAME).astype(np.int32)
 
         column = rows.column
@@ -142,7 +145,7 @@ class Jitter:
             self._take(packets, payload)
 
     def _admitted(self, packets: _Packets) -> NDArray[np.bool_]:
-        """Which packets count: of an open row, with audio, and of the source that the row's last packet is from.
+        """Which packets count: an open row's, with audio, from the source that its last packet is from.
 
         A source that was replaced a moment ago is late, and not back again.
         """
@@ -194,7 +197,7 @@ class Jitter:
         self._lay(packets, ahead, payload)
 
     def _ahead(self, packets: _Packets) -> NDArray[np.int32]:
-        """Samples from the read position to each packet's first one; negative: it should have been read already."""
+        """Samples from the read position to each packet's first one; negative: that was read already."""
         return (packets.timestamp - self._read[packets.row]).view(np.int32)
 
     # --- placing
@@ -202,11 +205,11 @@ class Jitter:
     def _moved(
         self, newest: _Packets, legs: NDArray[np.intp], front: NDArray[np.int32], length: NDArray[np.int32]
     ) -> bool:
-        """Place the play-out of legs that begin, or whose newest packet cannot belong to the timeline they were on.
+        """Place legs that begin, and legs whose newest packet cannot belong to the timeline they were on.
 
-        Of a burst it is the newest packet that counts: what a stall held up is old, and must not become delay.
-        After two frames of silence moving is free, so that the first packet of a spurt is placed afresh too; late
-        ones are not, as they may be the first of a burst.
+        Of a burst it is the newest packet that counts: what a stall held up is old, and must not become
+        delay. After two frames of silence moving is free, so that the first packet of a spurt is placed
+        afresh too; late ones are not, as they may be the first of a burst.
         """
         surplus = newest.age + front // FRAME * FRAME - self.slack[legs]
         silent = (self._frontier[legs] - self._read[legs]).view(np.int32) <= -2 * FRAME
@@ -226,7 +229,7 @@ class Jitter:
         return True
 
     def _place(self, packets: _Packets) -> None:
-        """Read these legs, one packet each, from where the packet plays at the first beat that leaves it the slack."""
+        """Read these legs, one packet each, so that it plays at the first beat that leaves it the slack."""
         row = packets.row
         grid = self._grid[packets.length]
         short = self.slack[row] + FRAME - grid - packets.age
@@ -247,7 +250,7 @@ class Jitter:
         age: NDArray[np.int32],
         repeated: NDArray[np.bool_],
     ) -> bool:
-        """Count late ticks; where they persist, play later by so many frames that the least late is in time."""
+        """Count late ticks; where they persist, play later, so that the least late would be in time."""
         late = (front < 0) & (front >= -SPAN) & ~repeated
         score = np.where(late, _LATE, np.where(front < 0, 0, -_IN_TIME))
         score = np.maximum(self._lateness[legs] + score, 0)
@@ -260,12 +263,12 @@ class Jitter:
         often = score >= _TOO_OFTEN
         if not often.any():
             return False
-        for row in legs[often]:
+        for row in legs[often].tolist():
             self._shift(row, -int(-(-(self.slack[row] - self._best[row]) // FRAME)))
         return True
 
     def _shift(self, row: int, frames: int) -> None:
-        """Play a leg `frames` earlier (what lies between is dropped) or, if negative, later (a gap is put in)."""
+        """Play a leg `frames` earlier (a part is dropped) or, if negative, later (a gap is put in)."""
         planes = (self._slot + np.arange(SLOTS)) % SLOTS
         old = self._ring[planes, row]
         new = np.zeros_like(old)
@@ -281,15 +284,15 @@ class Jitter:
         self._best[row] = -SPAN
 
     def _settle(self) -> None:
-        """Once a window: nobody waits a frame longer than he need, and who has run out of slack waits one more.
+        """Once a window: nobody waits a frame longer than he need; who runs out of slack waits one more.
 
-        A clock that drifts is this and nothing else.
+        A clock that drifts needs nothing else.
         """
         spare = self._least - self.slack
         in_use = self._rows.open & self._placed & (self._least != _UNSEEN)
-        for row in np.flatnonzero(in_use & (spare > FRAME)):
+        for row in np.flatnonzero(in_use & (spare > FRAME)).tolist():
             self._shift(row, int(spare[row]) // FRAME)
-        for row in np.flatnonzero(in_use & (self._least < self.slack // 6)):
+        for row in np.flatnonzero(in_use & (self._least < self.slack // 6)).tolist():
             self._shift(row, -1)
         self._least[:] = _UNSEEN
         passed = (self._read - self._horizon).view(np.int32) > -_NEVER
@@ -305,7 +308,7 @@ class Jitter:
         legs: NDArray[np.intp],
         front: NDArray[np.int32],
     ) -> NDArray[np.bool_]:
-        """Count what was lost and what came twice (as RFC 3550 A.3: late is not lost); tell which had come before."""
+        """Count the lost (as RFC 3550 A.3: late is not lost) and the doubled; tell which came before."""
         step = (packets.sequence - self._top[packets.row]).view(np.int16)
         furthest = np.maximum.reduceat(step, first)
         restarted = (furthest > _DROPOUT) | (furthest <= -_MEMORY) & (front >= 0) | (self._seen[legs] == 0)
@@ -325,7 +328,8 @@ class Jitter:
         self._top[legs] += onward.view(np.uint16)
         self.lost[legs] += onward - fresh.astype(np.int64)
         self.duplicate[legs] += counts - fresh
-        return np.repeat(seen, counts) & bit != 0
+        repeated: NDArray[np.bool_] = np.repeat(seen, counts) & bit != 0
+        return repeated
 
     # --- laying down and reading
 
@@ -361,7 +365,7 @@ class Jitter:
         tag: NDArray[np.uint16],
         payload: NDArray[np.uint8],
     ) -> None:
-        """As `_lay`, for packets that do not lie on the 10 ms grid: a sample at a time, some 40 times the work."""
+        """As `_lay`, for packets off the 10 ms grid: a sample at a time, some 40 times the work."""
         owner, shift = _spread(packets.length)
         at = ahead[owner] + shift
         kept = (allowed[owner] + shift >= 0) & (at < SPAN)
@@ -375,7 +379,7 @@ class Jitter:
         out.view(_FRAME_WORDS)[:, 0] = self._planes[self._slot][order]
 
     def advance(self) -> None:
-        """The tick is over: what was read is wiped, so that it can never be heard again, and all go one frame on."""
+        """The tick is over: what was read is wiped, so that it never comes twice, and all go on."""
         self._ring[self._slot] = 0
         self._slot = (self._slot + 1) % SLOTS
         self._read += np.uint32(FRAME)

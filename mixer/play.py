@@ -1,7 +1,8 @@
 """Prompts: rows that speak from an array.
 
-Several prompts to one target are heard together; whoever wants them one after another plays the next when the last is
-finished. The arrays are kept by reference and not copied; prompts that play the same array are read in one go.
+Several prompts to one target are heard together; whoever wants them one after another plays the next when the
+last is finished. The arrays are kept by reference and not copied; prompts that play the same array are read
+in one go.
 """
 
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class _Prompt:
 
 
 class _Layout:
-    """The prompts that play, as columns under one plan: those to legs by position, those to rooms, then the rest."""
+    """The prompts as columns under one plan: those to legs, by position, those to rooms, then the rest."""
 
     def __init__(self, prompts: list[_Prompt], plan: Plan) -> None:
         self.plan = plan
@@ -129,7 +130,7 @@ class Prompts:
         return self._last_id
 
     def stop(self, play: int) -> None:
-        """End a prompt with a fade in the next tick; it will not be reported. One that has ended is left alone."""
+        """End a prompt with a fade in the next tick; it will not be reported. It may have ended already."""
         for prompt in self._prompts:
             prompt.stopping |= prompt.id == play
         self._change([p for p in self._prompts if not p.stopping or p.at])
@@ -147,7 +148,7 @@ class Prompts:
                 prompt.at += beats
 
     def speak(self, plan: Plan) -> Voices | None:
-        """What they say in this tick, or None if none plays; `finished` are those whose last sample this was."""
+        """What they say in this tick, if any plays; `finished` become those whose last sample this was."""
         if self.finished:
             self.finished = []
         if not self._prompts:
@@ -165,7 +166,7 @@ class Prompts:
         return voices
 
     def _change(self, prompts: list[_Prompt]) -> None:
-        """Another set of prompts, or another plan: bring each one's place home from the columns, and drop those."""
+        """Another set of prompts, or another plan: drop the columns, after noting how far each has come."""
         if self._layout is not None:
             for prompt, at in zip(self._layout.prompts, self._layout.at, strict=True):
                 prompt.at = int(at)

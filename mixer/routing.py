@@ -3,8 +3,9 @@
 hears(a, b) = a and b sit in one room and are two, neither is on hold, b is not muted,
               and b is no coach or has a on his list.
 
-A coach hears everybody so. (Conference guide, sections 4 and 5.2.) Nobody is "connected" to anybody: a leg that is
-neither muted, held nor a coach *contributes* to his room, and a coach is a private share of those he coaches.
+A coach hears everybody so. (Conference guide, sections 4 and 5.2.) Nobody is "connected" to anybody: a leg
+that is neither muted, held nor a coach *contributes* to his room, and a coach is a private share of those he
+coaches.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ class NotSeated(LookupError):
 
 @dataclass(frozen=True)
 class Plan:
-    """The routing of one tick. n open rows, the seated ones first and room by room; m of them seated; r rooms."""
+    """The routing of one tick: n open rows, room by room, first the m who are seated; r rooms."""
 
     order: NDArray[np.intp]  # (n,) rows
     position: NDArray[np.intp]  # (capacity,) where in `order` a row stands; -1: nowhere
@@ -102,7 +103,7 @@ class Routing:
             self.unseat(self._rows.handle(row))
 
     def flags(self, handle: Handle, *, mute: bool, hold: bool) -> list[int]:
-        """Both flags anew. Who was silent and is no longer speaks to more; who hears again widens his coach's audience."""
+        """Both flags anew. Who speaks again has an audience; who hears again joins that of his coaches."""
         row = self._seated(handle)
         was_silent, was_deaf = self._mute[row] or self._hold[row], self._hold[row]
         self._mute[row], self._hold[row] = mute, hold

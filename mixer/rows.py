@@ -1,7 +1,7 @@
 """Rows, the columns over them, and the handles that name them.
 
-Every quantity of a leg is one element of a column; a leg is a row. Columns are allocated once and registered here, so
-that handing out a row wipes all of it: whoever adds a column cannot forget to reset it.
+Every quantity of a leg is one element of a column; a leg is a row. Columns are allocated once and registered
+here, so that handing out a row wipes all of it: whoever adds a column cannot forget to reset it.
 """
 
 import heapq
@@ -29,7 +29,7 @@ class StaleHandle(LookupError):
 
 
 class Rows:
-    """Which rows are in use, under which generation, and every column over them. Row 0 is never handed out."""
+    """Which rows are in use, in which generation, and every column over them. Row 0 is never handed out."""
 
     def __init__(self, capacity: int) -> None:
         if not 2 <= capacity <= 1 << _ROW_BITS:
