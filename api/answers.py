@@ -46,7 +46,11 @@ async def page(
     shown = rows[start : start + size]
     headers = {}
     if shown and start + size < len(rows):
-        query = [(name, value) for name, value in parse_qsl(request.url.query) if name != "pageToken"]
+        query = [
+            (name, value)
+            for name, value in parse_qsl(request.url.query, keep_blank_values=True)
+            if name != "pageToken"
+        ]
         query.append(("pageToken", _token(key(shown[-1]))))
         url = f"{base}{request.url.path}?{urlencode(query, quote_via=quote)}"
         headers["Link"] = f'<{url}>; rel="next"'

@@ -6,8 +6,9 @@ It stands in front of the routing because a router knows 404 and 405 before it k
 
 import logging
 import re
+import time
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import Credentials
 from api.errors import ApiError
@@ -33,16 +34,30 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began, status = time.monotonic(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
         try:
-            admitted = self._admit(scope)
+            await self._app(self._admit(scope), receive, watched)
         except ApiError as error:
-            logger.info(
-                "request_refused",
-                extra={"method": scope["method"], "path": scope["path"], "status": error.status},
+            await error.response()(scope, receive, watched)
+        finally:
+            # /healthz and /metrics are asked every few seconds: they are worth no line.
+            level = logging.INFO if scope["path"].startswith("/api/") else logging.DEBUG
+            logger.log(
+                level,
+                "http_request",
+                extra={
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "milliseconds": round((time.monotonic() - began) * 1000, 1),
+                },
             )
-            await error.response()(scope, receive, send)
-            return
-        await self._app(admitted, receive, send)
 
     def _admit(self, scope: Scope) -> Scope:
         """The scope to go on with: no trailing slash, HEAD as the GET it stands for. Raises ApiError."""

@@ -172,8 +172,8 @@ class CreateCall(Request):
     fallback_password: Password | None = None
     disconnect_url: Url | None = None
     disconnect_method: Method = "POST"
-    call_timeout: Annotated[float, Field(ge=1, le=300)] = 30
-    callback_timeout: Annotated[float, Field(ge=1, le=25)] = 15
+    call_timeout: Annotated[float, Field(ge=1, le=300)] = 30.0
+    callback_timeout: Annotated[float, Field(ge=1, le=25)] = 15.0
     machine_detection: MachineDetection | None = None
     priority: Annotated[int, Field(ge=1, le=5)] = 5
     tag: Tag | None = None

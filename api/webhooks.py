@@ -32,9 +32,9 @@ _AT_ONCE = 32
 _LONGEST_LINE = 1000
 _MOST_WAITING = 10_000
 
-# How long one event's answer holds up the next of the same call or conference. The contract asks
-# for the order of happening, but not to wait for a receiver that never answers.
-_HEAD_START = 1.0
+# How long one event's answer may hold up the next of the same call or conference. The contract asks
+# for the order of happening, but not to wait for answers: this is time enough to arrive first.
+_HEAD_START = 0.25
 
 
 class _NoConnection(DeliveryFailed):
@@ -52,11 +52,8 @@ class _Target:
     timeout: float
 
 
-@dataclass
-class _Line:
-    """The events of one call or conference that have not been sent yet."""
-
-    events: deque[tuple[Callback, Event]] = field(default_factory=deque)
+_Line = deque[tuple[Callback, Event]]
+"""The events of one call or conference that have not been sent yet."""
 
 
 class Courier:
@@ -102,16 +99,16 @@ class Courier:
         """
         key = str(event.get("conferenceId") or event.get("callId"))
         line = self._lines.get(key)
-        queued = len(line.events) if line else 0
+        queued = len(line) if line else 0
         if self._closed or queued >= _LONGEST_LINE or self.waiting >= _MOST_WAITING:
             self.statistics["dropped"] += 1
             logger.error("webhook_dropped", extra={**_names(event), "waiting": self.waiting})
             return
         self.waiting += 1
         if line is None:
-            line = self._lines[key] = _Line()
+            line = self._lines[key] = deque()
             self._spawn(self._work(key, line))
-        line.events.append((callback, event))
+        line.append((callback, event))
 
     async def close(self, deadline: float = 5.0) -> None:
         """Take no more events, let those under way and in line go for `deadline` seconds, then drop them."""
@@ -132,8 +129,8 @@ class Courier:
 
     async def _work(self, key: str, line: _Line) -> None:
         """Send a line's events one after another until it is empty."""
-        while line.events:
-            callback, event = line.events.popleft()
+        while line:
+            callback, event = line.popleft()
             slot = self._slot(callback.url)
             await slot.acquire()
             delivery = self._spawn(self._deliver(callback, event, slot))

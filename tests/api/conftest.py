@@ -1,0 +1,50 @@
+"""One application over a switchboard without telephones, and a client with the account's credentials."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.auth import Account
+from tests.support.fake_switchboard import FakeSwitchboard
+
+ACCOUNTS = (Account("9900000", "demo", "secret"), Account("1111111", "other", "different"))
+
+
+@pytest.fixture
+def switchboard() -> FakeSwitchboard:
+    return FakeSwitchboard()
+
+
+@pytest.fixture
+def health() -> dict[str, object]:
+    return {"status": "ok", "version": "1.2.3", "pids": {"control": 1, "media": [2], "speech": [3]}}
+
+
+@pytest.fixture
+def app(switchboard: FakeSwitchboard, health: dict[str, object]) -> FastAPI:
+    return create_app(
+        switchboard,  # type: ignore[arg-type]
+        ACCOUNTS,
+        health=lambda: health,
+        metrics=lambda: b"calls_total 1\n",
+        public_url="http://voice.example:8080/",
+        version="1.2.3",
+    )
+
+
+@pytest.fixture
+async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        yield client
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    base = "http://server/api/v2/accounts/9900000"
+    async with httpx.AsyncClient(transport=transport, base_url=base, auth=("demo", "secret")) as client:
+        yield client
