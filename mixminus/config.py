@@ -32,7 +32,8 @@ from mixminus.settings import (
 from mixminus.sources import ConfigError, Key, Sources
 
 __all__ = [
-    "ARRAYS", "TABLES", "Account", "Application", "Config", "ConfigError", "Trunk", "User", "ensure_password", "load",
+    "ARRAYS", "TABLES", "Account", "Application", "Config", "ConfigError", "Trunk", "User", "ensure_password",
+    "load",
 ]  # fmt: skip
 
 TABLES: Mapping[str, type[Any]] = {
