@@ -26,10 +26,12 @@ async def read_json(request: Request, model: type[_Model]) -> _Model:
         value = from_json(content, allow_inf_nan=False, cache_strings="none")
     except ValueError as error:
         raise ApiError(400, f"The body is not JSON: {error}") from error
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise invalid(error) from error
+    return _checked(model, value)
+
+
+def read_query(request: Request, model: type[_Model]) -> _Model:
+    """The query as a model of `api.models`; a name given twice has its last value. Raises ApiError 400."""
+    return _checked(model, dict(request.query_params))
 
 
 async def read(request: Request, media_type: str) -> bytes:
@@ -50,6 +52,13 @@ async def read(request: Request, media_type: str) -> bytes:
             408, f"The body did not arrive within {_SECONDS:g} s", headers={"Connection": "close"}
         ) from error
     return bytes(content)
+
+
+def _checked(model: type[_Model], value: object) -> _Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid(error) from error
 
 
 def _check_type(request: Request, media_type: str) -> None:

@@ -1,16 +1,16 @@
 """Calls by REST. Source: contract rest.md section 2."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import answer, page
-from api.body import read, read_json
-from api.document import BXML_BODY, AccountId, CallId, json_body, refusals
+from api.body import read, read_json, read_query
+from api.document import BXML_BODY, AccountId, CallId, json_body, query_parameters, refusals
 from api.links import Links
 from api.models import CallQuery, CallState, CreateCall, CreatedCall, RedirectFields, UpdateCall
 from calls.callbacks import Callback
@@ -51,11 +51,11 @@ def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
         summary="List calls, oldest first",
         response_model=list[CallState],
         responses=refusals(400, 401, 403, 500),
+        openapi_extra=query_parameters(CallQuery),
     )
-    async def list_calls(
-        request: Request, account: AccountId, query: Annotated[CallQuery, Query()]
-    ) -> Response:
+    async def list_calls(request: Request, account: AccountId) -> Response:
         """A longer list goes on at the URL in the Link header."""
+        query = read_query(request, CallQuery)
         found = switchboard.calls(
             account,
             to=query.to,

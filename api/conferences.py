@@ -1,16 +1,16 @@
 """Conferences and their members by REST. Source: contract rest.md section 3."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import answer, page
-from api.body import read, read_json
+from api.body import read, read_json, read_query
 from api.calls import redirect
-from api.document import BXML_BODY, AccountId, ConferenceId, MemberId, json_body, refusals
+from api.document import BXML_BODY, AccountId, ConferenceId, MemberId, json_body, query_parameters, refusals
 from api.links import Links
 from api.models import (
     ConferenceMember,
@@ -39,11 +39,11 @@ def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
         summary="List conferences, oldest first, ended ones too",
         response_model=list[ConferenceRow],
         responses=refusals(400, 401, 403, 500),
+        openapi_extra=query_parameters(ConferenceQuery),
     )
-    async def list_conferences(
-        request: Request, account: AccountId, query: Annotated[ConferenceQuery, Query()]
-    ) -> Response:
+    async def list_conferences(request: Request, account: AccountId) -> Response:
         """A longer list goes on at the URL in the Link header."""
+        query = read_query(request, ConferenceQuery)
         found = switchboard.conferences(
             account,
             name=query.name,

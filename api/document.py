@@ -61,6 +61,13 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
+def query_parameters(model: type[BaseModel]) -> dict[str, Any]:
+    """What an endpoint that reads `model` tells of its query."""
+    fields = model.model_json_schema()["properties"]
+    parameters = [{"name": name, "in": "query", "schema": schema} for name, schema in fields.items()]
+    return {"parameters": parameters}
+
+
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The refusals that an endpoint may give, besides 405 and those of a misspelt path."""
     return {status: {"model": models.Error, "description": _REFUSALS[status]} for status in statuses}
@@ -92,7 +99,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     components.setdefault("schemas", {}).update(definitions["$defs"])
     components["securitySchemes"] = _SECURITY_SCHEMES
     document["security"] = [{"Basic": []}, {"OAuth2": []}]
-    # FastAPI names 422 for everything that it checks; here such faults are answered with 400.
+    # FastAPI names 422 for whatever has a parameter; those of ours are read, and refused, elsewhere.
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("422", None)

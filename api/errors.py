@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -78,9 +77,8 @@ def describe(faults: Sequence[Mapping[str, Any]]) -> str:
 
 def _place(fault: Mapping[str, Any]) -> str:
     """`callIdsToCoach[2]` for the location ("callIdsToCoach", 2); "" for the body as a whole."""
-    location = [step for step in fault["loc"] if step not in ("body", "query")]
     name = ""
-    for step in location:
+    for step in fault["loc"]:
         name += f"[{step}]" if isinstance(step, int) else f".{step}" if name else str(step)
     return name
 
@@ -116,7 +114,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
 
 
 def invalid(error: ValidationError) -> ApiError:
-    """A body that is JSON, but not what the endpoint takes."""
+    """A body or a query that can be read, but is not what the endpoint takes."""
     return ApiError(400, describe(error.errors(include_url=False)))
 
 
@@ -124,7 +122,6 @@ def install(app: FastAPI) -> None:
     """Make the application answer every failure with the contract's body."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(OrderError, _order_error)
-    app.add_exception_handler(RequestValidationError, _query_error)
     app.add_exception_handler(HTTPException, _routing_error)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _broken)
@@ -139,11 +136,6 @@ async def _order_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, OrderError)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, LimitReached) else None
     return refusal(_STATUSES[type(error)], str(error), headers=headers)
-
-
-async def _query_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return refusal(400, describe(error.errors()))
 
 
 async def _routing_error(request: Request, error: Exception) -> Response:

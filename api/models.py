@@ -246,7 +246,7 @@ class UpdateMember(Request):
 
 
 class Page(BaseModel):
-    """The query of a list; a name given twice counts once, with its last value."""
+    """The query of a list."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 

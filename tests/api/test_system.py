@@ -70,6 +70,21 @@ async def test_the_document_has_the_contracts_operations(anonymous: httpx.AsyncC
             assert "422" not in operation["responses"]
 
 
+async def test_the_document_names_every_parameter(anonymous: httpx.AsyncClient) -> None:
+    document = (await anonymous.get("/openapi.json")).json()
+    listing = document["paths"]["/api/v2/accounts/{accountId}/calls"]["get"]
+    assert [(parameter["in"], parameter["name"]) for parameter in listing["parameters"]] == [
+        ("path", "accountId"),
+        ("query", "pageToken"),
+        ("query", "to"),
+        ("query", "from"),
+        ("query", "minStartTime"),
+        ("query", "maxStartTime"),
+        ("query", "disconnectCause"),
+        ("query", "pageSize"),
+    ]
+
+
 async def test_every_reference_of_the_document_leads_somewhere(anonymous: httpx.AsyncClient) -> None:
     document = (await anonymous.get("/openapi.json")).json()
 
