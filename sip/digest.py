@@ -169,7 +169,7 @@ class Authenticator:
             method,
             fields["uri"],
             nonce,
-            (qop, count, fields["cnonce"]) if qop else None,
+            (count, fields["cnonce"], qop) if qop else None,
         )
         right = hmac.compare_digest(_octets(expected), _octets(fields["response"].lower()))
         if not right or user not in self._users:
@@ -245,7 +245,7 @@ def respond(
         method,
         uri,
         challenge.nonce,
-        ("auth", count, cnonce) if challenge.qop else None,
+        (count, cnonce, "auth") if challenge.qop else None,
     )
     parts = [
         f"username={_quoted(user)}",
@@ -272,7 +272,7 @@ def _response(
     nonce: str,
     protection: tuple[str, str, str] | None,
 ) -> str:
-    """RFC 7616 section 3.4.1; `protection` is (qop, nc, cnonce), None for the form without qop."""
+    """RFC 7616 section 3.4.1; `protection` is (nc, cnonce, qop), None for the form without qop."""
     secret = digest(_octets(f"{user}:{realm}:{password}"))
     request = digest(_octets(f"{method}:{uri}"))
     return digest(_octets(":".join((secret, nonce, *(protection or ()), request))))

@@ -15,7 +15,7 @@ MIN_EXPIRES = 60
 MAX_EXPIRES = 86_400
 """Seconds; a longer time is cut to this."""
 MAX_CONTACTS = 10
-"""Bindings per user; a newer one takes the place of the one that would expire first."""
+"""Bindings per user; a further one takes the place of the one that was refreshed the longest ago."""
 MAX_USERS = 10_000
 """Users with bindings, where any name may register."""
 
@@ -104,7 +104,7 @@ class Registrar:
             if seconds > 0:
                 held[key] = Binding(contact.uri, source, now + seconds, call_id, cseq, contact.q)
         while len(held) > MAX_CONTACTS:
-            del held[min(held, key=lambda key: held[key].expires_at)]
+            del held[next(iter(held))]
         self._keep(user, held, now)
         return _ordered(held)
 
