@@ -1,1 +1,7 @@
+"""BXML, the document language of a call: its verbs, the parser, the runner and the Performer it wants."""
 
+from bxml.document import Document
+from bxml.errors import BxmlError
+from bxml.parser import check, parse
+
+__all__ = ["BxmlError", "Document", "check", "parse"]

@@ -1,0 +1,94 @@
+"""Performs a document, verb after verb, on whoever can.
+
+The runner decides what comes next; how a sentence is spoken or a conference joined is the performer's. It
+has no state of its own: cancelling the coroutine ends the document at whatever verb it stands.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from bxml.document import Document
+from bxml.element import Tagged, Verb
+from bxml.verbs import Conference, Hangup, Pause, PlayAudio, Redirect, SpeakSentence, Tag
+
+
+class Performer(Protocol):
+    """A call, as the runner needs it. Whatever its methods raise ends the document and leaves `run`."""
+
+    async def answer(self) -> None:
+        """Answer the call if it is inbound and not answered yet; asked before every verb that needs it."""
+
+    async def speak(self, verb: SpeakSentence) -> None:
+        """Return when the sentence has been heard."""
+
+    async def play(self, verb: PlayAudio) -> None:
+        """Return when the sound has been heard; `verb.url` is relative unless the document was resolved."""
+
+    async def pause(self, seconds: float) -> None:
+        """Return after so many seconds of silence."""
+
+    async def confer(self, verb: Conference) -> None:
+        """Return when the call has left the conference and goes on."""
+
+    async def redirect(self, verb: Redirect) -> Document:
+        """Ask the URL; its answer replaces the document."""
+
+    def set_tag(self, tag: str) -> None:
+        """From now on `tag` goes with every event; "" clears it. Comes before the verb that carries it."""
+
+    async def hang_up(self) -> None:
+        """End the call, or reject it when it is not answered."""
+
+
+class Unsupported(Exception):
+    """A verb that this server reads but does not perform."""
+
+    def __init__(self, verb: Verb) -> None:
+        super().__init__(f"<{type(verb).__name__}> is not supported")
+        self.verb = verb
+
+
+# Hangup, Redirect and Tag concern the run itself.
+_PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[None]]] = {
+    SpeakSentence: lambda performer, verb: performer.speak(verb),
+    PlayAudio: lambda performer, verb: performer.play(verb),
+    Pause: lambda performer, verb: performer.pause(verb.duration),
+    Conference: lambda performer, verb: performer.confer(verb),
+}
+
+
+async def run(document: Document, performer: Performer) -> None:
+    """Perform `document` and those it redirects to; at the end of the last one the call is hung up.
+
+    Raises `Unsupported` at a verb that is not performed yet, before the call is answered for it, and
+    whatever the performer raises; the call is not hung up then.
+    """
+    following: Document | None = document
+    while following is not None:
+        following = await _perform(following, performer)
+        await asyncio.sleep(
+            0
+        )  # documents that redirect to each other for ever let others run, and be cancelled
+    await performer.hang_up()
+
+
+async def _perform(document: Document, performer: Performer) -> Document | None:
+    """The document that replaces this one; None at its end, explicit or not."""
+    for verb in document.verbs:
+        if isinstance(verb, Tag | Tagged) and verb.tag is not None:
+            performer.set_tag(verb.tag)
+        match verb:
+            case Tag():
+                continue
+            case Hangup():
+                return None
+            case Redirect():
+                return await performer.redirect(verb)
+        perform = _PERFORMANCES.get(type(verb))
+        if perform is None:
+            raise Unsupported(verb)
+        if verb.answers:
+            await performer.answer()
+        await perform(performer, verb)
+    return None
