@@ -73,6 +73,11 @@ class Dialog:
             self.remote_target = message.contact.uri
         self.flow = flow
 
+    def connection_lost(self) -> None:
+        """The connection of `flow` is gone: our next request opens one to the route or Contact."""
+        self.flow = replace(self.flow, id=0)
+        self.direct = False
+
     def request(
         self, method: str, via: str, *, cseq: int | None = None, headers: Headers = (), body: bytes = b""
     ) -> Request:

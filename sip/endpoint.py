@@ -77,6 +77,11 @@ class Endpoint:
         self._core.outgoing.clear()
         return taken
 
+    @property
+    def has_events(self) -> bool:
+        """True when `next_event` has something."""
+        return bool(self._core.events)
+
     def next_event(self) -> Event | None:
         """The next thing that happened."""
         return self._core.events.popleft() if self._core.events else None
@@ -87,7 +92,12 @@ class Endpoint:
         core = self._core
         core.statistics["flows_lost"] += 1
         core.layer.flow_lost(flow, now)
-        if flow.id and core.config.registrar is not None:
+        if not flow.id:
+            return
+        for _, dialog in core.dialogs.values():
+            if dialog.flow == flow:
+                dialog.connection_lost()
+        if core.config.registrar is not None:
             core.config.registrar.forget(flow)
 
     # The verbs.

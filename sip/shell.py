@@ -1,0 +1,417 @@
+"""The SIP endpoint on asyncio: sockets, the clock, one timer, and names looked up."""
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from sip.endpoint import Endpoint, EndpointConfig
+from sip.errors import SipError
+from sip.events import Event
+from sip.flow import Address, Flow
+from sip.message import Headers
+from sip.reason import Reason
+from sip.session import Session
+from sip.tcp import Connections, StreamLimits
+from sip.udp import UdpSocket
+from sip.uri import DEFAULT_PORT, Uri, parse_host_port
+
+log = logging.getLogger(__name__)
+
+ROUTE_LIFETIME = 30.0
+"""Seconds for which the local address towards a peer is believed."""
+MAX_ROUTES = 4_096
+
+
+class Bound(NamedTuple):
+    """Where the server listens."""
+
+    transport: str
+    host: str
+    port: int
+
+
+class SipServer:
+    """One endpoint and its sockets. `on_event` is called on the loop; it may use the verbs. An exception
+    that it raises goes to the loop's handler, and the server goes on."""
+
+    def __init__(
+        self,
+        config: EndpointConfig,
+        on_event: Callable[[Event], None],
+        limits: StreamLimits | None = None,
+    ) -> None:
+        self.endpoint = Endpoint(config)
+        self.bound: tuple[Bound, ...] = ()
+        """What `start` has bound, with the ports that the kernel chose for 0."""
+        self._config = config
+        self._on_event = on_event
+        self._limits = limits or StreamLimits()
+        self._statistics: Counter[str] = Counter()
+        self._datagrams: list[UdpSocket] = []
+        self._streams: Connections | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._routes: dict[str, tuple[str, float]] = {}
+        self._lookups: set[asyncio.Task[None]] = set()
+        self._pumping = False
+        self._closed = False
+        self._quiet: asyncio.Event | None = None
+
+    async def start(self, listen: Sequence[str]) -> None:
+        """Binds each entry, like `udp:127.0.0.1:5060` or `tcp:[::1]:5060`. ValueError for an entry that is
+        none of these, OSError naming the entry that cannot be bound; then nothing stays bound."""
+        self._loop = asyncio.get_running_loop()
+        self._streams = Connections(self._message, self._lost, self._limits, self._statistics)
+        bound = []
+        try:
+            for entry in listen:
+                transport, address = parse_listen(entry)
+                try:
+                    bound.append(Bound(transport, *await self._bind(transport, address)))
+                except OSError as error:
+                    raise OSError(error.errno, f"{entry}: {error.strerror or error}") from error
+        except (OSError, ValueError):
+            await self.close()
+            raise
+        self.bound = tuple(bound)
+        for place in reversed(self.bound):
+            self.endpoint.listens(place.transport, place.port)
+
+    async def close(self) -> None:
+        """Closes all sockets. Calls are not ended: that is the owner's, and `settled` waits for it."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._lookups:
+            task.cancel()
+        await asyncio.gather(*self._lookups, return_exceptions=True)
+        for datagrams in self._datagrams:
+            datagrams.close()
+        self._datagrams.clear()
+        if self._streams is not None:
+            await self._streams.close()
+
+    async def settled(self, seconds: float) -> bool:
+        """Waits until no call is left and every BYE is answered; False when that takes longer."""
+        self._quiet = asyncio.Event()
+        self._pump()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def port(self, transport: str) -> int:
+        """The first port bound for a transport; ValueError when there is none."""
+        for entry in self.bound:
+            if entry.transport == transport:
+                return entry.port
+        raise ValueError(f"not listening on {transport}")
+
+    # Peers.
+
+    async def reach(self, target: str, transport: str | None = None) -> Flow:
+        """The flow to a SIP URI or `host[:port]`, the name looked up. The URI's transport counts, then
+        `transport`, then udp. OSError when the name is unknown or no listener can reach it; ValueError for
+        a bad target."""
+        host, port, transport = _target(target, transport)
+        if _is_ip(host):
+            return self._flow(transport, host, port)
+        last: OSError = OSError(f"{host}: no address")
+        for found in await self._loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
+            try:
+                return self._flow(transport, str(found[4][0]), port)
+            except OSError as error:
+                last = error
+        raise last
+
+    def local_address(self, peer: Session | Flow | str) -> str:
+        """The IP to name to a peer in SDP: the advertised one, else the local one that reaches him. A text
+        is an IP address, or a target that has one."""
+        if self._config.advertise:
+            return self._config.advertise
+        if isinstance(peer, Session):
+            peer = peer.flow if peer.dialog is None else peer.dialog.flow
+        if isinstance(peer, Flow):
+            return peer.local[0]
+        return self._towards(_target(peer, None)[0])
+
+    # The verbs of the endpoint, each sent at once.
+
+    def invite(
+        self,
+        *,
+        to: str,
+        from_uri: str,
+        sdp: bytes,
+        target: Flow | str | None = None,
+        transport: str | None = None,
+        headers: Headers = (),
+        credentials: tuple[str, str] | None = None,
+        display_name: str = "",
+    ) -> Session:
+        """Calls `to` by way of `target`: a flow of `reach` or of a registration, or a URI or `host[:port]`
+        with an IP address (None: `to` itself). OSError when no listener can reach it, ValueError for a
+        name or a bad target, `SipError` for a bad URI."""
+        flow = target
+        if not isinstance(flow, Flow):
+            host, port, transport = _target(flow or to, transport)
+            flow = self._flow(transport, host, port)
+        session = self.endpoint.invite(
+            to=to,
+            from_uri=from_uri,
+            sdp=sdp,
+            flow=flow,
+            headers=headers,
+            credentials=credentials,
+            display_name=display_name,
+            now=self._loop.time(),
+        )
+        self._pump()
+        return session
+
+    def ring(self, session: Session) -> None:
+        """180."""
+        self.endpoint.ring(session, self._loop.time())
+        self._pump()
+
+    def progress(self, session: Session, sdp: bytes) -> None:
+        """183 with a session description."""
+        self.endpoint.progress(session, sdp, self._loop.time())
+        self._pump()
+
+    def answer(self, session: Session, sdp: bytes) -> None:
+        """200."""
+        self.endpoint.answer(session, sdp, self._loop.time())
+        self._pump()
+
+    def reject(self, session: Session, status: int, reason: str = "", headers: Headers = ()) -> None:
+        """A final response of 300 to 699."""
+        self.endpoint.reject(session, status, reason, self._loop.time(), headers)
+        self._pump()
+
+    def hang_up(self, session: Session, cause: Reason | None = None) -> None:
+        """BYE, CANCEL or a final response."""
+        self.endpoint.hang_up(session, self._loop.time(), cause)
+        self._pump()
+
+    def reinvite(self, session: Session, sdp: bytes) -> None:
+        """Offers new media."""
+        self.endpoint.reinvite(session, sdp, self._loop.time())
+        self._pump()
+
+    def accept_media(self, session: Session, sdp: bytes) -> None:
+        """Answers the peer's offer."""
+        self.endpoint.accept_media(session, sdp, self._loop.time())
+        self._pump()
+
+    def refuse_media(self, session: Session, status: int) -> None:
+        """Refuses the peer's offer."""
+        self.endpoint.refuse_media(session, status, self._loop.time())
+        self._pump()
+
+    def stop_accepting(self) -> None:
+        """503 to new calls from now on."""
+        self.endpoint.stop_accepting()
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        """The endpoint's counters and those of the sockets."""
+        connections = 0 if self._streams is None else len(self._streams)
+        return {**self.endpoint.statistics, **self._statistics, "tcp_connections": connections}
+
+    # The five doors.
+
+    def _pump(self) -> None:
+        """Sends what is to be sent, tells what happened, sets the timer. A verb used in `on_event` sends
+        at once and leaves the telling to the pump that is at work."""
+        if self._pumping:
+            self._flush()
+            return
+        self._pumping = True
+        try:
+            self._flush()
+            while (event := self.endpoint.next_event()) is not None:
+                self._on_event(event)
+                self._flush()
+        finally:
+            self._pumping = False
+            self._arm()
+        if self._quiet is not None and not self.endpoint.size()["dialogs"] + self.endpoint.size()["sessions"]:
+            self._quiet.set()
+
+    def _flush(self) -> None:
+        while outgoing := self.endpoint.take_outgoing():
+            for message in outgoing:
+                self._send(message.data, message.flow)
+
+    def _arm(self) -> None:
+        if self._closed:
+            return
+        when = self._loop.time() if self.endpoint.has_events else self.endpoint.next_timer()
+        if self._timer is not None:
+            if self._timer.when() == when:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if when is not None:
+            self._timer = self._loop.call_at(when, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        try:
+            self.endpoint.fire_timers(self._loop.time())
+        finally:
+            self._pump()
+
+    def _message(self, data: bytes, flow: Flow) -> None:
+        try:
+            self.endpoint.receive(data, flow, self._loop.time())
+        finally:
+            self._pump()
+
+    def _datagram(self, data: bytes, remote: Address, datagrams: UdpSocket) -> None:
+        host, port = datagrams.address
+        try:
+            local = self._towards(remote[0]) if _is_wildcard(host) else host
+        except OSError:
+            self._statistics["unreachable_sources"] += 1
+            return
+        self._message(data, Flow("udp", (local, port), remote))
+
+    def _lost(self, flow: Flow) -> None:
+        if self._closed:
+            return
+        self.endpoint.flow_lost(flow, self._loop.time())
+        self._pump()
+
+    # Sending.
+
+    def _send(self, data: bytes, flow: Flow, asked: Flow | None = None) -> None:
+        """Sends over `flow`. A failure is told of `asked`, where that is the same by name."""
+        if self._closed:
+            return
+        asked = asked or flow
+        if not _is_ip(flow.remote[0]):
+            task = self._loop.create_task(self._send_to_name(data, flow))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+        elif flow.transport == "udp":
+            try:
+                self._socket_for(flow).send(data, flow.remote)
+            except OSError as error:
+                self._send_failed(asked, error)
+        else:
+            assert self._streams is not None
+            self._streams.send(data, flow, asked)
+
+    async def _send_to_name(self, data: bytes, flow: Flow) -> None:
+        """A Route or Contact that names a host: looked up, then sent from the family that reaches it."""
+        try:
+            reached = await self.reach(f"{flow.remote[0]}:{flow.remote[1]}", flow.transport)
+        except (OSError, ValueError) as error:
+            self._send_failed(flow, error)
+        else:
+            self._send(data, reached, flow)
+        self._pump()
+
+    def _send_failed(self, flow: Flow, error: Exception) -> None:
+        self._statistics["send_errors"] += 1
+        log.info("sip_send_failed", extra={"peer": f"{flow.remote[0]}:{flow.remote[1]}", "error": str(error)})
+        self.endpoint.flow_lost(flow, self._loop.time())
+
+    def _socket_for(self, flow: Flow) -> UdpSocket:
+        """The socket that the flow's local address belongs to, else any of the same family."""
+        same_family = [d for d in self._datagrams if (":" in d.address[0]) == (":" in flow.remote[0])]
+        if not same_family:
+            raise OSError("no udp entry in sip.listen for this address family")
+        for datagrams in same_family:
+            host, port = datagrams.address
+            if port == flow.local[1] and (host == flow.local[0] or _is_wildcard(host)):
+                return datagrams
+        return same_family[0]
+
+    def _flow(self, transport: str, host: str, port: int) -> Flow:
+        """A flow to an IP address, from a listener of its transport and family."""
+        if not _is_ip(host):
+            raise ValueError(f"{host}: expected an IP address")
+        local = self._towards(host)
+        for entry in self.bound:
+            if entry.transport == transport and (":" in entry.host) == (":" in host):
+                if _is_wildcard(entry.host):
+                    return Flow(transport, (local, entry.port), (host, port))
+                return Flow(transport, (entry.host, entry.port), (host, port))
+        raise OSError(f"no {transport} entry in sip.listen can reach {host}")
+
+    def _towards(self, ip: str) -> str:
+        """The local address that the kernel would send from. OSError when there is no route."""
+        now = self._loop.time()
+        known = self._routes.get(ip)
+        if known is not None and known[1] > now:
+            return known[0]
+        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((ip, DEFAULT_PORT))
+            local: str = probe.getsockname()[0]
+        if len(self._routes) >= MAX_ROUTES:
+            self._routes.clear()
+        self._routes[ip] = (local, now + ROUTE_LIFETIME)
+        return local
+
+    async def _bind(self, transport: str, address: Address) -> Address:
+        if transport == "udp":
+            datagrams = UdpSocket(address, self._datagram, self._statistics)
+            self._datagrams.append(datagrams)
+            return datagrams.address
+        assert self._streams is not None
+        return await self._streams.listen(address)
+
+
+def parse_listen(entry: str) -> tuple[str, Address]:
+    """`udp:127.0.0.1:5060` in its parts. ValueError names what is wrong."""
+    transport, _, place = entry.partition(":")
+    if transport not in ("udp", "tcp"):
+        raise ValueError(f"{entry}: expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT")
+    host, colon, port = place.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65_535 or not _is_ip(host):
+        raise ValueError(f"{entry}: expected an IP address and a port behind {transport}:")
+    return transport, (host, int(port))
+
+
+def _target(target: str, transport: str | None) -> tuple[str, int, str]:
+    """Host, port and transport of a URI or `host[:port]`. ValueError for another thing."""
+    try:
+        if target.lower().startswith(("sip:", "sips:")):
+            uri = Uri.parse(target)
+            transport = uri.parameter("transport") or transport
+            host, port = uri.address
+        elif target.count(":") > 1 and not target.startswith("["):
+            host, port = target, DEFAULT_PORT
+        else:
+            host, given = parse_host_port(target)
+            port = given or DEFAULT_PORT
+    except SipError as error:
+        raise ValueError(f"{target}: {error.reason}") from None
+    transport = (transport or "udp").lower()
+    if transport not in ("udp", "tcp"):
+        raise ValueError(f"{target}: transport {transport} is not supported")
+    return host, port, transport
+
+
+@lru_cache(maxsize=4_096)
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_wildcard(host: str) -> bool:
+    return host in ("0.0.0.0", "::")

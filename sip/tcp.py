@@ -1,0 +1,248 @@
+"""Streams on an asyncio loop: connections by their number and by their peer, with limits."""
+
+import asyncio
+import itertools
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sip.flow import Address, Flow
+from sip.framing import Framer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StreamLimits:
+    """What a peer may use up."""
+
+    connections: int = 1_000
+    """Open at once; a further one is closed on arrival."""
+    idle: float = 900.0
+    """Seconds without a byte after which a connection is closed. Calls outlive it."""
+    partial: float = 32.0
+    """Seconds that a message may take from its first byte to its last."""
+    connect: float = 5.0
+    """Seconds for a connection to be made."""
+    unsent: int = 1 << 20
+    """Bytes that wait for a peer who does not read."""
+
+
+class Connection(asyncio.Protocol):
+    """One stream, made by us or by the peer."""
+
+    def __init__(self, owner: "Connections", local_port: int | None, flow: Flow | None = None) -> None:
+        """`local_port` is where we listen; `flow` is what we connect to, None for a connection that comes
+        in."""
+        self.flows: set[Flow] = set() if flow is None else {flow}
+        """Flows without a number that have used this connection."""
+        self.flow: Flow | None = None
+        """Its own, once it is open."""
+        self._owner = owner
+        self._local_port = local_port
+        self._incoming = incoming
+        self._transport: asyncio.Transport | None = None
+        self._waiting: list[bytes] = []
+        self._framer = Framer()
+        self._heard = self._began = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+
+    def send(self, data: bytes) -> None:
+        """Now, or as soon as the connection stands."""
+        if self._transport is None:
+            self._waiting.append(data)
+            return
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > self._owner.limits.unsent:
+            self._close("peer does not read")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The loop: the stream is open."""
+        assert isinstance(transport, asyncio.Transport)
+        if self._incoming and not self._owner.has_room():
+            transport.abort()
+            return
+        local, remote = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        if local is None or remote is None:
+            transport.abort()
+            return
+        self._transport = transport
+        self._heard = self._owner.now()
+        self.flow = self._owner.opened(self, (local[0], self._local_port), remote[:2])
+        for data in self._waiting:
+            transport.write(data)
+        self._waiting.clear()
+        self._look()
+
+    def data_received(self, data: bytes) -> None:
+        """The loop: bytes."""
+        assert self._transport is not None and self.flow is not None
+        self._heard = self._owner.now()
+        if not self._framer.partial:
+            self._began = self._heard
+        pings = self._framer.pings
+        messages = self._framer.feed(data)
+        if messages:
+            self._began = self._heard
+        for _ in range(self._framer.pings - pings):
+            self._transport.write(b"\r\n")
+        for message in messages:
+            self._owner.on_message(message, self.flow)
+        error = self._framer.error
+        if error is not None:
+            if error.head:
+                self._owner.on_message(error.head, self.flow)
+            self._close(error.reason)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The loop: the stream is closed, by whomever."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._owner.lost(self)
+
+    def close(self) -> None:
+        """Sends what waits, then closes."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _close(self, why: str) -> None:
+        assert self._transport is not None and self.flow is not None
+        log.info("sip_connection_closed", extra={"source": str(self.flow.remote[0]), "why": why})
+        if self._transport.get_write_buffer_size() > self._owner.limits.unsent:
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    def _look(self) -> None:
+        """Closes an idle or dawdling connection, else looks again when it could be one."""
+        limits, now = self._owner.limits, self._owner.now()
+        since = self._began + limits.partial if self._framer.partial else self._heard + limits.idle
+        if now >= since:
+            self._close("message takes too long" if self._framer.partial else "idle")
+            return
+        soon = min(since, now + limits.partial)
+        self._watch = self._owner.loop.call_at(soon, self._look)
+
+
+class Connections:
+    """All streams of a server."""
+
+    def __init__(
+        self,
+        on_message: Callable[[bytes, Flow], None],
+        on_lost: Callable[[Flow], None],
+        limits: StreamLimits,
+        statistics: Counter[str],
+    ) -> None:
+        self.on_message = on_message
+        self.limits = limits
+        self.loop = asyncio.get_running_loop()
+        self._on_lost = on_lost
+        self._statistics = statistics
+        self._numbers = itertools.count(1)
+        self._by_number: dict[int, Connection] = {}
+        self._by_remote: dict[Address, Connection] = {}
+        self._servers: list[asyncio.Server] = []
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def now(self) -> float:
+        """The loop's clock."""
+        return self.loop.time()
+
+    async def listen(self, address: Address) -> Address:
+        """Accepts connections at `address` and returns the one bound. OSError when it is in use or not
+        ours."""
+        listener = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        try:
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if listener.family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            bound: Address = listener.getsockname()[:2]
+            server = await self.loop.create_server(
+                lambda: Connection(self, bound[1], incoming=True), sock=listener
+            )
+        except OSError:
+            listener.close()
+            raise
+        self._servers.append(server)
+        return bound
+
+    def send(self, data: bytes, flow: Flow, asked: Flow) -> None:
+        """Over the flow's connection; without a number over any to its peer, a new one if need be. A loss
+        is told of `asked` too, which is the flow as its user knows it."""
+        if flow.id:
+            connection = self._by_number.get(flow.id)
+            if connection is None:
+                self._on_lost(asked)
+                return
+        else:
+            connection = self._by_remote.get(flow.remote)
+            if connection is None:
+                connection = self._connect(flow)
+            connection.flows.add(asked)
+        connection.send(data)
+
+    def has_room(self) -> bool:
+        """False, and counted, when a new connection is one too many."""
+        if len(self._by_number) < self.limits.connections:
+            return True
+        self._statistics["tcp_refused"] += 1
+        return False
+
+    def opened(self, connection: Connection, local: Address, remote: Address) -> Flow:
+        """Gives a connection its number."""
+        flow = Flow("tcp", local, remote, next(self._numbers))
+        self._by_number[flow.id] = connection
+        self._by_remote[remote] = connection
+        return flow
+
+    def lost(self, connection: Connection) -> None:
+        """Forgets a connection and tells of every flow that it carried."""
+        if connection.flow is not None:
+            self._by_number.pop(connection.flow.id, None)
+            self._on_lost(connection.flow)
+        for remote in [r for r, c in self._by_remote.items() if c is connection]:
+            del self._by_remote[remote]
+        for flow in connection.flows:
+            self._on_lost(flow)
+
+    async def close(self) -> None:
+        """Closes listeners and connections; what waits to be sent is sent first where the peer reads."""
+        for server in self._servers:
+            server.close()
+        for task in self._connecting:
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        for connection in list(self._by_number.values()):
+            connection.close()
+        # One pass for the loop to tell the connections that they are closed.
+        await asyncio.sleep(0)
+
+    def _connect(self, flow: Flow) -> Connection:
+        connection = Connection(self, flow.local[1], incoming=False)
+        self._by_remote[flow.remote] = connection
+        task = self.loop.create_task(self._open(connection, flow))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return connection
+
+    async def _open(self, connection: Connection, flow: Flow) -> None:
+        try:
+            async with asyncio.timeout(self.limits.connect):
+                await self.loop.create_connection(
+                    lambda: connection, *flow.remote, local_addr=(flow.local[0], 0)
+                )
+        except OSError as error:
+            self._statistics["tcp_connect_errors"] += 1
+            log.info(
+                "sip_connect_failed",
+                extra={"peer": f"{flow.remote[0]}:{flow.remote[1]}", "error": str(error)},
+            )
+            self.lost(connection)
