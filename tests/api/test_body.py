@@ -8,7 +8,7 @@ import pytest
 
 from api import body
 from api.body import MAX_BYTES
-from tests.api.test_calls import ORDER, fault
+from tests.api.rest import ORDER, fault
 from tests.support.fake_switchboard import FakeSwitchboard
 
 JSON = {"Content-Type": "application/json"}

@@ -8,7 +8,7 @@ import pytest
 from calls.callbacks import Callback
 from calls.errors import Invalid
 from calls.order import Redirect
-from tests.api.test_calls import fault, pages
+from tests.api.rest import fault, pages
 from tests.support.fake_switchboard import START, FakeSwitchboard
 
 XML = {"Content-Type": "application/xml"}
