@@ -1,7 +1,7 @@
 """Applications: what answers a call, found by the number that was called."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -40,7 +40,7 @@ class Application:
         return self.document.replace("{user}", name)
 
 
-def called(applications: Sequence[Application], user: str) -> Application | None:
+def called(applications: Iterable[Application], user: str) -> Application | None:
     """The first application that one of whose patterns matches the called user."""
     for application in applications:
         if any(fnmatchcase(user, pattern) for pattern in application.numbers):

@@ -22,12 +22,13 @@ from calls.errors import Conflict, Unavailable, VerbFailed
 from calls.media_session import MediaSession
 from calls.order import CallOrder
 from calls.performance import Performance, read
+from sip.reason import Reason
 
 if TYPE_CHECKING:
     from media.client import Leg, MediaClient
     from sip.session import Session
     from sip.shell import SipServer
-    from speech import Speech
+    from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
 
@@ -161,13 +162,13 @@ class Call:
         message: str | None = None,
         *,
         by_peer: bool = False,
-        sip_reason: str | None = None,
+        sip_reason: Reason | None = None,
         sip_response_code: int | None = None,
     ) -> None:
         """End the call; a second end is none.
 
         `cause` is the contract's (callbacks.md 3.3); `by_peer`: SIP has ended it already;
-        `sip_reason`: the value of a Reason header (RFC 3326) for the BYE.
+        `sip_reason`: the Reason header of the BYE (RFC 3326).
         """
         if not self.live:
             return
@@ -229,7 +230,7 @@ class Call:
             self.end("application-error", str(error))
         except Unavailable as error:
             self.end("node-capacity-exceeded", str(error))
-        except Exception:  # noqa: BLE001 - ours to be loud about, and only this call's to suffer
+        except Exception:
             logger.exception("call_broken", extra={"call_id": self.id})
             self.end("error", "Internal error")
 

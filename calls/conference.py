@@ -211,9 +211,7 @@ class Conferences:
         member.call.membership = None
         if not member.left.done():
             member.left.set_result(None)
-        logger.info(
-            "conference_left", extra={"call_id": member.call_id, "conference_id": conference.id}
-        )
+        logger.info("conference_left", extra={"call_id": member.call_id, "conference_id": conference.id})
         self._tell(conference, conference.event("conferenceMemberExit", member))
 
     def _complete(self, conference: Conference) -> None:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 from bxml import Document
 from calls.call import Call
+from calls.errors import Unavailable
 from calls.media_session import MediaSession
 from calls.order import CallOrder
 from calls.routing import Route
+from sip.errors import SipError
 from sip.sdp import SdpError
+from sip.uri import sip_uri
 
 if TYPE_CHECKING:
     from sip.session import Session
@@ -46,30 +49,47 @@ class Dialling:
         self._call = call
         self._order = order
         self._route = route
+        self._sending: asyncio.Task[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
 
-    def start(self, address_to: Callable[[Route], str]) -> "Session":
-        """Send the INVITE; `address_to` tells which address of ours the far end reaches.
+    def start(self, address: str, dialled: Callable[["Session"], None]) -> None:
+        """Send the INVITE as soon as its next hop is known, which may take a look at the DNS.
 
-        Raises Unavailable when no port or row is free.
+        `address` is the one to put into SDP, empty for the one that reaches the peer; `dialled` is
+        given the session before anything can happen to it.
         """
-        call, route = self._call, self._route
-        media = MediaSession(call.services.media, signalling=route.host, address=address_to(route))
-        call.media = media
-        session = call.services.sip.invite(
-            to=route.uri,
-            from_party=self._order.from_,
-            sdp=media.offer(),
-            next_hop=route.next_hop,
-            transport=route.transport,
-            flow=route.flow,
-            credentials=route.credentials,
-            display_name=self._order.display_name,
-        )
+        loop = asyncio.get_running_loop()
+        self._sending = loop.create_task(self._dial(address, dialled), name=f"dial {self._call.id}")
+
+    async def _dial(self, address: str, dialled: Callable[["Session"], None]) -> None:
+        call, route, sip = self._call, self._route, self._call.services.sip
+        try:
+            flow = route.flow or await sip.reach(route.next_hop, route.transport)
+            media = MediaSession(
+                call.services.media,
+                signalling=flow.remote[0],
+                address=address or sip.local_address(flow),
+            )
+            call.media = media
+            session = sip.invite(
+                to=route.uri,
+                from_uri=_from_uri(self._order.from_, flow.local[0]),
+                sdp=media.offer(),
+                target=flow,
+                credentials=route.credentials,
+                display_name=self._order.display_name or "",
+            )
+        except Unavailable as error:
+            call.end("node-capacity-exceeded", str(error))
+            return
+        except (OSError, ValueError, SipError) as error:
+            logger.info("dial_failed", extra={"call_id": call.id, "reason": str(error)})
+            call.end("error", f"{route.next_hop} cannot be reached: {error}")
+            return
         call.initiate(session)
+        dialled(session)
         self._give_up_in(_SECONDS_TO_RINGING)
         logger.info("call_dialled", extra={"call_id": call.id, "to": call.to, "next_hop": route.next_hop})
-        return session
 
     def rings(self) -> None:
         """A 180 or 183 came: from here the call's own time-out counts."""
@@ -102,12 +122,19 @@ class Dialling:
         self._call.end(cause, message, by_peer=True, sip_response_code=status)
 
     def stop(self) -> None:
-        """No more time-outs."""
+        """Nothing more is sent, and no time-out comes."""
+        if self._sending is not None and self._sending is not asyncio.current_task():
+            self._sending.cancel()
         if self._patience is not None:
             self._patience.cancel()
-            self._patience = None
 
     def _give_up_in(self, seconds: float) -> None:
-        self.stop()
+        if self._patience is not None:
+            self._patience.cancel()
         loop = asyncio.get_running_loop()
         self._patience = loop.call_later(seconds, self._call.end, "timeout", "No answer")
+
+
+def _from_uri(from_: str, host: str) -> str:
+    """The From of the INVITE: a SIP URI as it is, a number at our address."""
+    return from_ if from_.lower().startswith("sip:") else str(sip_uri(from_, host))

@@ -148,9 +148,7 @@ class MediaSession:
         return self.leg.port
 
     def _local(self, port: int) -> sdp.Local:
-        return sdp.Local(
-            address=self._address, port=port, session_id=self._session_id, version=self._version
-        )
+        return sdp.Local(address=self._address, port=port, session_id=self._session_id, version=self._version)
 
 
 def _leg_media(agreed: Agreement) -> LegMedia:

@@ -5,11 +5,12 @@ import logging
 from typing import TYPE_CHECKING
 
 import bxml
-from bxml import BxmlError, Document, verbs
+from bxml import Document, verbs
 from calls.callbacks import Callback
 from calls.errors import VerbFailed
 from media.client import PlaybackLost
-from speech import AudioError, Prompt, SpeechError
+from speech.errors import AudioError, SpeechError
+from speech.prompt import Prompt
 
 if TYPE_CHECKING:
     from calls.call import Call
@@ -68,8 +69,6 @@ class Performance:
 
     async def confer(self, verb: verbs.Conference) -> None:
         call = self._call
-        if verb.tag is not None:
-            self.set_tag(verb.tag)
         if call.leg is None:
             raise RuntimeError(f"{call.id} has no leg to seat")
         events = None
@@ -93,8 +92,6 @@ class Performance:
 
     async def redirect(self, verb: verbs.Redirect) -> Document:
         call = self._call
-        if verb.tag is not None:
-            self.set_tag(verb.tag)
         callback = Callback(
             url=verb.redirect_url,
             method=verb.redirect_method,
@@ -113,6 +110,3 @@ class Performance:
 
     async def hang_up(self) -> None:
         self._call.end("hangup")
-
-
-__all__ = ["BxmlError", "Performance", "read"]

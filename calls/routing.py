@@ -33,12 +33,11 @@ def party(uri: Uri) -> str:
 class Route:
     """Where an INVITE goes.
 
-    `uri`: the Request-URI; `flow`: the way a registered phone came by, None to find one; `host`:
-    who is asked, whose address the far end's media is expected from until its answer says more.
+    `uri`: the Request-URI; `next_hop`: the `host[:port]` that the INVITE is sent to; `flow`: the way
+    a registered phone came by, None to find one.
     """
 
     uri: str
-    host: str
     next_hop: str
     transport: str = "udp"
     flow: Flow | None = None
@@ -83,7 +82,6 @@ class Routing:
                 return contact
         return Route(
             uri=str(uri.bare()),
-            host=uri.host,
             next_hop=host_port(uri.host, uri.port),
             transport=uri.transport,
         )
@@ -94,7 +92,6 @@ class Routing:
             raise Invalid(f"Invalid to: no trunk takes the number {number}")
         return Route(
             uri=f"sip:{number}@{trunk.host}",
-            host=trunk.host.rsplit(":", 1)[0],
             next_hop=trunk.host,
             transport=trunk.transport,
             credentials=trunk.credentials,
@@ -116,7 +113,6 @@ class Routing:
             raise TypeError(f"the binding of {user} has no flow")
         return Route(
             uri=str(uri.bare()),
-            host=flow.remote[0],
             next_hop=host_port(*flow.remote),
             transport=flow.transport,
             flow=flow,

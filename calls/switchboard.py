@@ -23,7 +23,7 @@ from calls.history import History
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Redirect
 from calls.performance import read
-from calls.routing import Route, Routing, Unreachable, party
+from calls.routing import Routing, Unreachable, party
 from media.client import (
     DigitReceived,
     LegHeard,
@@ -34,10 +34,11 @@ from media.client import (
     MediaReady,
 )
 from sip import events as sip_events
-from sip.session import Session
+from sip.reason import Reason
 from sip.sdp import SdpError
+from sip.session import Session
 from sip.shell import SipServer
-from speech import Speech
+from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +161,9 @@ class Switchboard:
             self._sip.reject(session, 404, "No application has this number")
             return
         media = MediaSession(
-            self._media, signalling=session.remote_ip, address=self._address_to(session)
+            self._media,
+            signalling=session.remote_ip,
+            address=self._settings.address or self._sip.local_address(session),
         )
         try:
             media.consider(event.sdp)
@@ -219,7 +222,7 @@ class Switchboard:
     def _media_lost(self) -> None:
         for call in self.live_calls:
             if call.leg is not None:
-                call.end("error", MEDIA_LOST, sip_reason=f'SIP;cause=503;text="{MEDIA_LOST}"')
+                call.end("error", MEDIA_LOST, sip_reason=Reason(503, MEDIA_LOST))
 
     def _call_of_leg(self, leg_id: int) -> Call | None:
         for call in self._live.values():
@@ -278,14 +281,12 @@ class Switchboard:
             call.end("rejected", str(error), sip_response_code=480)
             return call
         self._register(call)
-        dialling = Dialling(call, order, route)
-        self._dialling[call.id] = dialling
-        try:
-            session = dialling.start(self._address_to)
-        except Unavailable as error:
-            call.end("node-capacity-exceeded", str(error))
-            return call
-        self._by_session[session.id] = call
+
+        def dialled(session: Session) -> None:
+            self._by_session[session.id] = call
+
+        self._dialling[call.id] = dialling = Dialling(call, order, route)
+        dialling.start(self._settings.address, dialled)
         return call
 
     def calls(
@@ -447,13 +448,6 @@ class Switchboard:
         if call.leg is not None:
             self._stop_silence(call.leg.id)
         self._calls.retire(call)
-
-    def _address_to(self, peer: Session | Route) -> str:
-        """The address of ours that goes into SDP for this peer."""
-        if self._settings.address:
-            return self._settings.address
-        host = peer.remote_ip if isinstance(peer, Session) else peer.host
-        return self._sip.local_address(host)
 
 
 def _live(conference: Conference) -> Conference:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import bxml
 from mixminus import logs
-from mixminus.config import Config, ConfigError, load
+from mixminus.config import PASSWORD_FILE, ConfigError, ensure_password, load
+from mixminus.kinds import join_port
 from mixminus.server import VERSION, Server
+from mixminus.settings import Config
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +32,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("The configuration is good.")
         return 0
     logs.configure()
+    for warning in config.warnings:
+        logger.warning("configuration", extra={"warning": warning})
     try:
-        return asyncio.run(_serve(config))
-    except OSError as error:
+        note = ""
+        if config.needs_password:
+            password, made = ensure_password(config.data.directory)
+            kept = config.data.directory / PASSWORD_FILE
+            note = f", password {password} (kept in {kept})" if made else f", password in {kept}"
+            config = config.with_password(password)
+        return asyncio.run(_serve(config, note))
+    except (OSError, ConfigError) as error:
         print(f"Cannot start: {error}", file=sys.stderr)
         return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mixminus", description="A conference server for programmable voice.")
+    parser = argparse.ArgumentParser(
+        prog="mixminus", description="A conference server for programmable voice."
+    )
     parser.add_argument("--version", action="version", version=f"mixminus {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run the server in the foreground")
@@ -58,35 +70,35 @@ def check_documents(config: Config) -> None:
         try:
             bxml.parse(application.bxml.read_text("utf-8").replace("{user}", "user"))
         except bxml.BxmlError as error:
-            problems.append(f"{application.bxml}:{error.line}:{error.column}: {error}")
+            problems.append(f"{application.bxml}:{error.line}:{error.column}: {error.message}")
         except UnicodeDecodeError as error:
             problems.append(f"{application.bxml}: expected text in UTF-8 (byte {error.start} is not)")
     if problems:
         raise ConfigError("\n".join(problems))
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, password_note: str) -> int:
     server = Server(config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await server.start()
-    _greet(config)
+    _greet(config, password_note)
     await stop.wait()
     await server.stop()
     return 0
 
 
-def _greet(config: Config) -> None:
-    """Where to dial, where the API is, and which account to use."""
+def _greet(config: Config, password_note: str) -> None:
+    """Where to dial, where the API is, and which account to use; a password only when it is new."""
     account = config.accounts[0]
     for entry in config.sip.endpoints:
         transport = "" if entry.transport == "udp" else f";transport={entry.transport}"
-        print(f"Dial      sip:NAME@{entry.address}:{entry.port}{transport}")
+        print(f"Dial      sip:NAME@{join_port(entry.address, entry.port)}{transport}")
     print(f"API       {config.http.public_url}/api/v2/accounts/{account.id}")
     print(f"Docs      {config.http.public_url}/docs")
-    print(f"Account   {account.id}, user {account.username}", flush=True)
+    print(f"Account   {account.id}, user {account.username}{password_note}", flush=True)
 
 
 if __name__ == "__main__":

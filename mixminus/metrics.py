@@ -24,15 +24,11 @@ class _Figures(Collector):
         board = self._switchboard
         yield GaugeMetricFamily("mixminus_calls", "Live calls", value=len(board.live_calls))
         yield CounterMetricFamily("mixminus_calls", "Calls since the start", value=board.calls_total)
-        yield GaugeMetricFamily(
-            "mixminus_conferences", "Live conferences", value=len(board.live_conferences)
-        )
+        yield GaugeMetricFamily("mixminus_conferences", "Live conferences", value=len(board.live_conferences))
         yield GaugeMetricFamily(
             "mixminus_members", "Calls in conferences", value=board.live_conferences.member_count
         )
-        yield CounterMetricFamily(
-            "mixminus_silent_legs", "Legs that fell silent", value=board.silent_total
-        )
+        yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silent_total)
         for name, value in sorted(self._media().items()):
             yield _metric("mixminus_media", name, value, _is_level(name))
         for name, value in sorted(self._sip().items()):

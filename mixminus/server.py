@@ -1,6 +1,5 @@
 """The wiring: a configuration in, a running server out. Nothing is decided here."""
 
-import asyncio
 import logging
 import os
 from collections.abc import Mapping
@@ -8,6 +7,7 @@ from contextlib import AsyncExitStack
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from api.app import create_app
 from api.auth import Account
@@ -28,7 +28,7 @@ from sip.access import Access, Trunk
 from sip.endpoint import EndpointConfig
 from sip.registrar import Registrar
 from sip.shell import SipServer
-from speech import Speech
+from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,9 @@ VERSION = version("mixminus")
 
 # Without a packet for so many seconds a leg is reported as silent.
 _SILENCE = 10.0
+
+# How long the answers to the last BYEs are waited for.
+_LAST_BYES = 1.0
 
 
 class Server:
@@ -54,7 +57,7 @@ class Server:
         self.sip = SipServer(
             EndpointConfig(
                 user_agent=f"MixMinus/{VERSION}",
-                advertise=config.sip.advertise or None,
+                advertise=config.sip.advertise,
                 access=access,
                 registrar=registrar,
             ),
@@ -69,7 +72,7 @@ class Server:
             lambda event: self.switchboard.on_media(event),
         )
         self._web = HttpClient(_policy(config), user_agent=f"MixMinus/{VERSION}")
-        self.speech = Speech(config.data.directory / "prompts", fetcher=self._web)
+        self.speech = Speech(config.data.directory / "prompts", self._web)
         self.courier = Courier(self._web)
         self.switchboard = Switchboard(
             settings=Settings(
@@ -98,7 +101,7 @@ class Server:
             self.switchboard,
             [Account(account.id, account.username, account.password) for account in config.accounts],
             health=self.health,
-            metrics=exposition(self.switchboard, self.media.statistics, self.sip.figures),
+            metrics=exposition(self.switchboard, self.media.statistics, lambda: self.sip.statistics),
             public_url=config.http.public_url,
             version=VERSION,
         )
@@ -130,7 +133,7 @@ class Server:
         self._ready = False
         logger.info("server_stopping", extra={"calls": len(self.switchboard.live_calls)})
         await self.switchboard.stop(self._config.server.drain)
-        await self.sip.settled(deadline=1.0)
+        await self.sip.settled(_LAST_BYES)
         await self.courier.close()
         await self._stack.aclose()
         logger.info("server_stopped")
@@ -146,19 +149,10 @@ class Server:
         return {"status": status, "version": VERSION, "pids": self.pids}
 
 
-async def run(config: configuration.Config, stop: asyncio.Event, started: asyncio.Event) -> None:
-    """Serve until `stop` is set; `started` is set when everything accepts."""
-    server = Server(config)
-    await server.start()
-    started.set()
-    await stop.wait()
-    await server.stop()
-
-
 def _policy(config: configuration.Config) -> Policy:
     """Hosts that the file names may be called by being named; BXML and REST reach what is allowed."""
-    urls = [
-        url
+    named = [
+        urlsplit(url).netloc
         for application in config.applications
         for url in (
             application.call_initiated_url,
@@ -167,7 +161,7 @@ def _policy(config: configuration.Config) -> Policy:
         )
         if url
     ]
-    return Policy.naming(urls, allow=config.webhooks.allow, require_https=config.webhooks.require_https)
+    return Policy(config.webhooks.allow, named, require_https=config.webhooks.require_https)
 
 
 def _trunk(trunk: configuration.Trunk) -> Trunk:

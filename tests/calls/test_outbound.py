@@ -58,7 +58,8 @@ async def test_a_number_goes_through_the_first_trunk_with_its_credentials():
     await dialled(exchange, to="+12025550123")
     (_, _, named) = exchange.sip.last("invite")
     assert named["to"] == "sip:+12025550123@192.0.2.9:5070"
-    assert named["next_hop"] == "192.0.2.9:5070" and named["credentials"] == ("u", "p")
+    assert named["target"].remote == ("192.0.2.9", 5070) and named["credentials"] == ("u", "p")
+    assert named["from_uri"] == "sip:+19195550100@127.0.0.1"
 
 
 @pytest.mark.parametrize("to", ["+442071234567", "12025550123", "bob", "sip:", "http://x.test"])
@@ -90,7 +91,15 @@ async def test_an_unknown_application_is_refused():
 
 @pytest.mark.parametrize(
     ("status", "cause"),
-    [(486, "busy"), (600, "busy"), (408, "timeout"), (480, "timeout"), (603, "rejected"), (404, "rejected"), (503, "error")],
+    [
+        (486, "busy"),
+        (600, "busy"),
+        (408, "timeout"),
+        (480, "timeout"),
+        (603, "rejected"),
+        (404, "rejected"),
+        (503, "error"),
+    ],
 )
 async def test_each_failure_has_the_contracts_cause_and_the_sip_code(status, cause):
     exchange = Exchange()
@@ -186,4 +195,4 @@ async def test_a_lost_media_process_ends_its_calls_with_a_reason():
     assert exchange.courier.kinds()[-3:] == ["conferenceMemberExit", "conferenceCompleted", "disconnect"]
     event = exchange.courier.event("disconnect")
     assert (event["cause"], event["errorMessage"]) == ("error", "media process lost")
-    assert "media process lost" in exchange.sip.last("hang_up")[1][1]
+    assert exchange.sip.last("hang_up")[1][1].text == "media process lost"

@@ -12,9 +12,10 @@ from calls.routing import Routing
 from calls.switchboard import Settings, Switchboard
 from sip import events as sip_events
 from sip.access import Access, Trunk
+from sip.flow import Flow
 from sip.registrar import Registrar
 from sip.uri import Uri
-from speech import Prompt
+from speech.prompt import Prompt
 
 ACCOUNT = "9900000"
 APPLICATION = "3f1d4c4e-7b1b-4d0c-8f7e-000000000001"
@@ -36,8 +37,12 @@ class FakeSip:
             raise AttributeError(verb)
         return lambda *arguments, **named: self.done.append((verb, arguments, named))
 
-    def local_address(self, _host):
+    def local_address(self, _peer):
         return "127.0.0.1"
+
+    async def reach(self, target, transport):
+        host, _, port = target.partition(":")
+        return Flow(transport, ("127.0.0.1", 5060), (host, int(port or 5060)))
 
     def invite(self, **named):
         session = session_from("sip:server@127.0.0.1", named["to"], identifier=next(self._ids))
