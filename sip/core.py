@@ -1,8 +1,8 @@
 """What the parts of an endpoint share: configuration, tables, queues, and the small acts they all need."""
 
-import random
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 
 from sip.access import Access
 from sip.dialog import Dialog
@@ -38,7 +38,7 @@ class EndpointConfig:
     """Further INVITEs get 503."""
     max_transactions: int = 20_000
     """Further requests outside of calls get 503."""
-    random: random.Random = field(default_factory=random.SystemRandom)
+    random: Random = field(default_factory=SystemRandom)
     """Source of tags, branches and waiting times."""
 
 

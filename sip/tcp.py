@@ -33,10 +33,9 @@ class StreamLimits:
 class Connection(asyncio.Protocol):
     """One stream, made by us or by the peer."""
 
-    def __init__(self, owner: "Connections", local_port: int | None, flow: Flow | None = None) -> None:
-        """`local_port` is where we listen; `flow` is what we connect to, None for a connection that comes
-        in."""
-        self.flows: set[Flow] = set() if flow is None else {flow}
+    def __init__(self, owner: "Connections", local_port: int, *, incoming: bool) -> None:
+        """`local_port` is where we listen."""
+        self.flows: set[Flow] = set()
         """Flows without a number that have used this connection."""
         self.flow: Flow | None = None
         """Its own, once it is open."""
