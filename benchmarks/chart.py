@@ -5,8 +5,8 @@ from typing import Any
 
 from benchmarks import results
 
-# The same work on others, measured beside each other on two shared cores, 200 legs in rooms of four: CPU in us per leg
-# and frame, and the median delay added in ms. See docs/design.md.
+# The same work on others, measured side by side on two shared cores, 200 legs in rooms of four: CPU in us per
+# leg and frame, and the median delay added in ms. See docs/design.md.
 OTHERS_CPU = {"Asterisk ConfBridge": 76.5, "FreeSWITCH mod_conference": 93.5}
 OTHERS_DELAY = {"Asterisk ConfBridge": 21.5, "FreeSWITCH mod_conference": 44.5}
 

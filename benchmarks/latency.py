@@ -3,8 +3,8 @@
 Pairs in rooms of their own; of each pair one sends silence with a click every half second. Added delay is the
 time from the arrival of the packet with the click at the server to the departure of the packet in which it
 comes back, corrected for its place in each: 0 is ideal, and one beat of 20 ms alone makes 10 in the mean. On
-loopback the arrival is the moment of sending and the departure is the kernel's receive time. The pairs' packets
-are spread over the beat.
+loopback the arrival is the moment of sending and the departure is the kernel's receive time. The pairs send
+at phases spread over the beat.
 """
 
 import argparse

@@ -45,10 +45,10 @@ class Baresip:
     def __init__(
         self, user: str, *, frequency: int, password: str = "", law: str = "PCMU", transport: str = "udp"
     ) -> None:
-        self.program = need("baresip", "baresip-core")
+        self.program = need("baresip", "baresip")
         for module in ("g711", "aufile", "sndfile", "ctrl_tcp", "menu", "account", "contact"):
             if not (MODULES / f"{module}.so").exists():
-                missing(f"baresip lacks {module}.so; install it with: sudo apt-get install baresip-core")
+                missing(f"baresip lacks {module}.so; install it with: sudo apt-get install baresip")
         self.directory = tempfile.TemporaryDirectory(prefix="baresip-")
         folder = Path(self.directory.name)
         self.folder = folder

@@ -73,6 +73,7 @@ class Phone:
         display_name: str = "",
         media: Media | None = None,
         answers: str | int = "accept",
+        port: int = 0,
     ) -> None:
         self.studio = studio
         self.user = user
@@ -91,7 +92,8 @@ class Phone:
         self.incoming_calls: list[PhoneCall] = []
         self.ladder: list[Rung] = []
         self.acks: dict[tuple[str, int], Message] = {}
-        self.port = 0
+        self.port = port
+        self.ack_delay = 0.0  # seconds between a 200 and our ACK, as slow phones have
         self.problems: list[str] = []
         self.deaf = False  # a vanished phone neither answers nor hears
         self._transactions: dict[
@@ -118,10 +120,12 @@ class Phone:
                 def error_received(self, error: OSError) -> None:
                     pass  # ICMP: nobody listens there (any more); the transaction's time-out tells the test
 
-            self._datagrams, _ = await loop.create_datagram_endpoint(Datagrams, local_addr=(self.host, 0))
+            self._datagrams, _ = await loop.create_datagram_endpoint(
+                Datagrams, local_addr=(self.host, self.port)
+            )
             self.port = self._datagrams.get_extra_info("sockname")[1]
         else:
-            self._listener = await asyncio.start_server(self._accepted, self.host, 0)
+            self._listener = await asyncio.start_server(self._accepted, self.host, self.port)
             self.port = self._listener.sockets[0].getsockname()[1]
         return self
 

@@ -181,6 +181,7 @@ class PhoneCall:
             return
         self.answered_at = self.phone.now()
         self._dialog_from(response)
+        await asyncio.sleep(self.phone.ack_delay)
         if body is None:  # the offer came in the 200: the answer goes in the ACK
             self._ack(response, self.answer_to(response.body))
         else:

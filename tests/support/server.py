@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Server:
         application_url: str | None = None,
         *,
         sections: Mapping[str, Any] | None = None,
+        numbers: Sequence[str] = ("*",),
         rtp_ports: int = 64,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
@@ -65,6 +66,7 @@ class Server:
         self.sip_port, self.http_port = free_port(), free_port()
         self.rtp_ports = free_range(rtp_ports)
         self.bare = bare
+        self.numbers = list(numbers)
         self.arguments = arguments
         self.environment = {**os.environ, **(environment or {})}
         self.log_file = Path(self.directory.name) / "log"
@@ -95,7 +97,7 @@ class Server:
                 {
                     "id": APPLICATION,
                     "account": ACCOUNT,
-                    "numbers": ["*"],
+                    "numbers": self.numbers,
                     "call_initiated_url": f"{application_url}/initiate",
                     "call_status_url": f"{application_url}/status",
                 }

@@ -28,10 +28,11 @@ class Sipp:
         transport: str = "u1",
         hold_milliseconds: int = 1000,
         arguments: tuple[str, ...] = (),
+        port: int | None = None,
     ) -> None:
         self.program = need("sipp", "sip-tester")
         self.directory = tempfile.TemporaryDirectory(prefix="sipp-")
-        self.port = free_port()
+        self.port = port or free_port()
         self.media_port = int(free_range(4).split("-")[0])
         file = SCENARIOS / f"{scenario}.xml"
         chosen = ["-sf", str(file)] if file.exists() else ["-sn", scenario]

@@ -1,0 +1,189 @@
+"""A phone dials in: the webhook, the prompt heard whole, the conference made by its first use."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.support.ears import all_hear_the_others, voices
+from tests.support.eventually import eventually
+from tests.support.house import PROMPT, House
+from tests.support.phone import PhoneCall
+from tests.support.prompts import spoken, wav
+from tests.support.sounds import noise
+from tests.support.studio import Studio
+from tests.support.tones import find, is_silent, loud_span, matches_throughout
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CALL_ID = re.compile(r"c-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def heard_whole(prompt: np.typing.NDArray[np.int16], call: PhoneCall) -> None:
+    score, _ = find(prompt, call.line.pcm())
+    assert score >= 0.95, f"correlation {score:.3f} over the whole prompt"
+    lowest = matches_throughout(prompt, call.line.pcm())
+    assert lowest >= 0.9, f"a piece of the prompt correlates at {lowest:.3f} only"
+    assert call.line.lost() == 0
+
+
+async def test_the_prompt_is_heard_whole_and_then_the_conference_exists(house: House, studio: Studio) -> None:
+    room = house.room()
+    house.tell(room, f"<SpeakSentence>{PROMPT}</SpeakSentence><Conference>{room}</Conference>")
+    alice = await studio.phone("alice", house.server.sip)
+    call = await alice.dial(house.uri(room))
+
+    event = await house.application.event("initiate", user=room)
+    assert event.method == "POST"
+    assert event.content_type == "application/json"
+    assert CALL_ID.fullmatch(event["callId"])
+    assert event["direction"] == "inbound"
+    assert event["from"] == f"sip:alice@{alice.host}"
+    assert event["to"] == f"sip:{room}@127.0.0.1:{house.server.sip_port}"
+    assert event.get("answerTime") is None
+
+    async def conferences() -> list[dict[str, object]]:
+        status, rows = await house.rest.get("/conferences", name=room)
+        assert status == 200
+        return [row for row in rows if row.get("completedTime") is None]
+
+    await eventually(conferences, within=10)
+    heard_whole(await spoken(PROMPT), call)
+
+
+async def test_the_first_sample_of_a_prompt_waits_for_the_ack(house: House, studio: Studio) -> None:
+    room = house.room()
+    prompt = noise(1, 0.6, 8000)
+    house.application.files["/prompt.wav"] = (wav(prompt), "audio/wav")
+    house.tell(room, f"<PlayAudio>/prompt.wav</PlayAudio><Conference>{room}</Conference>")
+    alice = await studio.phone("alice", house.server.sip)
+    alice.ack_delay = 0.3
+    call = await alice.dial(house.uri(room))
+    await eventually(lambda: find(prompt, call.line.pcm())[0] > 0.95, within=8)
+    acked = next(rung.at for rung in alice.ladder if rung.message.method == "ACK" and rung.outgoing)
+    before = [packet for packet in call.line.received if packet.at < acked]
+    assert len(before) >= 10, "silence flows from the answer on"
+    assert is_silent(call.line.pcm()[: 160 * len(before)])
+    heard_whole(prompt, call)
+
+
+async def test_the_bye_comes_after_the_last_frame_has_played(house: House, studio: Studio) -> None:
+    user = house.room()
+    prompt = noise(2, 0.7, 8000)
+    house.application.files["/last.wav"] = (wav(prompt), "audio/wav")
+    house.tell(user, "<PlayAudio>/last.wav</PlayAudio>")
+    alice = await studio.phone("alice", house.server.sip)
+    call = await alice.dial(house.uri(user))
+    await call.ended()
+    heard_whole(prompt, call)
+    _, end = loud_span(call.line.pcm())
+    last = call.line.audio[(end - 1) // 160]
+    bye = next(r.at for r in alice.ladder if r.message.method == "BYE" and r.message.is_request)
+    assert bye >= last.at + 0.018, "the last frame lasts 20 ms at the phone"
+    event = await house.application.event("disconnect", callId=await house.call_id(user))
+    assert event["cause"] == "hangup"
+
+
+async def test_verbs_follow_each_other_without_overlap(house: House, studio: Studio) -> None:
+    user = house.room()
+    first, second = noise(3, 0.4, 8000), noise(4, 0.4, 8000)
+    house.application.files["/first.wav"] = (wav(first), "audio/wav")
+    house.application.files["/second.wav"] = (wav(second), "audio/wav")
+    house.tell(
+        user,
+        '<PlayAudio>/first.wav</PlayAudio><Pause duration="0.5"/><PlayAudio>/second.wav</PlayAudio><Hangup/>',
+    )
+    alice = await studio.phone("alice", house.server.sip)
+    call = await alice.dial(house.uri(user))
+    await call.ended()
+    recording = call.line.pcm()
+    (score_1, start_1), (score_2, start_2) = find(first, recording), find(second, recording)
+    assert min(score_1, score_2) >= 0.95
+    pause = (start_2 - start_1 - len(first)) / 8000
+    assert 0.45 <= pause <= 0.9
+    assert is_silent(recording[start_1 + len(first) + 160 : start_2 - 160])
+
+
+async def test_silence_is_sent_every_20_ms_without_waiting_for_a_packet(house: House, studio: Studio) -> None:
+    alice = await studio.phone("alice", house.server.sip)
+    call = await alice.dial(house.uri(house.room()), sound=None)
+    await eventually(lambda: len(call.line.received) >= 50)
+    assert call.line.sent == []
+    assert call.line.lost() == 0
+    assert {len(packet.payload) for packet in call.line.received} == {160}
+    assert len({packet.ssrc for packet in call.line.received}) == 1
+    times = [packet.at for packet in call.line.received]
+    assert 0.0185 < (times[-1] - times[0]) / (len(times) - 1) < 0.0215
+    assert call.line.received[0].at - call.answered_at < 0.2
+    assert is_silent(call.line.pcm())
+
+
+@pytest.mark.parametrize("offered, sent", [(20, 20), (40, 40), (60, 60), (30, 20), (10, 20), (None, 20)])
+async def test_ptime_is_kept_where_it_can_be(
+    house: House, studio: Studio, offered: int | None, sent: int
+) -> None:
+    alice = await studio.phone("alice", house.server.sip)
+    call = await alice.dial(house.uri(house.room()), ptime_line=offered)
+    await eventually(lambda: len(call.line.received) >= 10)
+    assert {len(packet.payload) for packet in call.line.received} == {sent * 8}
+    steps = {
+        b.timestamp - a.timestamp for a, b in zip(call.line.received, call.line.received[1:], strict=False)
+    }
+    assert steps <= {sent * 8, sent * 8 - 2**32}
+
+
+async def test_maxptime_of_10_is_obeyed(house: House, studio: Studio) -> None:
+    alice = await studio.phone("alice", house.server.sip)
+    call = await alice.dial(house.uri(house.room()), maxptime_line=10)
+    await eventually(lambda: len(call.line.received) >= 10)
+    assert {len(packet.payload) for packet in call.line.received} == {80}
+
+
+@pytest.mark.parametrize("law", ["PCMU", "PCMA"])
+@pytest.mark.parametrize("ptime", [10, 20, 30, 40, 60])
+async def test_any_law_and_ptime_is_heard(house: House, studio: Studio, law: str, ptime: int) -> None:
+    room = house.room()
+    low, high = voices()[1], voices()[6]
+    alice = await studio.phone("alice", house.server.sip, sound=low)
+    bob = await studio.phone("bob", house.server.sip, sound=high)
+    calls = [
+        await alice.dial(house.uri(room), laws=(law,), ptime=ptime, sequence=65_530, timestamp=2**32 - 800),
+        await bob.dial(house.uri(room)),
+    ]
+    assert calls[0].line.law == law
+    await all_hear_the_others(calls)
+
+
+async def test_a_call_over_tcp_works_the_same(house: House, studio: Studio) -> None:
+    room = house.room()
+    alice = await studio.phone("alice", house.server.sip, transport="tcp", sound=voices()[0])
+    bob = await studio.phone("bob", house.server.sip, sound=voices()[2])
+    calls = [await alice.dial(house.uri(room) + ";transport=tcp"), await bob.dial(house.uri(room))]
+    await all_hear_the_others(calls)
+    await calls[0].bye()
+
+
+async def test_an_invite_without_sdp_is_offered_some(house: House, studio: Studio) -> None:
+    alice = await studio.phone("alice", house.server.sip)
+    call = await alice.dial(house.uri(house.room()), without_sdp=True)
+    await eventually(lambda: len(call.line.received) >= 10)
+    await call.bye()
+
+
+async def test_redirect_and_tag_are_performed(house: House, studio: Studio) -> None:
+    user, room = house.room(), house.room()
+    house.tell(user, "<Tag>first</Tag><Redirect redirectUrl='/next' tag='second'/>")
+    house.application.on("redirect", f"<Response><Conference>{room}</Conference></Response>", path="/next")
+    alice = await studio.phone("alice", house.server.sip)
+    await alice.dial(house.uri(user))
+    event = await house.application.event("redirect", callId=await house.call_id(user))
+    assert event["tag"] == "second"
+
+
+async def test_hangup_before_any_sound_refuses_the_call(house: House, studio: Studio) -> None:
+    user = house.room()
+    house.tell(user, "<Hangup/>")
+    alice = await studio.phone("alice", house.server.sip)
+    assert await alice.invite(house.uri(user)).refused() >= 400
+    event = await house.application.event("disconnect", callId=await house.call_id(user))
+    assert event["cause"] in ("hangup", "rejected")

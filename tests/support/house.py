@@ -1,0 +1,81 @@
+"""A server and its application, as the end-to-end tests of one module share them."""
+
+import itertools
+from typing import Any
+
+from tests.support.rest import Rest
+from tests.support.server import Server
+from tests.support.webhook import Application, Event, bxml
+
+PROMPT = "Joining the conference now."
+_numbers = itertools.count(1)
+
+
+class House:
+    """The application lets every caller of NAME into the conference NAME, unless a test has its own rule."""
+
+    def __init__(self, server: Server, application: Application, rest: Rest) -> None:
+        self.server, self.application, self.rest = server, application, rest
+
+    @classmethod
+    async def open(cls, **server_options: Any) -> "House":
+        application = await Application().start()
+        application.on("initiate", cls._welcome)
+        server = Server(application.url(""), **server_options)
+        try:
+            server.start()
+        except AssertionError:
+            await application.stop()
+            server.close()
+            raise
+        rest = await Rest(server).__aenter__()
+        return cls(server, application, rest)
+
+    @staticmethod
+    def _welcome(event: Event) -> str:
+        user = str(event["to"]).removeprefix("sip:").partition("@")[0]
+        return bxml(f'<Conference conferenceEventUrl="/conference">{user}</Conference>')
+
+    async def close(self) -> None:
+        """An orderly stop: exit status 0 and a log without errors."""
+        try:
+            await self.rest.__aexit__()
+            self.server.stop()
+        finally:
+            self.server.close()
+            await self.application.stop()
+
+    def room(self) -> str:
+        """A conference name that no other test uses."""
+        return f"room-{next(_numbers)}"
+
+    def uri(self, user: str) -> str:
+        return self.server.uri(user)
+
+    def tell(self, user: str, verbs: str) -> None:
+        """What a caller of `user` is told first."""
+        self.application.calls_to(user, verbs)
+
+    def seat(self, user: str, room: str, attributes: str = "", after: str = "") -> None:
+        """A caller of `user` joins `room`, with these attributes; `after`: verbs that follow."""
+        self.tell(
+            user,
+            f'<Conference conferenceEventUrl="/conference" {attributes}>{room}</Conference>{after}',
+        )
+
+    async def call_id(self, user: str) -> str:
+        """Of the latest call to `user`."""
+        await self.application.event("initiate", user=user)
+        return str(self.application.of("initiate", user=user)[-1]["callId"])
+
+    async def conference(self, room: str) -> str:
+        """The id of the latest conference of that name."""
+        await self.application.event("conferenceCreated", name=room)
+        return str(self.application.of("conferenceCreated", name=room)[-1]["conferenceId"])
+
+    async def joined(self, call_id: str) -> None:
+        await self.application.event("conferenceMemberJoin", callId=call_id)
+
+    async def member(self, room: str, call_id: str, **change: Any) -> tuple[int, Any]:
+        """PUT of mute, hold or callIdsToCoach."""
+        return await self.rest.put(f"/conferences/{await self.conference(room)}/members/{call_id}", change)
