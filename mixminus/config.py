@@ -126,23 +126,23 @@ _Shape = TypeVar("_Shape")
 
 
 def _section(shape: type[_Shape], table: object, key: Key, sources: Sources) -> _Shape:
-    if not isinstance(table, dict):
+    given = table if isinstance(table, dict) else {}
+    if given is not table:
         sources.refuse(key, "expected a table of keys and values")
-        table = {}
     settings = {setting.name: setting for setting in fields(shape)}  # type: ignore[arg-type]
-    for name in table:
+    for name in given:
         if name not in settings:
             sources.refuse((*key, name), "unknown key" + _suggestion(name, settings, "{}"))
     values: dict[str, object] = {}
     for name, setting in settings.items():
-        if name in table:
+        if name in given:
             try:
-                values[name] = setting.metadata["kind"](table[name])
+                values[name] = setting.metadata["kind"](given[name])
                 continue
             except ValueError as error:
-                got = "" if setting.metadata["secret"] else f", got {_shown(table[name])}"
+                got = "" if setting.metadata["secret"] else f", got {_shown(given[name])}"
                 sources.refuse((*key, name), f"{error}{got}")
-        elif setting.default is MISSING:
+        elif setting.default is MISSING and given is table:
             sources.refuse((*key, name), f"is missing ({setting.metadata['doc']})")
         values[name] = "" if setting.default is MISSING else setting.default
     return shape(**values)
