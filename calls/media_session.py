@@ -45,7 +45,8 @@ class MediaSession:
     def consider(self, offer: bytes | None) -> None:
         """Look at the INVITE's offer before anything is taken. Raises SdpError (400, 488)."""
         if offer is not None:
-            sdp.answer(offer, self._local(_NOT_YET))
+            _, agreed = sdp.answer(offer, self._local(_NOT_YET))
+            _leg_media(agreed)
         self._offer = offer
 
     def answer(self) -> bytes:
@@ -76,10 +77,9 @@ class MediaSession:
             return
         try:
             self._agreed = sdp.accept(answer, self._local(self.leg.port))
+            self._media.connect(self.leg, _leg_media(self._agreed))
         except SdpError as error:
             logger.warning("answer_refused", extra={"leg": self.leg.id, "reason": str(error)})
-            return
-        self._media.connect(self.leg, _leg_media(self._agreed))
 
     # An outbound call
 
@@ -98,7 +98,7 @@ class MediaSession:
         self._agreed = sdp.accept(answer, self._local(self.leg.port))
         if self._media.connect(self.leg, _leg_media(self._agreed)):
             return None
-        self._media.move(self.leg)
+        self._move(self.leg)
         self._version += 1
         return sdp.offer(self._local(self.leg.port))
 
@@ -111,10 +111,9 @@ class MediaSession:
             return
         try:
             self._agreed = sdp.accept(answer, self._local(self.leg.port))
+            self._media.update(self.leg, _leg_media(self._agreed))
         except SdpError as error:
             logger.warning("answer_refused", extra={"leg": self.leg.id, "reason": str(error)})
-            return
-        self._media.update(self.leg, _leg_media(self._agreed))
 
     def reoffer(self, offer: bytes | None) -> bytes:
         """The SDP to answer a re-INVITE or UPDATE with; what it agrees holds at once.
@@ -128,7 +127,7 @@ class MediaSession:
             return sdp.offer(self._local(self.leg.port))
         text, agreed = sdp.answer(offer, self._local(self.leg.port))
         if not self._media.update(self.leg, _leg_media(agreed)):
-            self._media.move(self.leg)
+            self._move(self.leg)
             text, agreed = sdp.answer(offer, self._local(self.leg.port))
             self._media.update(self.leg, _leg_media(agreed))
         self._agreed = agreed
@@ -139,6 +138,13 @@ class MediaSession:
         if self.leg is not None:
             self._media.close_leg(self.leg)
             self.leg = None
+
+    def _move(self, leg: "Leg") -> None:
+        """Another port for the leg. Raises SdpError: without one the address cannot be used."""
+        try:
+            self._media.move(leg)
+        except NoPort as error:
+            raise SdpError(488, f"the media address is in use on every port ({error})") from error
 
     def _open(self, remote: tuple[str, int] | None) -> int:
         try:
@@ -152,6 +158,9 @@ class MediaSession:
 
 
 def _leg_media(agreed: Agreement) -> LegMedia:
+    """What was agreed, as media takes it. Raises SdpError for an address that it cannot send to."""
+    if agreed.remote is not None and ":" in agreed.remote[0]:
+        raise SdpError(488, "expected an IPv4 media address: IPv6 is not carried")
     return LegMedia(
         remote=agreed.remote,
         codec=agreed.codec.name,

@@ -7,7 +7,7 @@ after them. It is the only place that knows which session, which leg and which c
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import bxml
@@ -59,7 +59,7 @@ class Settings:
     public_url: str
     address: str = ""
     silence_hangup: float = 0.0
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 class Switchboard:

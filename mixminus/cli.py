@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give the exit code: 0, 1 for what the machine refused, 2 for a bad configuration."""
+    """Run one command; the exit code is 0, 1 where the machine refused, 2 for a bad configuration."""
     options = _parser().parse_args(arguments)
     try:
         config = load(options.config, os.environ, address=getattr(options, "address", None))

@@ -3,22 +3,37 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from calls.switchboard import Switchboard
 
 Figures = Callable[[], Mapping[str, float]]
 
-# What of the media process's figures is a level; all the rest only ever grows.
-_MEDIA_LEVELS = frozenset({"legs", "plays", "ports_in_use", "buffer_bytes"})
+# Which of the sources' figures are levels; all others only ever grow.
+_LEVELS = frozenset(
+    {
+        "buffer_bytes",
+        "dialogs",
+        "late_calls",
+        "legs",
+        "plays",
+        "ports_in_use",
+        "sessions",
+        "tcp_connections",
+        "timers",
+        "transactions",
+        "unacknowledged_answers",
+        "waiting",
+    }
+)
 
 
 class _Figures(Collector):
-    def __init__(self, switchboard: Switchboard, media: Figures, sip: Figures) -> None:
+    def __init__(self, switchboard: Switchboard, sources: Mapping[str, Figures]) -> None:
         self._switchboard = switchboard
-        self._media = media
-        self._sip = sip
+        self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
         board = self._switchboard
@@ -29,26 +44,18 @@ class _Figures(Collector):
             "mixminus_members", "Calls in conferences", value=board.live_conferences.member_count
         )
         yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silent_total)
-        for name, value in sorted(self._media().items()):
-            yield _metric("mixminus_media", name, value, _is_level(name))
-        for name, value in sorted(self._sip().items()):
-            yield _metric("mixminus_sip", name, value, name in _SIP_LEVELS)
-
-
-_SIP_LEVELS = frozenset({"sessions", "transactions", "connections", "bindings"})
+        for source, figures in self._sources.items():
+            for name, value in sorted(figures().items()):
+                kind = GaugeMetricFamily if _is_level(name) else CounterMetricFamily
+                yield kind(f"mixminus_{source}_{name}", name.replace("_", " "), value=value)
 
 
 def _is_level(name: str) -> bool:
-    return name in _MEDIA_LEVELS or name.endswith(("_ms", "_seconds"))
+    return name in _LEVELS or name.endswith(("_p50", "_p99", "_max"))
 
 
-def _metric(prefix: str, name: str, value: float, level: bool) -> Metric:
-    kind = GaugeMetricFamily if level else CounterMetricFamily
-    return kind(f"{prefix}_{name}", name.replace("_", " ").capitalize(), value=value)
-
-
-def exposition(switchboard: Switchboard, media: Figures, sip: Figures) -> Callable[[], bytes]:
-    """A function that writes all figures as they are when it is called."""
+def exposition(switchboard: Switchboard, sources: Mapping[str, Figures]) -> Callable[[], bytes]:
+    """A function that writes all figures as they are when it is called; `sources` by their prefix."""
     registry = CollectorRegistry()
-    registry.register(_Figures(switchboard, media, sip))
+    registry.register(_Figures(switchboard, sources))
     return lambda: generate_latest(registry)

@@ -101,7 +101,14 @@ class Server:
             self.switchboard,
             [Account(account.id, account.username, account.password) for account in config.accounts],
             health=self.health,
-            metrics=exposition(self.switchboard, self.media.statistics, lambda: self.sip.statistics),
+            metrics=exposition(
+                self.switchboard,
+                {
+                    "media": self.media.statistics,
+                    "sip": lambda: self.sip.statistics,
+                    "webhooks": lambda: self.courier.statistics | {"waiting": self.courier.waiting},
+                },
+            ),
             public_url=config.http.public_url,
             version=VERSION,
         )

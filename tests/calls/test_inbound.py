@@ -39,7 +39,7 @@ async def test_media_flows_from_the_answer_on():
     exchange.answer_with(join())
     exchange.ring()
     await settle()
-    (leg, media) = exchange.media.of("connect")[0]
+    (_leg, media) = exchange.media.of("connect")[0]
     assert media.remote == ("127.0.0.1", 40000) and media.codec == "PCMU" and media.sends
 
 
@@ -197,7 +197,7 @@ async def test_a_re_invite_is_answered_and_takes_hold():
     call = await exchange.dial_in(join())
     held = OFFER + b"a=sendonly\r\n"
     exchange.switchboard.on_sip(sip_events.MediaOffered(call.session, held))
-    (verb, (_, answer), _) = exchange.sip.last("accept_media")
+    (_verb, (_, answer), _) = exchange.sip.last("accept_media")
     assert b"a=recvonly" in answer
     assert exchange.media.of("update")[0][1].sends is False
 
