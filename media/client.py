@@ -58,7 +58,7 @@ class AddressNotSupported(ValueError):
 
 
 class PlaybackLost(Exception):
-    """The prompt will not be played to its end: its leg was closed, its room ended, or the media process died."""
+    """The prompt will not be played to its end: its leg was closed, its room ended, or media was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +391,11 @@ class MediaClient:
                 playback = self._playbacks.pop(event.play, None)
                 if playback is not None and not playback.done.done():
                     playback.done.set_result(True)
+            case messages.Unplayed():
+                logger.error("media_unplayed", extra={"reason": event.reason})
+                playback = self._playbacks.pop(event.play, None)
+                if playback is not None:
+                    playback.lose(event.reason)
             case messages.Pinned():
                 self._placing.pin(event.leg, (str(IPv4Address(event.address)), event.port))
             case messages.Refused():

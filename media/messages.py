@@ -182,6 +182,13 @@ class Played(Event, frozen=True):
     play: int
 
 
+class Unplayed(Event, frozen=True):
+    """A play that could not begin."""
+
+    play: int
+    reason: str
+
+
 class Refused(Event, frozen=True):
     """A command could not be carried out, for a reason that is not a fault of this process."""
 
@@ -189,7 +196,7 @@ class Refused(Event, frozen=True):
     reason: str
 
 
-AnyEvent = Ready | Pinned | Digit | Silent | Heard | Played | Refused
+AnyEvent = Ready | Pinned | Digit | Silent | Heard | Played | Unplayed | Refused
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True):

@@ -6,6 +6,7 @@ column newer than another; each single figure is whole.
 """
 
 import mmap
+import os
 from typing import Final
 
 import numpy as np
@@ -19,8 +20,6 @@ COUNTERS: Final = (
     "skipped_beats",
     "packets_received",
     "packets_sent",
-    "bytes_received",
-    "bytes_sent",
     "rtcp_received",
     "dropped_malformed",
     "dropped_truncated",
@@ -35,20 +34,19 @@ COUNTERS: Final = (
     "commands",
     "refused_commands",
     "system_calls",
-    "ports_in_use",
     "legs",
+    "sent_to",
     "plays",
-    "tick_ns",
 )
-"""Names of the counters, in the order of their column. `legs`, `plays` and `ports_in_use` are levels;
-`tick_ns` sums the time from a beat's start to its end."""
+"""Names of the counters, in the order of their column. `legs`, `sent_to` (legs that are sent packets) and
+`plays` are levels."""
 
 BINS: Final = 64
 """Bins of the two histograms: bin i counts values from 2^(i/4) up to 2^((i+1)/4) microseconds."""
 
 TOMBSTONES: Final = 8192
 
-_LEG = np.dtype([("leg", "<i8"), ("heard", "<f8"), ("received", "<i8"), ("sent", "<i8")])
+_LEG = np.dtype([("leg", "<i8"), ("received", "<i8"), ("sent", "<i8")])
 
 
 class Shared:
@@ -65,8 +63,6 @@ class Shared:
         ]
         size = sum(_padded(kind.itemsize * count) for kind, count in parts)
         if create:
-            import os
-
             os.ftruncate(descriptor, size)
         self._mapping: mmap.mmap = memory.shared(descriptor, size)
         views = []
@@ -78,6 +74,11 @@ class Shared:
 
     def count(self, name: str) -> int:
         return int(self.counters[COUNTERS.index(name)])
+
+
+def rows_for(legs: int) -> int:
+    """Rows of the mixer: one a leg, and row 0, which is silence."""
+    return 1 + legs
 
 
 def histogram_bin(microseconds: float) -> int:

@@ -5,6 +5,7 @@ A successor therefore has the same ports at once, and finds out whose late packe
 """
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -18,15 +19,17 @@ import msgspec
 from media import memory
 from media.channel import MAX_DESCRIPTORS, Channel
 from media.messages import AnyEvent, Command, Ready, Report, Setup
-from media.shared import Shared
+from media.shared import Shared, rows_for
 from rtp.sockets import bind_ports
 
 logger = logging.getLogger(__name__)
 
+BIND_SECONDS = 1.0
 START_SECONDS = 10.0  # a fresh interpreter on a busy machine
 STUCK_SECONDS = 5.0  # without a single beat; a host may well stall for two
 END_SECONDS = 1.0
 MAX_COMMANDS = 1000  # in one message
+_SOURCES = str(Path(__file__).resolve().parent.parent)
 MAX_QUEUED = 10_000  # messages; a process that reads none of so many does not live
 
 
@@ -66,7 +69,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Bind the ports and wait until the beat runs. Raises OSError."""
-        self._sockets = await bind_ports(self._address, self._ports)
+        self._sockets = await self._bind()
         try:
             self._descriptor = memory.anonymous("mixminus-media")
             self.shared = Shared(self._descriptor, rows_for(self._legs), create=True)
@@ -171,11 +174,24 @@ class Supervisor:
 
     # The process
 
+    async def _bind(self) -> list[tuple[socket.socket, socket.socket]]:
+        """The sockets of the range; a predecessor that was killed may need a moment to let go of them."""
+        deadline = time.monotonic() + BIND_SECONDS
+        while True:
+            try:
+                return bind_ports(self._address, self._ports)
+            except OSError as error:
+                in_use = error.errno == errno.EADDRINUSE
+                if not in_use or time.monotonic() >= deadline:
+                    key = "rtp.address" if error.errno == errno.EADDRNOTAVAIL else "rtp.ports"
+                    raise OSError(error.errno, f"{key}: {error.strerror}") from error
+            await asyncio.sleep(0.1)
+
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         rtp = [pair[0].fileno() for pair in self._sockets]
         rtcp = [pair[1].fileno() for pair in self._sockets]
-        paths = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+        paths = [_SOURCES, os.environ.get("PYTHONPATH", "")]
         try:
             self._process = await asyncio.create_subprocess_exec(
                 # -P: a folder called media where the server was started is not this package.
@@ -200,9 +216,7 @@ class Supervisor:
         running = asyncio.create_task(self._running.wait())
         ended = asyncio.create_task(process.wait())
         try:
-            await asyncio.wait(
-                (running, ended), timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait((running, ended), timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             running.cancel()
             ended.cancel()
@@ -251,11 +265,6 @@ class Supervisor:
                     _kill(process)
             else:
                 return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-
-
-def rows_for(legs: int) -> int:
-    """Rows of the mixer: one for silence, one a leg, one a leg's prompt, and some for rooms' prompts."""
-    return 1 + 2 * legs + 64
 
 
 def _cut(

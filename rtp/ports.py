@@ -37,6 +37,10 @@ class _Placed:
     lapses: float = math.inf  # until the answer there is no telling when the far end will speak
     addresses: set[str] = field(default_factory=set)
 
+    def expected(self) -> set[str]:
+        """The addresses it may be heard from."""
+        return {address for address in (self.signalling, self.named[0] if self.named else None) if address}
+
     def remotes(self) -> set[Remote]:
         return {remote for remote in (self.named, self.pinned) if remote is not None}
 
@@ -53,34 +57,33 @@ class Placing:
         self._seeking: defaultdict[str, set[int]] = defaultdict(set)
         self._towards: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self._taken: Counter[tuple[int, Remote]] = Counter()
-        self._quiet: dict[tuple[int, Remote], float] = {}
-        self._ended: deque[tuple[float, tuple[int, Remote]]] = deque()
+        self._quiet: dict[tuple[int, Remote | str], float] = {}
+        self._ended: deque[tuple[float, tuple[int, Remote | str]]] = deque()
 
     def __len__(self) -> int:
         return len(self._legs)
 
     def place(self, leg: int, *, signalling: str | None, remote: Remote | None, now: float) -> int:
         """The port for a new leg: `remote` as the far end's SDP names it, None before its answer."""
-        addresses = {address for address in (signalling, remote[0] if remote else None) if address}
-        port, learns = self._choose(addresses, remote, now)
-        placed = _Placed(port, signalling, remote, learns=learns)
+        placed = _Placed(-1, signalling, remote)
+        self._choose(placed, now)
         self._legs[leg] = placed
         self._enter(leg, placed)
-        return port
+        return placed.port
 
     def connect(self, leg: int, remote: Remote | None, now: float) -> tuple[bool, bool]:
         """The far end's SDP names `remote`. Returns (may stay, may learn): it may not stay where another
         leg of this port already has that address, if there is a port where none has. A leg told to leave
         remembers `remote` for `move`."""
         placed = self._legs[leg]
+        if remote is None:  # on hold: it comes back to where it was
+            return True, placed.learns
         self._leave(leg, placed)
         if remote != placed.named:
-            placed.pinned = None
-        placed.named = remote
-        others = self._seekers({placed.signalling or "", remote[0] if remote else ""}, now)
-        placed.learns = placed.port not in others
+            placed.named, placed.pinned = remote, None
+        placed.learns = placed.port not in self._seekers(placed.expected(), now)
         placed.lapses = now + CLAIM_SECONDS
-        stays = remote is None or not self._taken[placed.port, remote] or not self._free_of(remote)
+        stays = not self._taken[placed.port, remote] or not self._free_of(remote)
         self._enter(leg, placed)
         return stays, placed.learns
 
@@ -92,7 +95,7 @@ class Placing:
         self._leave(leg, placed)
         old, placed.pinned = placed.pinned, None
         self._retire(placed.port, (old,), now)
-        placed.port, placed.learns = self._choose(placed.addresses, placed.named, now, leaving=placed.port)
+        self._choose(placed, now)
         self._enter(leg, placed)
         return placed.port
 
@@ -109,25 +112,28 @@ class Placing:
         placed = self._legs.pop(leg, None)
         if placed is not None:
             self._leave(leg, placed)
-            self._retire(placed.port, (placed.named, placed.pinned), now)
+            self._retire(placed.port, (placed.named, placed.pinned, *placed.addresses), now)
 
     def ports_in_use(self) -> int:
         return sum(1 for load in self._load if load)
 
     # Choosing
 
-    def _choose(
-        self, addresses: set[str], remote: Remote | None, now: float, leaving: int | None = None
-    ) -> tuple[int, bool]:
-        """(port, may learn), by the first rule that leaves any port."""
+    def _choose(self, placed: _Placed, now: float) -> None:
+        """Give the leg a port other than its own, by the first rule that leaves any, and say if it learns."""
         self._forget(now)
+        remote, signalling = placed.named, placed.signalling
+        addresses = placed.expected()
         seekers = self._seekers(addresses, now)
-        towards: set[int] = set()
+        avoided: set[int] = set()
         if remote is None:
-            towards.update(*(self._towards[address] for address in addresses if address in self._towards))
+            avoided.update(*(self._towards[address] for address in addresses if address in self._towards))
+        elif signalling is not None and remote[0] != signalling:
+            # Behind a NAT: its source must be learnt, and may be one that has just been given up.
+            avoided.update(port for port in range(self._ports) if (port, signalling) in self._quiet)
 
         def apart(port: int) -> bool:
-            return port not in seekers and port not in towards and not self._named_there(port, remote)
+            return port not in avoided and heard_apart(port)
 
         def heard_apart(port: int) -> bool:
             return port not in seekers and not self._named_there(port, remote)
@@ -139,11 +145,11 @@ class Placing:
             return remote is None or not self._taken[port, remote]
 
         rules: tuple[Callable[[int], bool], ...] = (apart, heard_apart, named_apart, named_apart_now)
-        for allowed in rules:
-            found = self._fewest(allowed, leaving)
-            if found is not None:
-                return found, found not in seekers
-        return min(range(self._ports), key=self._load.__getitem__), False
+        found = (self._fewest(allowed, placed.port) for allowed in rules)
+        port = next((port for port in found if port is not None), None)
+        if port is None:
+            port = min(range(self._ports), key=self._load.__getitem__)
+        placed.port, placed.learns = port, port not in seekers
 
     def _fewest(self, allowed: Callable[[int], bool], leaving: int | None) -> int | None:
         """Among the base ports the one with fewest legs, else the first one beyond that will do."""
@@ -168,9 +174,7 @@ class Placing:
     # Bookkeeping: whatever is entered is left again by the same figures
 
     def _enter(self, leg: int, placed: _Placed) -> None:
-        placed.addresses = {
-            address for address in (placed.signalling, placed.named[0] if placed.named else None) if address
-        }
+        placed.addresses = placed.expected()
         self._load[placed.port] += 1
         for remote in placed.remotes():
             self._taken[placed.port, remote] += 1
@@ -191,11 +195,11 @@ class Placing:
             if not self._seeking[address]:
                 del self._seeking[address]
 
-    def _retire(self, port: int, remotes: Iterable[Remote | None], now: float) -> None:
-        for remote in remotes:
-            if remote is not None:
-                self._quiet[port, remote] = now + QUIET_SECONDS
-                self._ended.append((now + QUIET_SECONDS, (port, remote)))
+    def _retire(self, port: int, ended: Iterable[Remote | str | None], now: float) -> None:
+        for known in ended:
+            if known is not None:
+                self._quiet[port, known] = now + QUIET_SECONDS
+                self._ended.append((now + QUIET_SECONDS, (port, known)))
 
     def _forget(self, now: float) -> None:
         while self._ended and self._ended[0][0] <= now:

@@ -1,0 +1,384 @@
+"""One beat: packets in, a tick of the mixer, packets out. No clock and no waiting of its own.
+
+What there is to tell is left in `events`. A leg is the mixer's row in every column here.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media import memory, messages
+from media.messages import AnyCommand, AnyEvent
+from media.shared import COUNTERS, Shared
+from mixer import Full, Handle, Mixer, Room
+from rtp.datagrams import Inbox, Transport
+from rtp.demux import ALAW, COMFORT, EVENT, Demux
+from rtp.dtmf import KeyReceiver
+from rtp.outgoing import Outgoing
+from rtp.packet import Headers, parse
+from rtp.rtcp import senders
+
+SWEEP_BEATS = 10
+MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
+EVENT_PACKETS = 256  # telephone events looked at in a batch; more come only from one who floods
+COMFORT_TYPE = 13  # RFC 3551 table 4
+_OF_LEGS = (messages.Open, messages.Connect, messages.Move, messages.Close)
+
+
+class Engine:
+    """The legs of one media process.
+
+    `ports`: how many RTP ports there are (the transport's indexes from there on are RTCP ports); `silence`:
+    seconds without a packet until a leg is reported, 0 for never.
+    """
+
+    def __init__(
+        self,
+        *,
+        mixer: Mixer,
+        demux: Demux,
+        outgoing: Outgoing,
+        inbox: Inbox,
+        transport: Transport,
+        shared: Shared,
+        ports: int,
+        silence: float,
+    ) -> None:
+        rows = len(mixer.heard)
+        self.events: list[AnyEvent] = []
+        self._mixer = mixer
+        self._demux = demux
+        self._outgoing = outgoing
+        self._inbox = inbox
+        self._transport = transport
+        self._shared = shared
+        self._ports = ports
+        self._silence = silence
+        self._beats = 0
+        self._counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
+        self._handles: dict[int, Handle] = {}
+        self._closed: set[int] = set()  # by the commands of this beat
+        self._descriptors: deque[int] = deque()
+        self._leg = np.zeros(rows, np.int64)
+        self._keys: dict[int, KeyReceiver] = {}
+        self._receives = np.zeros(rows, bool)
+        self._since = np.zeros(rows)
+        self._silent = np.zeros(rows, bool)
+        self._received = np.zeros(rows, np.int64)
+        self._prompts: dict[int, NDArray[np.int16]] = {}
+        self._plays: dict[int, tuple[int, int | Room]] = {}  # the mixer's number -> ours, and row or room
+        self._ending: list[
+            tuple[int, int]
+        ] = []  # (beat, play) of those whose last packet is to be played out
+
+    # Commands
+
+    def _apply(self, commands: Iterable[AnyCommand], now: float) -> None:
+        for command in commands:
+            self._counts["commands"] += 1
+            try:
+                self._do(command, now)
+            except (LookupError, ValueError, OSError, Full) as error:
+                self._counts["refused_commands"] += 1
+                name = type(command).__name__
+                if isinstance(command, messages.PlayToLeg | messages.PlayToRoom):
+                    self.events.append(messages.Unplayed(command.play, f"{error!r}"))
+                else:
+                    self.events.append(messages.Refused(name, f"{error!r}"))
+
+    def _do(self, command: AnyCommand, now: float) -> None:
+        mixer, handles = self._mixer, self._handles
+        if self._closed and getattr(command, "leg", None) in self._closed:
+            return  # closed by the same message
+        match command:
+            case messages.Open():
+                self._open(command)
+            case messages.Connect():
+                self._connect(command, now)
+            case messages.Move():
+                row = handles[command.leg] & 0xFFFF
+                self._demux.move(row, command.port)
+                self._outgoing.move(row, command.port)
+            case messages.Close():
+                self._close(command.leg, now)
+            case messages.Seat():
+                mixer.seat(
+                    handles[command.leg],
+                    command.room,
+                    mute=command.mute,
+                    hold=command.hold,
+                    coaches=self._known(command.coaches),
+                    coached_by=self._known(command.coached_by) or (),
+                )
+            case messages.Unseat():
+                mixer.unseat(handles[command.leg])
+            case messages.Flags():
+                mixer.flags(handles[command.leg], mute=command.mute, hold=command.hold)
+            case messages.Coach():
+                mixer.coach(handles[command.leg], self._known(command.coaches))
+            case messages.EndRoom():
+                mixer.end_room(command.room)
+                self._forget_plays(Room(command.room))
+            case messages.Load():
+                self._load(command, self._descriptors.popleft())
+            case messages.Forget():
+                self._prompts.pop(command.prompt, None)
+            case messages.PlayToLeg():
+                handle = handles[command.leg]
+                self._play(command.play, command.prompt, handle, handle & 0xFFFF)
+            case messages.PlayToRoom():
+                room = Room(command.room)
+                self._play(command.play, command.prompt, room, room)
+            case messages.StopPlay():
+                for number, (play, _) in list(self._plays.items()):
+                    if play == command.play:
+                        mixer.stop(number)
+                        del self._plays[number]
+
+    def _open(self, command: messages.Open) -> None:
+        handle = self._mixer.open()
+        row = handle & 0xFFFF
+        self._handles[command.leg] = handle
+        self._leg[row] = command.leg
+        self._received[row] = 0
+        self._receives[row] = self._silent[row] = False
+        self._demux.open(row, command.port)
+        self._outgoing.open(row, command.port)
+
+    def _connect(self, command: messages.Connect, now: float) -> None:
+        handle = self._handles[command.leg]
+        row = handle & 0xFFFF
+        kinds = {COMFORT_TYPE: COMFORT, **command.accepts}
+        if command.dtmf >= 0:
+            kinds[command.dtmf] = EVENT
+        named = self._demux.connect(
+            row,
+            address=command.address,
+            port=command.port,
+            signalling=command.signalling,
+            kinds=kinds,
+            learn=command.learn,
+            renew=command.renew,
+            now=now,
+        )
+        if named:
+            self._outgoing.send_to(row, command.address, command.port)
+        sends = command.sends and command.port != 0
+        self._outgoing.send_as(row, command.payload_type, command.ptime, sends)
+        self._mixer.set_law(handle, command.law)
+        if command.receives and not self._receives[row]:
+            self._since[row] = now
+        self._receives[row] = command.receives
+
+    def _close(self, leg: int, now: float) -> None:
+        handle = self._handles.pop(leg)
+        self._closed.add(leg)
+        row = handle & 0xFFFF
+        self._mixer.close(handle)
+        self._demux.close(row, now)
+        self._outgoing.close(row)
+        self._receives[row] = self._silent[row] = False
+        self._leg[row] = 0
+        self._keys.pop(row, None)
+        self._forget_plays(row)
+
+    def _known(self, legs: list[int] | None) -> list[Handle] | None:
+        """The handles of those legs that are open; None stays None."""
+        if legs is None:
+            return None
+        return [self._handles[leg] for leg in legs if leg in self._handles]
+
+    def _load(self, command: messages.Load, descriptor: int) -> None:
+        try:
+            self._prompts[command.prompt] = memory.samples(descriptor, command.size)
+        finally:
+            os.close(descriptor)
+
+    def _play(self, play: int, prompt: int, target: Handle | Room, place: int | Room) -> None:
+        samples = self._prompts[prompt]
+        if len(samples):
+            self._plays[self._mixer.play(target, samples)] = (play, place)
+        else:
+            self._ending.append((self._beats, play))
+
+    def _forget_plays(self, place: int | Room) -> None:
+        for number in [number for number, (_, where) in self._plays.items() if where == place]:
+            del self._plays[number]
+
+    # The beat
+
+    def beat(
+        self,
+        now: float,
+        wall: int,
+        *,
+        skipped: int = 0,
+        commands: Sequence[AnyCommand] = (),
+        descriptors: deque[int] | None = None,
+    ) -> None:
+        """One beat. `now`: seconds of the monotonic clock; `wall`: the same moment in ns of the wall clock,
+        in which packets say when they arrived; `skipped`: the beats left out just before; `commands`: what is
+        to hold from this beat on; `descriptors`: those of the prompts among them, which are taken over.
+
+        What concerns the mixer is done after the packets of the beat were pushed: an audience that grows hears
+        what is said from then on."""
+        if skipped:
+            self._counts["skipped_beats"] += skipped
+            self._outgoing.skip(skipped)
+            self._mixer.skip(skipped)
+        self._beats += 1 + skipped
+        if commands:
+            # First of all, so that the packets which came after them find their leg, or a closed door.
+            self._closed.clear()
+            self._apply((command for command in commands if isinstance(command, _OF_LEGS)), now)
+        self._transport.receive(self._inbox)
+        if self._inbox.count:
+            self._receive(now, wall)
+        if commands:
+            if descriptors is not None:
+                self._descriptors.extend(descriptors)
+                descriptors.clear()
+            self._apply((command for command in commands if not isinstance(command, _OF_LEGS)), now)
+        self._mixer.tick()
+        slots, runs = self._outgoing.gather(self._mixer.heard)
+        if runs:
+            failed = self._transport.send(self._outgoing.outbox, slots, runs)
+            self._counts["send_errors"] += len(failed)
+            self._counts["packets_sent"] += len(slots) - len(failed)
+        if self._mixer.finished:
+            self._finish()
+        if self._ending:
+            self._report_played()
+        if self._beats % SWEEP_BEATS <= skipped:
+            self._sweep(now)
+
+    def _receive(self, now: float, wall: int) -> None:
+        inbox, count = self._inbox, self._inbox.count
+        slots, length, port = inbox.slots[:count], inbox.length[:count], inbox.port[:count]
+        address = inbox.address[:count]
+        headers = parse(slots, length)
+        truncated = inbox.truncated[:count]
+        headers.valid &= ~truncated
+        counts = self._counts
+        counts["packets_received"] += count
+        counts["dropped_truncated"] += int(truncated.sum())
+        beside = port >= self._ports
+        if beside.any():
+            headers.valid &= ~beside
+            self._hear_rtcp(np.flatnonzero(beside), now)
+        counts["dropped_malformed"] += int((~(headers.valid | truncated | beside)).sum())
+        rows, kinds = self._demux.match(port, address, inbox.source[:count], headers, now)
+        if self._demux.pinned:
+            self._pin()
+        self._received += np.bincount(rows, minlength=len(self._received))
+        events = (kinds == EVENT) & (rows != 0)
+        if events.any():
+            self._take_keys(np.flatnonzero(events), rows, headers, now)
+        audio = (rows != 0) & (kinds <= ALAW) & (headers.size > 0) & self._receives[rows]
+        age = np.clip((wall - inbox.arrival[:count]) // 125_000, 0, MAX_AGE).astype(np.int32)
+        self._mixer.push(
+            np.where(audio, rows, 0),  # of row 0 the mixer takes nothing
+            headers.sequence,
+            headers.timestamp,
+            headers.ssrc,
+            kinds,
+            age,
+            slots,
+            headers.offset,
+            headers.size,
+        )
+
+    def _pin(self) -> None:
+        for row, address, port in self._demux.pinned:
+            self._outgoing.send_to(row, address, port)
+            self.events.append(messages.Pinned(int(self._leg[row]), address, port))
+        self._demux.pinned.clear()
+
+    def _hear_rtcp(self, which: NDArray[np.intp], now: float) -> None:
+        """RTCP on its own port: a sign of life of the stream it names. It never pins."""
+        inbox = self._inbox
+        self._counts["rtcp_received"] += len(which)
+        named, ssrc = senders(inbox.slots[which], inbox.length[which])
+        which, ssrc = which[named], ssrc[named]
+        rows = self._demux.by_ssrc(inbox.port[which] - self._ports, inbox.address[which], ssrc)
+        self._demux.heard[rows] = now
+
+    def _take_keys(
+        self,
+        which: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        headers: Headers,
+        now: float,
+    ) -> None:
+        for packet in which[:EVENT_PACKETS].tolist():
+            row = int(rows[packet])
+            start = int(headers.offset[packet])
+            payload = self._inbox.slots[packet, start : start + int(headers.size[packet])].tobytes()
+            keys = self._keys.setdefault(row, KeyReceiver())
+            for digit, duration in keys.receive(
+                payload, int(headers.ssrc[packet]), int(headers.timestamp[packet]), now
+            ):
+                self._press(row, digit, duration)
+
+    def _press(self, row: int, digit: str, duration: int) -> None:
+        self._counts["digits"] += 1
+        self.events.append(messages.Digit(int(self._leg[row]), digit, duration))
+
+    def _finish(self) -> None:
+        for number in self._mixer.finished:
+            play, place = self._plays.pop(number, (0, 0))
+            if play:
+                wait = (
+                    self._outgoing.longest_wait() if isinstance(place, Room) else self._outgoing.wait(place)
+                )
+                self._ending.append((self._beats + wait, play))
+
+    def _report_played(self) -> None:
+        self.events.extend(messages.Played(play) for beat, play in self._ending if beat <= self._beats)
+        self._ending = [(beat, play) for beat, play in self._ending if beat > self._beats]
+
+    # Now and then
+
+    def _sweep(self, now: float) -> None:
+        self._demux.expire(now)
+        if self._demux.pinned:
+            self._pin()
+        for row, keys in self._keys.items():
+            for digit, duration in keys.expire(now):
+                self._press(row, digit, duration)
+        if self._silence > 0.0:
+            self._report_silence(now)
+        self._publish()
+
+    def _report_silence(self, now: float) -> None:
+        quiet = now - np.maximum(self._demux.heard, self._since)
+        silent = self._receives & (quiet >= self._silence)
+        for row in np.flatnonzero(silent & ~self._silent):
+            self.events.append(messages.Silent(int(self._leg[row]), round(float(quiet[row]), 1)))
+        for row in np.flatnonzero(self._silent & ~silent):
+            if self._receives[row]:
+                self.events.append(messages.Heard(int(self._leg[row])))
+        self._silent = silent
+
+    def _publish(self) -> None:
+        """Put the figures where control reads them."""
+        counts, drops = self._counts, self._demux.drops
+        counts["dropped_unknown_source"] = drops.unknown
+        counts["dropped_ambiguous"] = drops.ambiguous
+        counts["dropped_late"] = drops.late
+        counts["dropped_payload_type"] = drops.payload_type
+        counts["dropped_kernel"] = self._transport.overflowed
+        counts["rebindings"] = self._demux.rebindings
+        counts["system_calls"] = self._transport.system_calls
+        counts["legs"] = len(self._handles)
+        counts["sent_to"] = self._outgoing.active
+        counts["plays"] = len(self._plays)
+        counts["beats"] = self._beats
+        self._shared.counters[:] = list(counts.values())
+        legs = self._shared.legs
+        legs["leg"] = self._leg
+        legs["received"] = self._received
+        legs["sent"] = self._outgoing.sent

@@ -1,0 +1,88 @@
+"""Telephone events: each key once, whatever is lost on the way. Source: RFC 4733 section 2.
+
+All packets of one event carry its timestamp and a growing duration; the last three say "end". A key is
+reported when its end arrives; when a later event begins first, or nothing more comes for `LOST_END` seconds,
+its end was lost and it is reported as it is. Which packet comes first does not matter: any one will do.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+KEYS: Final = "0123456789*#ABCD"
+LOST_END: Final = 0.3
+STRAGGLE: Final = 5  # seconds; a timestamp further back is a clock that was set anew
+MAX_DURATION: Final = 0xFFFF
+
+
+@dataclass(slots=True)
+class _Event:
+    ssrc: int
+    timestamp: int
+    key: str
+    duration: int
+    seen: float
+    before: int = 0  # the duration of earlier segments
+
+    def goes_on_as(self, ssrc: int, timestamp: int, key: str) -> bool:
+        """A key held for longer than the duration field can say goes on in a segment with a timestamp of its
+        own (RFC 4733 section 2.5.1.3)."""
+        follows = (timestamp - self.timestamp) & 0xFFFF_FFFF == MAX_DURATION
+        return follows and (ssrc, key) == (self.ssrc, self.key)
+
+
+class KeyReceiver:
+    """The telephone events of one leg. Clock rate: samples a second of the event's timestamps."""
+
+    def __init__(self, clock_rate: int = 8000) -> None:
+        self._rate = clock_rate
+        self._current: _Event | None = None
+        self._done: tuple[int, int] | None = None  # SSRC and timestamp of the last key reported
+
+    def __repr__(self) -> str:
+        return "KeyReceiver()"  # what was pressed may be a PIN
+
+    def receive(self, payload: bytes, ssrc: int, timestamp: int, now: float) -> list[tuple[str, int]]:
+        """(key, duration in ms) of each key that this packet completes. Packets too short and events that
+        are no keys are passed over."""
+        if len(payload) < 4 or payload[0] >= len(KEYS):
+            return []
+        if (ssrc, timestamp) == self._done or self._is_old(ssrc, timestamp):
+            return []
+        keys = []
+        current = self._current
+        if current is not None and current.goes_on_as(ssrc, timestamp, KEYS[payload[0]]):
+            current.before += MAX_DURATION
+            current.timestamp, current.duration = timestamp, 0
+        if current is None or (current.ssrc, current.timestamp) != (ssrc, timestamp):
+            keys = self._report()
+            self._current = current = _Event(ssrc, timestamp, KEYS[payload[0]], 0, now)
+        current.duration = max(current.duration, int.from_bytes(payload[2:4], "big"))
+        current.seen = now
+        if payload[1] & 0x80:
+            keys += self._report()
+        return keys
+
+    def expire(self, now: float) -> list[tuple[str, int]]:
+        """The key whose end has been waited for long enough, if any."""
+        if self._current is not None and now - self._current.seen >= LOST_END:
+            return self._report()
+        return []
+
+    @property
+    def idle(self) -> bool:
+        return self._current is None
+
+    def _report(self) -> list[tuple[str, int]]:
+        current, self._current = self._current, None
+        if current is None:
+            return []
+        self._done = (current.ssrc, current.timestamp)
+        return [(current.key, (current.before + current.duration) * 1000 // self._rate)]
+
+    def _is_old(self, ssrc: int, timestamp: int) -> bool:
+        """A straggler of an event before the last one reported: its key has been reported already."""
+        reference = (self._current.ssrc, self._current.timestamp) if self._current else self._done
+        if reference is None or reference[0] != ssrc:
+            return False
+        behind = (reference[1] - timestamp) & 0xFFFF_FFFF
+        return 0 < behind < STRAGGLE * self._rate

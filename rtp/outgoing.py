@@ -1,0 +1,176 @@
+"""The packets of all legs that are sent to, a frame at a time. Source: RFC 3550 section 5.1, RFC 3551.
+
+Every leg keeps one slot of the outbox (two for a ptime of 10 ms) and gathers frames in it until its ptime is
+full. Sequence number, timestamp and SSRC begin at random (RFC 3550 section 5.1). Timestamps follow the beat,
+whether or not a packet was sent; sequence numbers count packets, and the first one after a gap is marked.
+"""
+
+import secrets
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtp.datagrams import OUT_SLOT, Outbox
+from rtp.packet import HEADER, HEADER_BYTES
+
+FRAME: Final = 160
+HALF: Final = FRAME // 2
+MOST_FRAMES: Final = 3
+PTIMES: Final = (10, 20, 40, 60)
+_OUT_HEADER: Final = np.dtype(
+    {"names": ["header"], "formats": [HEADER], "offsets": [0], "itemsize": OUT_SLOT}
+)
+
+
+class Outgoing:
+    """Columns of `rows` legs, by the mixer's rows. Slot `row` of the outbox is a leg's packet, slot
+    `rows + row` the second one of a beat where the ptime is 10 ms."""
+
+    def __init__(self, rows: int) -> None:
+        self.outbox = Outbox(2 * rows)
+        self.sent = np.zeros(rows, np.int64)
+        self._rows = rows
+        self._clock = 0
+        self._header = self.outbox.slots.view(_OUT_HEADER)[:, 0]["header"]
+        self._header["flags"] = 0x80
+        payload = self.outbox.slots[:rows, HEADER_BYTES : HEADER_BYTES + MOST_FRAMES * FRAME]
+        self._frames = payload.reshape(rows, MOST_FRAMES, FRAME, copy=False)
+        self._sending = np.zeros(rows, bool)
+        self._port = np.zeros(rows, np.int32)
+        self._type = np.zeros(rows, np.uint8)
+        self._sequence = np.zeros(rows, np.uint16)
+        self._timestamp = np.zeros(rows, np.uint32)
+        self._every = np.ones(rows, np.int32)
+        self._gathered = np.zeros(rows, np.int32)
+        self._marker = np.zeros(rows, bool)
+        self._active = np.zeros(0, np.intp)
+        self._halved = np.zeros(0, np.intp)
+        self._dirty = False
+
+    # What control says
+
+    def open(self, row: int, port: int) -> None:
+        """A leg takes a row and a local port; it is sent nothing yet."""
+        self._sending[row] = False
+        self._port[row] = port
+        self._sequence[row] = secrets.randbits(16)
+        self._timestamp[row] = secrets.randbits(32)
+        self._header["ssrc"][[row, self._rows + row]] = secrets.randbits(32)
+        self._every[row] = 1
+        self.sent[row] = 0
+        self._dirty = True
+
+    def close(self, row: int) -> None:
+        self._sending[row] = False
+        self._dirty = True
+
+    def move(self, row: int, port: int) -> None:
+        self._port[row] = port
+        self._dirty = True
+
+    def send_as(self, row: int, payload_type: int, ptime: int, sending: bool) -> None:
+        """How the leg is sent to from now on; ptime in ms, one of PTIMES."""
+        every = max(1, ptime // 20)
+        halved = ptime == 10
+        begins = sending and not self._sending[row]
+        if begins or every != self._every[row] or self._is_halved(row) != halved:
+            self._gathered[row] = 0
+        if begins:
+            self._marker[row] = True
+        self._type[row] = payload_type
+        self._every[row] = every
+        self.outbox.lengths[row] = HEADER_BYTES + (HALF if halved else every * FRAME)
+        self.outbox.lengths[self._rows + row] = HEADER_BYTES + HALF if halved else 0
+        self._sending[row] = sending
+        self._dirty = True
+
+    def send_to(self, row: int, address: int, port: int) -> None:
+        """Where the leg's packets go: IPv4 in host order, UDP port."""
+        names = self.outbox.names
+        for slot in (row, self._rows + row):
+            names["address"][slot] = address
+            names["port"][slot] = port
+
+    # What the beat does
+
+    def skip(self, beats: int) -> None:
+        """So many beats are left out: time goes on, half-gathered packets are given up, what comes next is
+        marked."""
+        self._clock += beats * FRAME
+        self._gathered[:] = 0
+        self._marker[self._sending] = True
+
+    def gather(self, heard: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
+        """Take the beat's frame of each leg from heard u8[rows, 160]. Returns the slots that are due, in
+        order of local port, and (port, start, stop) of each port's part."""
+        if self._dirty:
+            self._arrange()
+        rows = self._active
+        self._clock += FRAME
+        if not len(rows):
+            return rows, []
+        gathered = self._gathered[rows]
+        self._frames[rows, gathered] = heard[rows]
+        gathered += 1
+        full = gathered == self._every[rows]
+        gathered[full] = 0
+        self._gathered[rows] = gathered
+        due = rows if full.all() else rows[full]
+        self._write_headers(due, due, 0)
+        slots = due
+        if len(self._halved):
+            slots = self._write_second_halves(due, heard)
+        self.sent[due] += 1
+        if not len(slots):
+            return slots, []
+        ports = self._port[slots % self._rows]
+        starts = np.flatnonzero(np.diff(ports, prepend=-1))
+        stops = np.append(starts[1:], len(slots))
+        return slots, list(zip(ports[starts].tolist(), starts.tolist(), stops.tolist(), strict=True))
+
+    def wait(self, row: int) -> int:
+        """Beats from the one just gathered until the packet with its frame has been played out."""
+        every = int(self._every[row])
+        left = (every - int(self._gathered[row])) % every
+        return left + every
+
+    def longest_wait(self) -> int:
+        """The same, of the slowest leg of all."""
+        every = int(self._every[self._active].max(initial=1))
+        return 2 * every - 1
+
+    @property
+    def active(self) -> int:
+        """How many legs are sent to."""
+        return len(self._active)
+
+    def _is_halved(self, row: int) -> bool:
+        return bool(self.outbox.lengths[self._rows + row])
+
+    def _arrange(self) -> None:
+        rows = np.flatnonzero(self._sending)
+        self._active = rows[np.argsort(self._port[rows], kind="stable")]
+        self._halved = self._active[self.outbox.lengths[self._rows + self._active] != 0]
+        self._dirty = False
+
+    def _write_headers(self, rows: NDArray[np.intp], slots: NDArray[np.intp], later: int) -> None:
+        """Number each row's next packet in its slot; `later`: how far it ends after the beat's frame."""
+        marked = self._marker[rows]
+        self._header["type"][slots] = self._type[rows] | marked.astype(np.uint8) << 7
+        self._header["sequence"][slots] = self._sequence[rows]
+        now = np.uint32((self._clock + later) & 0xFFFF_FFFF)
+        self._header["timestamp"][slots] = (
+            self._timestamp[rows] + now - self._every[rows].astype(np.uint32) * np.uint32(FRAME)
+        )
+        self._sequence[rows] += 1
+        self._marker[rows] = False
+
+    def _write_second_halves(self, due: NDArray[np.intp], heard: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """The second packet of a beat for each leg of 10 ms; all slots of the beat in order of port."""
+        second = self._halved + self._rows
+        self.outbox.slots[second, HEADER_BYTES : HEADER_BYTES + HALF] = heard[self._halved, HALF:]
+        self._write_headers(self._halved, second, HALF)
+        self.sent[self._halved] += 1
+        slots = np.concatenate([due, second])
+        return slots[np.argsort(self._port[slots % self._rows], kind="stable")]
