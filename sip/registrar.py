@@ -121,10 +121,6 @@ class Registrar:
             else:
                 del self._bindings[user]
 
-    def count(self, now: float) -> int:
-        """Live bindings of all users."""
-        return sum(len(self._live(user, now)) for user in self._bindings)
-
     def _live(self, user: str, now: float) -> dict[str, Binding]:
         return {k: b for k, b in self._bindings.get(user, {}).items() if b.expires_at > now}
 

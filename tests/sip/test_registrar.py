@@ -241,7 +241,6 @@ def test_a_lost_flow_takes_its_bindings_with_it() -> None:
     at.forget("gone")
     assert uris(at.contacts("alice", 0.0)) == [MOBILE]
     assert at.contacts("bob", 0.0) == ()
-    assert at.count(0.0) == 1
 
 
 def test_what_is_no_uri_is_kept_as_it_came() -> None:
