@@ -181,8 +181,8 @@ def got(rule: Rule, text: str) -> str:
     """How an error about `text` ends: the value, unless it is secret; without credentials, if it is a URL."""
     if rule.secret:
         return ""
-    if isinstance(rule, Address):
-        text = re.sub(r".*@", "…@", text.strip(), flags=re.DOTALL)
+    if isinstance(rule, Address) and "@" in text:
+        text = "…@" + text.rpartition("@")[2]
     return f", got {quoted(text)}"
 
 
