@@ -32,7 +32,9 @@ def decode(data: bytes, kind: Kind, rate: int, seconds: float) -> Samples:
         raise AudioError("the file is empty")
     options = {"format_whitelist": "wav,mp3", "codec_whitelist": ",".join(_CODECS["wav"] + _CODECS["mp3"])}
     try:
-        with av.open(BytesIO(data), mode="r", format=kind, options=options) as container:
+        with av.open(
+            BytesIO(data), mode="r", format=kind, options=options, metadata_errors="replace"
+        ) as container:
             stream = _stream(container, kind)
             samples = _samples(container, stream, rate, seconds)
             expected = _announced(data) if kind == "wav" else 0
@@ -51,9 +53,12 @@ def _stream(container: InputContainer, kind: Kind) -> AudioStream:
         raise AudioError(f"the {kind.upper()} file holds no sound")
     stream = container.streams.audio[0]
     codec = stream.codec_context
-    if codec.name not in _CODECS[kind]:
-        raise AudioError(f"the {kind.upper()} file holds {codec.name}: expected {_EXPECTED[kind]}")
-    if codec.channels not in (1, 2):
+    name = getattr(codec, "name", "an unknown codec")  # of which PyAV gives no context
+    if name not in _CODECS[kind]:
+        raise AudioError(f"the {kind.upper()} file holds {name}: expected {_EXPECTED[kind]}")
+    if not codec.channels or not codec.sample_rate:
+        raise AudioError(f"not a readable {kind.upper()} file: no frame of it makes sense")
+    if codec.channels > 2:
         raise AudioError(f"{codec.channels} channels: expected mono or stereo")
     if codec.sample_rate not in _RATES:
         raise AudioError(f"{codec.sample_rate} samples a second: expected {_RATES[0]} to {_RATES[-1]}")
@@ -62,19 +67,32 @@ def _stream(container: InputContainer, kind: Kind) -> AudioStream:
 
 
 def _samples(container: InputContainer, stream: AudioStream, rate: int, seconds: float) -> Samples:
-    resampler = AudioResampler(format="s16", layout="mono", rate=rate)
     parts: list[Samples] = []
     room = int(seconds * rate)
-    for frame in _frames(container, stream):
-        frame.pts = None  # gaps and jumps in the file's clock are no silence
-        for converted in resampler.resample(frame):
-            parts.append(_array(converted))
-            room -= len(parts[-1])
-            if room < 0:
-                raise AudioError(f"the file is longer than {seconds:g} seconds")
-    if parts:
-        parts.extend(_array(converted) for converted in resampler.resample(None))
+    for frame in _converted(_frames(container, stream), rate):
+        parts.append(np.frombuffer(bytes(frame.planes[0]), np.int16, frame.samples))
+        room -= frame.samples
+        if room < 0:
+            raise AudioError(f"the file is longer than {seconds:g} seconds")
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+
+
+def _converted(frames: Iterator[AudioFrame], rate: int) -> Iterator[AudioFrame]:
+    """The frames as s16 mono at `rate`. Joined MP3 files change their rate or layout on the way: each stretch
+    of one shape has a resampler of its own."""
+    resampler: AudioResampler | None = None
+    shape: tuple[str, str, int] | None = None
+    for frame in frames:
+        if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
+            if resampler is not None:
+                yield from resampler.resample(None)
+            shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+            resampler = AudioResampler(format="s16", layout="mono", rate=rate)
+        assert resampler is not None
+        frame.pts = None  # gaps and jumps in the file's clock are no silence
+        yield from resampler.resample(frame)
+    if resampler is not None:
+        yield from resampler.resample(None)
 
 
 def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
@@ -91,10 +109,6 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
                 raise
     if bad > good:
         raise AudioError("the file is damaged: most of it cannot be decoded")
-
-
-def _array(frame: AudioFrame) -> Samples:
-    return np.frombuffer(bytes(frame.planes[0]), np.int16, frame.samples)
 
 
 def _announced(data: bytes) -> int:

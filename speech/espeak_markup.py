@@ -147,7 +147,7 @@ def _date(text: str, order: str, spoken: str) -> str:
     """A date's numbers in words that read well: month and day named in English, else the numbers one by
     one."""
     numbers = _NUMBER.findall(text)
-    if len(numbers) == 1 and len(order) > 1:
+    if len(numbers) == 1 and len(numbers[0]) == sum(map(_width, order)):
         numbers = _digits_apart(numbers[0], order)
     if len(numbers) != len(order):
         return text
@@ -166,10 +166,13 @@ def _digits_apart(digits: str, order: str) -> list[str]:
     """20261123 as ymd is 2026, 11, 23."""
     numbers = []
     for part in order:
-        width = 4 if part == "y" else 2
-        numbers.append(digits[:width])
-        digits = digits[width:]
+        numbers.append(digits[: _width(part)])
+        digits = digits[_width(part) :]
     return numbers
+
+
+def _width(part: str) -> int:
+    return 4 if part == "y" else 2
 
 
 def _ordinal_suffix(number: int) -> str:

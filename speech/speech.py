@@ -58,10 +58,10 @@ class Speech:
         self._speaking = asyncio.Semaphore(self._limits.speaking)
         self._decoding = asyncio.Semaphore(self._limits.decoding)
         self._fetching = asyncio.Semaphore(self._limits.fetching)
+        self.made = 0  # sounds the worker has made, as opposed to those that were there
         self._making: dict[str, asyncio.Task[Prompt]] = {}
-        self._fresh: OrderedDict[str, tuple[float, str]] = (
-            OrderedDict()
-        )  # request: (kept until, prompt's name)
+        # The digest of a request: until when its answer holds, and which prompt it became.
+        self._fresh: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
     async def start(self) -> None:
         """Start the worker, so that the first sentence is quick. RuntimeError when its engine does not
@@ -198,6 +198,7 @@ class Speech:
             raise error(str(failure)) from None
         except WorkerLost as failure:
             raise error(f"no sound came of it: {failure}") from None
+        self.made += 1
         prompt = Prompt(samples, job.rate, name)
         await self._store.keep(prompt)
         return prompt

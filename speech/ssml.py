@@ -14,6 +14,7 @@ from speech.errors import SpeechError
 
 LENGTH = 65_536  # characters; a BXML document has at most 64 KB
 BREAK_MS = 10_000  # the longest pause one <break> gives
+PREFIXES = 16  # of namespaces, declared or not
 DEPTH = 10  # listed elements inside each other; engines keep small fixed stacks
 
 LANGUAGES = frozenset(
@@ -41,6 +42,8 @@ _DATES = frozenset(("mdy", "ymd", "dmy", "ym", "my", "md", "dm", "d", "m", "y"))
 # Everything but characters that can be spoken: control characters, surrogates, noncharacters, and the private
 # use area, where an engine may keep signs of its own.
 _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff]")
+# Prefixes that extensions of SSML use without declaring them, as in <amazon:effect>.
+_PREFIX = re.compile(r"[<\s]((?!xml)[A-Za-z_][A-Za-z0-9_.-]{0,30}):[A-Za-z_]", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 
 
@@ -80,8 +83,10 @@ def _parse(markup: str) -> etree._Element | None:
         remove_comments=True,
         remove_pis=True,
     )
+    prefixes = sorted(set(_PREFIX.findall(markup)))[:PREFIXES]
+    declared = "".join(f' xmlns:{prefix}="urn:{prefix}"' for prefix in prefixes)
     try:
-        return etree.fromstring(f"<speak>{markup}</speak>".encode(errors="replace"), parser)
+        return etree.fromstring(f"<speak{declared}>{markup}</speak>".encode(errors="replace"), parser)
     except etree.XMLSyntaxError:
         return None
 
