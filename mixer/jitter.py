@@ -50,6 +50,7 @@ _LATE, _IN_TIME, _TOO_OFTEN = (
     24,
 )  # three late ticks in short succession, or more than one in nine for long
 _NEVER = -(1 << 20)  # samples: a horizon so far back that it stops nothing
+_UNCOUNTED = -4 * SPAN  # for a margin, less than any
 _UNSEEN = np.iinfo(np.int32).max
 _ALL_SEEN = np.iinfo(np.uint64).max
 _WORDS = np.dtype((np.void, 2 * PIECE))
@@ -186,10 +187,14 @@ class Jitter:
         front = ahead[newest]
         repeated = self._follow_sequence(packets, first, counts, legs, front)
         self.late[legs] += np.add.reduceat((ahead < 0) & ~repeated, first)
-        if self._fell_back(legs, front, packets.age[newest], repeated[newest]):
+        margin = packets.age + ahead // FRAME * FRAME
+        self._fed[legs] = np.where(front >= 0, self.ticks, self._fed[legs])
+        self.delay[legs] = np.where(front >= 0, packets.age[newest] + front, self.delay[legs])
+        counted = (ahead < 0) & (ahead >= -SPAN) & ~repeated
+        if self._fell_back(legs, np.maximum.reduceat(np.where(counted, margin, _UNCOUNTED), first)):
             ahead = self._ahead(packets)
-
-        margin = np.where(ahead < 0, self.slack[row], packets.age + ahead // FRAME * FRAME)
+            margin = packets.age + ahead // FRAME * FRAME
+        margin = np.where(ahead < 0, self.slack[row], margin)
         self._least[legs] = np.minimum(self._least[legs], np.minimum.reduceat(margin, first))
         end = packets.timestamp[newest] + length.view(np.uint32)
         further = (end - self._frontier[legs]).view(np.int32) > 0
@@ -240,26 +245,18 @@ class Jitter:
         self._placed[row] = True
         self._least[row] = self.slack[row]  # a part of a window moves nothing
         self._lateness[row] = 0
-        self._best[row] = -SPAN
+        self._best[row] = _UNCOUNTED
         self._fed[row] = self.ticks
 
-    def _fell_back(
-        self,
-        legs: NDArray[np.intp],
-        front: NDArray[np.int32],
-        age: NDArray[np.int32],
-        repeated: NDArray[np.bool_],
-    ) -> bool:
-        """Count late ticks; where they persist, play later, so that the least late would be in time."""
-        late = (front < 0) & (front >= -SPAN) & ~repeated
-        score = np.where(late, _LATE, np.where(front < 0, 0, -_IN_TIME))
-        score = np.maximum(self._lateness[legs] + score, 0)
-        best = np.where(score == 0, -SPAN, self._best[legs])
-        best = np.where(late, np.maximum(best, age + front // FRAME * FRAME), best)
+    def _fell_back(self, legs: NDArray[np.intp], latest: NDArray[np.int32]) -> bool:
+        """Count ticks with late packets; where they persist, play later, so that the least late is in time.
+
+        `latest`: the greatest margin of each leg's late packets, `_UNCOUNTED` where it has none.
+        """
+        late = latest > _UNCOUNTED
+        score = np.maximum(self._lateness[legs] + np.where(late, _LATE, -_IN_TIME), 0)
         self._lateness[legs] = score
-        self._best[legs] = best
-        self._fed[legs] = np.where(front >= 0, self.ticks, self._fed[legs])
-        self.delay[legs] = np.where(front >= 0, age + front, self.delay[legs])
+        self._best[legs] = np.where(score == 0, _UNCOUNTED, np.maximum(self._best[legs], latest))
         often = score >= _TOO_OFTEN
         if not often.any():
             return False
@@ -281,7 +278,7 @@ class Jitter:
         self._read[row] = (int(self._read[row]) + frames * FRAME) & 0xFFFFFFFF
         self._least[row] = self.slack[row]
         self._lateness[row] = 0
-        self._best[row] = -SPAN
+        self._best[row] = _UNCOUNTED
 
     def _settle(self) -> None:
         """Once a window: nobody waits a frame longer than he need; who runs out of slack waits one more.
