@@ -14,6 +14,7 @@ from sip.message import Headers, Request
 from sip.reason import Reason
 from sip.session import Session, State, Unacknowledged
 from sip.transaction import ServerTransaction
+from sip.uri import readable
 
 REFRESH = 60.0
 """Seconds after which a provisional response is said again, for the proxies' timer C (section 13.3.1.1)."""
@@ -47,7 +48,7 @@ class Uas:
             request_uri=request.target,
             from_uri=request.from_.uri,
             to_uri=request.to.uri,
-            display_name=request.from_.display_name,
+            display_name=readable(request.from_.display_name),
             request=request,
             dialog=dialog,
             invite_server=transaction,

@@ -68,10 +68,10 @@ class Uri:
     def user(self) -> str | None:
         """The user part without password and escapes; the number of a `tel:` URI."""
         if self.scheme == "tel":
-            return self.opaque.partition(";")[0]
+            return readable(self.opaque.partition(";")[0])
         if self.userinfo is None:
             return None
-        return unquote(self.userinfo.partition(":")[0])
+        return readable(unquote(self.userinfo.partition(":")[0]))
 
     def parameter(self, name: str) -> str | None:
         """Its value, "" for a name alone, None when absent. `name` in lower case."""
@@ -93,6 +93,11 @@ class Uri:
     def bare(self) -> "Uri":
         """Without what a Request-URI must not have: headers and the method parameter (section 19.1.1)."""
         return replace(self, headers="", parameters=tuple(p for p in self.parameters if p[0] != "method"))
+
+
+def readable(text: str) -> str:
+    """Bytes that were no UTF-8, kept as surrogate escapes in messages, become U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def sip_uri(user: str | None, host: str, port: int | None = None, parameters: Parameters = ()) -> Uri:
