@@ -193,7 +193,7 @@ class Call:
             self._script.cancel()
         logger.info(
             "call_ended",
-            extra={"call_id": self.id, "cause": cause, "error": message, "error_id": self.error_id},
+            extra={"call_id": self.id, "cause": cause, "reason": message, "error_id": self.error_id},
         )
         if self._disconnect is not None:
             self.services.courier.tell(self._disconnect, self.event("disconnect"))

@@ -426,7 +426,7 @@ class Switchboard:
             except TimeoutError:
                 logger.info("drain_over", extra={"calls": len(self._live)})
         for call in self.live_calls:
-            call.end("hangup", "The server is stopping")
+            call.end("hangup")
 
     def _register(self, call: Call) -> None:
         self._calls.add(call)

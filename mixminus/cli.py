@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if options.command == "check":
+        for warning in config.warnings:
+            print(f"Warning: {warning}", file=sys.stderr)
         print("The configuration is good.")
         return 0
     logs.configure()
