@@ -131,6 +131,7 @@ class Prompts:
 
     def stop(self, play: int) -> None:
         """End a prompt with a fade in the next tick; it will not be reported. It may have ended already."""
+        self._note_places()
         for prompt in self._prompts:
             prompt.stopping |= prompt.id == play
         self._change([p for p in self._prompts if not p.stopping or p.at])
@@ -141,11 +142,9 @@ class Prompts:
 
     def skip(self, beats: int) -> None:
         """Go on without being heard."""
-        if self._layout is not None:
-            self._layout.at += beats
-        else:
-            for prompt in self._prompts:
-                prompt.at += beats
+        self._change(self._prompts)
+        for prompt in self._prompts:
+            prompt.at += beats
 
     def speak(self, plan: Plan) -> Voices | None:
         """What they say in this tick, if any plays; `finished` become those whose last sample this was."""
@@ -166,12 +165,16 @@ class Prompts:
         return voices
 
     def _change(self, prompts: list[_Prompt]) -> None:
-        """Another set of prompts, or another plan: drop the columns, after noting how far each has come."""
+        """Another set of prompts, or another plan: the columns are to be made anew."""
+        self._note_places()
+        self._layout = None
+        self._prompts = prompts
+
+    def _note_places(self) -> None:
+        """Bring home from the columns how far each prompt has come."""
         if self._layout is not None:
             for prompt, at in zip(self._layout.prompts, self._layout.at, strict=True):
                 prompt.at = int(at)
-        self._layout = None
-        self._prompts = prompts
 
 
 def _sums(voices: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:
