@@ -165,10 +165,11 @@ async def test_a_late_answer_to_a_cancelled_call_is_hung_up(house: House, studio
     await house.application.event("disconnect", callId=body["callId"])
 
 
-async def test_nobody_at_the_address_ends_the_call(house: House) -> None:
-    _, body = await house.rest.post("/calls", order(house, f"sip:x@127.0.0.1:{free_port()}", callTimeout=1.0))
-    event = await house.application.event("disconnect", callId=body["callId"], within=40)
-    assert event["cause"] in ("timeout", "error", "unknown")
+async def test_a_call_that_reaches_nobody_can_be_given_up(house: House) -> None:
+    _, body = await house.rest.post("/calls", order(house, f"sip:x@127.0.0.1:{free_port()}"))
+    assert (await house.rest.post(f"/calls/{body['callId']}", {"state": "completed"}))[0] == 200
+    event = await house.application.event("disconnect", callId=body["callId"])
+    assert event["cause"] in ("cancel", "error")
 
 
 async def test_a_codec_the_server_lacks_ends_the_call(house: House, studio: Studio) -> None:

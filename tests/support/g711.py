@@ -26,25 +26,31 @@ def _alaw_values() -> Pcm:
     return values
 
 
-def _nearest(values: Pcm, *, zero: int) -> npt.NDArray[np.uint8]:
-    """For each of the 65,536 samples the code of the nearest value (decision values lie half way between)."""
-    order = np.argsort(values, kind="stable")
-    ladder = values[order].astype(np.int32)
+def _codes(values: Pcm, decisions: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """The code of each of the 65,536 samples: the interval of decision values in which its magnitude lies."""
+    positive = [
+        int(code) for code in np.argsort(np.abs(values.astype(np.int32)), kind="stable") if code & 0x80
+    ]
     samples = np.arange(-32768, 32768)
-    upper = np.clip(np.searchsorted(ladder, samples), 1, 255)
-    below, above = samples - ladder[upper - 1], ladder[upper] - samples
-    # On a tie G.711 goes away from zero: a decision value belongs to the larger magnitude.
-    take_upper = (above < below) | ((above == below) & (samples > 0))
-    codes = order[np.where(take_upper, upper, upper - 1)].astype(np.uint8)
-    codes[32768] = zero
+    interval = np.searchsorted(decisions, np.abs(samples), side="right") - 1
+    codes = np.array(positive, np.uint8)[interval]
+    codes[samples < 0] ^= 0x80
     return np.roll(codes, -32768)  # indexed by the sample as an unsigned 16-bit number
 
 
+def _decisions(law: str) -> npt.NDArray[np.int64]:
+    """Least magnitude of each of the 128 intervals, on the 16-bit scale.
+
+    Where the step doubles it is not half way between two values: G.711 keeps the smaller step's edge there.
+    """
+    segments, steps = np.divmod(np.arange(128), 16)
+    if law == "PCMU":
+        return (((steps + 16) << (segments + 1)) - 33) * 4
+    return np.where(segments == 0, steps * 16, ((steps + 16) << segments) * 8)
+
+
 VALUES: dict[str, Pcm] = {"PCMU": _ulaw_values(), "PCMA": _alaw_values()}
-_CODES = {
-    "PCMU": _nearest(VALUES["PCMU"], zero=0xFF),
-    "PCMA": _nearest(VALUES["PCMA"], zero=0xD5),
-}
+_CODES = {law: _codes(values, _decisions(law)) for law, values in VALUES.items()}
 STATIC_TYPES = {"PCMU": 0, "PCMA": 8}
 SILENT_BYTE = {"PCMU": b"\xff", "PCMA": b"\xd5"}
 

@@ -1,5 +1,6 @@
 """A server and its application, as the end-to-end tests of one module share them."""
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -24,11 +25,11 @@ class House:
         server = Server(application.url(""), **server_options)
         try:
             server.start()
-        except AssertionError:
-            await application.stop()
+            rest = await Rest(server).__aenter__()
+        except BaseException:
             server.close()
+            await application.stop()
             raise
-        rest = await Rest(server).__aenter__()
         return cls(server, application, rest)
 
     @staticmethod
@@ -40,7 +41,8 @@ class House:
         """An orderly stop: exit status 0 and a log without errors."""
         try:
             await self.rest.__aexit__()
-            self.server.stop()
+            # In a thread: the application must answer the last webhooks, and its loop is this one.
+            await asyncio.to_thread(self.server.stop)
         finally:
             self.server.close()
             await self.application.stop()

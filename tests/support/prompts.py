@@ -20,7 +20,7 @@ async def spoken(sentence: str) -> Samples:
         speech = Speech(Path(folder), HttpClient(Policy()))
         await speech.start()
         try:
-            prompt = await speech.speak(sentence, voice=None, gender=None, locale=None)
+            prompt = await speech.speak(sentence, voice=None, gender="female", locale="en_US")
         finally:
             await speech.close()
     return np.frombuffer(prompt.samples, np.int16)

@@ -1,5 +1,6 @@
 """A small client of the REST API: status and JSON, nothing hidden."""
 
+import base64
 from typing import Any
 
 import aiohttp
@@ -12,11 +13,12 @@ class Rest:
 
     def __init__(self, server: Server, *, user: str = USER, password: str = PASSWORD) -> None:
         self.base = server.api
-        self._auth = aiohttp.BasicAuth(user, password)
+        proof = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {proof}"}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Rest":
-        self._session = aiohttp.ClientSession(auth=self._auth, timeout=aiohttp.ClientTimeout(total=10))
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=aiohttp.ClientTimeout(total=10))
         return self
 
     async def __aexit__(self, *_: object) -> None:

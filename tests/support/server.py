@@ -224,7 +224,9 @@ class Server:
 
     def problems(self) -> list[str]:
         """Lines that a healthy run does not write."""
-        pattern = re.compile(r'Traceback|"level": ?"(error|critical)"|\b(ERROR|CRITICAL)\b', re.IGNORECASE)
+        pattern = re.compile(
+            r'Traceback|"level": ?"(error|critical)"|^(ERROR|CRITICAL)\b|never (retrieved|awaited)'
+        )
         return [line for line in self.log.splitlines() if pattern.search(line)]
 
     def metrics(self) -> dict[str, float]:
