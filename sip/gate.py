@@ -2,6 +2,7 @@
 sends it, the method, the Request-URI, the extensions it needs, the body."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from sip.access import Admitted, MayAuthenticate, Refused
 from sip.core import RECOGNISED, Core
@@ -39,6 +40,10 @@ def identify(core: Core, request: Request, flow: Flow, now: float) -> Sender | R
     """By source address, else by digest. A source that is neither gets 403, or 401 where users exist."""
     access = core.config.access
     verdict = access.admit(flow.remote[0])
+    if not isinstance(verdict, Admitted) and ip_address(flow.local[0]).is_loopback:
+        # What arrives at a loopback address comes from this very machine: a phone on it may well name
+        # the machine's other address as its source.
+        verdict = access.admit(flow.local[0])
     registers = request.method == "REGISTER" and access.authenticator is not None
     match verdict:
         case Admitted(trunk) if not registers:
