@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 import bxml
 from bxml import Document, verbs
 from calls.callbacks import Callback
-from calls.errors import VerbFailed
-from media.client import PlaybackLost
-from speech.errors import AudioError, SpeechError
-from speech.prompt import Prompt
+from calls.loudspeaker import Loudspeaker
 
 if TYPE_CHECKING:
     from calls.call import Call
@@ -36,33 +33,16 @@ class Performance:
         await self._call.answer()
 
     async def speak(self, verb: verbs.SpeakSentence) -> None:
-        try:
-            prompt = await self._call.services.speech.speak(
-                verb.markup, voice=verb.voice, gender=verb.gender, locale=verb.locale
-            )
-        except SpeechError as error:
-            raise VerbFailed(f"SpeakSentence: {error}") from error
-        await self._let_hear(prompt)
+        await self._loudspeaker().speak(verb)
 
     async def play(self, verb: verbs.PlayAudio) -> None:
-        try:
-            prompt = await self._call.services.speech.fetch(
-                verb.url, username=verb.username, password=verb.password
-            )
-        except AudioError as error:
-            raise VerbFailed(f"PlayAudio: {error}") from error
-        await self._let_hear(prompt)
+        await self._loudspeaker().play(verb)
 
-    async def _let_hear(self, prompt: Prompt) -> None:
-        if self._call.leg is None:
-            raise RuntimeError(f"{self._call.id} has no leg to play to")
-        playback = self._call.services.media.play(self._call.leg, prompt.samples)
-        try:
-            await playback.done
-        except PlaybackLost as error:
-            raise VerbFailed(f"The sound stopped: {error}") from error
-        finally:
-            playback.stop()
+    def _loudspeaker(self) -> Loudspeaker:
+        call = self._call
+        if call.leg is None:
+            raise RuntimeError(f"{call.id} has no leg to play to")
+        return Loudspeaker(call.services.speech, call.services.media, call.leg)
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

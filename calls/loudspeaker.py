@@ -1,0 +1,51 @@
+"""Lets a leg, or everybody in a room, hear a sentence or a sound file."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bxml.verbs import PlayAudio, SpeakSentence
+from calls.errors import VerbFailed
+from media.client import PlaybackLost
+from speech.errors import AudioError, SpeechError
+from speech.prompt import Prompt
+
+if TYPE_CHECKING:
+    from media.client import Leg, MediaClient, Room
+    from speech.speech import Speech
+
+
+@dataclass(frozen=True)
+class Loudspeaker:
+    """Its methods return when the sound has been heard to its end; cancelling one silences it at once.
+
+    They raise VerbFailed, whose text names the verb or says why the sound stopped.
+    """
+
+    speech: "Speech"
+    media: "MediaClient"
+    target: "Leg | Room"
+
+    async def speak(self, verb: SpeakSentence) -> None:
+        try:
+            prompt = await self.speech.speak(
+                verb.markup, voice=verb.voice, gender=verb.gender, locale=verb.locale
+            )
+        except SpeechError as error:
+            raise VerbFailed(f"SpeakSentence: {error}") from error
+        await self._let_hear(prompt)
+
+    async def play(self, verb: PlayAudio) -> None:
+        try:
+            prompt = await self.speech.fetch(verb.url, username=verb.username, password=verb.password)
+        except AudioError as error:
+            raise VerbFailed(f"PlayAudio: {error}") from error
+        await self._let_hear(prompt)
+
+    async def _let_hear(self, prompt: Prompt) -> None:
+        playback = self.media.play(self.target, prompt.samples)
+        try:
+            await playback.done
+        except PlaybackLost as error:
+            raise VerbFailed(f"The sound stopped: {error}") from error
+        finally:
+            playback.stop()
