@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urlsplit
 from weakref import WeakValueDictionary
@@ -52,7 +52,16 @@ class _Target:
     timeout: float
 
 
-_Line = deque[tuple[Callback, Event]]
+@dataclass(frozen=True)
+class _Letter:
+    """An event for the background, and who wants its answer."""
+
+    callback: Callback
+    event: Event
+    answered: Callable[[Answer], None] | None
+
+
+_Line = deque[_Letter]
 """The events of one call or conference that have not been sent yet."""
 
 
@@ -74,7 +83,7 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self.waiting = 0
-        """Asynchronous events that are neither delivered nor given up."""
+        """Events in the background that are neither delivered nor given up."""
         self.statistics = dict.fromkeys(("delivered", "failed", "retried", "fell_back", "dropped"), 0)
 
     async def ask(self, callback: Callback, event: Event) -> Answer:
@@ -91,11 +100,14 @@ class Courier:
         self.statistics["delivered"] += 1
         return answer
 
-    def tell(self, callback: Callback, event: Event) -> None:
-        """Deliver an asynchronous event in the background; what becomes of it is logged.
+    def tell(
+        self, callback: Callback, event: Event, answered: Callable[[Answer], None] | None = None
+    ) -> None:
+        """Deliver an event in the background; what becomes of it is logged.
 
-        Events of one call or conference are sent in the order of the calls to `tell`. An event
-        without a fallback is sent once more when the connection failed.
+        Events of one call or conference are sent in the order of the calls to `tell`. `answered` takes
+        the answer of the synchronous ones, as `ask` would bring it. An asynchronous event without a
+        fallback is sent once more when the connection failed.
         """
         key = str(event.get("conferenceId") or event.get("callId"))
         line = self._lines.get(key)
@@ -108,7 +120,7 @@ class Courier:
         if line is None:
             line = self._lines[key] = deque()
             self._spawn(self._work(key, line))
-        line.append((callback, event))
+        line.append(_Letter(callback, event, answered))
 
     async def close(self, deadline: float = 5.0) -> None:
         """Take no more events, let those under way and in line go for `deadline` seconds, then drop them."""
@@ -130,20 +142,24 @@ class Courier:
     async def _work(self, key: str, line: _Line) -> None:
         """Send a line's events one after another until it is empty."""
         while line:
-            callback, event = line.popleft()
-            slot = self._slot(callback.url)
+            letter = line.popleft()
+            slot = self._slot(letter.callback.url)
             await slot.acquire()
-            delivery = self._spawn(self._deliver(callback, event, slot))
+            delivery = self._spawn(self._deliver(letter, slot))
             await asyncio.wait({delivery}, timeout=self._head_start)
         del self._lines[key]
 
-    async def _deliver(self, callback: Callback, event: Event, slot: asyncio.Semaphore) -> None:
+    async def _deliver(self, letter: _Letter, slot: asyncio.Semaphore) -> None:
+        retry = letter.answered is None and letter.callback.fallback_url is None
         try:
-            await self._carry(callback, event, retry=callback.fallback_url is None)
-            self.statistics["delivered"] += 1
+            answer = await self._carry(letter.callback, letter.event, retry=retry)
         except DeliveryFailed as error:
             self.statistics["failed"] += 1
-            logger.warning("webhook_failed", extra={**_names(event), "reason": str(error)})
+            logger.warning("webhook_failed", extra={**_names(letter.event), "reason": str(error)})
+        else:
+            self.statistics["delivered"] += 1
+            if letter.answered is not None:
+                letter.answered(answer)
         finally:
             self.waiting -= 1
             slot.release()

@@ -1,5 +1,6 @@
 """Where events go, what comes back, and the courier that carries them (made in api/, over HTTP)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,5 +43,11 @@ class Courier(Protocol):
     async def ask(self, callback: Callback, event: Event) -> Answer:
         """Deliver a synchronous event and bring its answer. Raises DeliveryFailed."""
 
-    def tell(self, callback: Callback, event: Event) -> None:
-        """Deliver in the background, in order for one call or conference; failures are logged."""
+    def tell(
+        self, callback: Callback, event: Event, answered: Callable[[Answer], None] | None = None
+    ) -> None:
+        """Deliver in the background, in order for one call or conference; failures are logged.
+
+        `answered` is for events whose answer may hold a document: it is called once with whatever a 2xx
+        brought, when it arrives, and never if the delivery fails. No later event waits for that.
+        """

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from api.webhooks import MAX_ANSWER, Courier, with_event
-from calls.callbacks import Callback, DeliveryFailed, Event
+from calls.callbacks import Answer, Callback, DeliveryFailed, Event
 from net.http import HttpClient
 from net.policy import Policy
 from tests.api.receivers import Got, Receiver, reply
@@ -374,6 +374,67 @@ async def test_too_many_events_are_dropped_and_said(
             courier.tell(Callback(url=app.url), event("dtmf"))
     assert courier.statistics["dropped"] == 2
     assert [record.message for record in caplog.records] == ["webhook_dropped"] * 2
+
+
+# Events in the background whose answer may hold a document
+
+
+def join(call: str = "c-1") -> Event:
+    return event("conferenceMemberJoin", call, conferenceId="conf-1")
+
+
+async def test_an_answer_is_handed_back_with_the_url_that_gave_it(courier: Courier) -> None:
+    answers: list[Answer] = []
+    async with Receiver(reply(500)) as first, Receiver(reply(200, BXML)) as second:
+        courier.tell(Callback(url=f"{second.url}/a"), join(), answers.append)
+        courier.tell(Callback(url=first.url, fallback_url=f"{second.url}/b"), join(), answers.append)
+        await courier.close()
+    assert answers == [Answer(BXML, f"{second.url}/a"), Answer(BXML, f"{second.url}/b")]
+
+
+async def test_answers_are_handed_back_as_they_arrive_and_events_sent_as_they_happened(
+    http: HttpClient,
+) -> None:
+    courier = Courier(http, head_start=0.02)
+    release, answers = asyncio.Event(), []
+
+    async def slow_for_the_first(got: Got) -> bytes:
+        if got.event["callId"] == "c-1":
+            await release.wait()
+        return reply(200, str(got.event["callId"]).encode())
+
+    def answered(answer: Answer) -> None:
+        answers.append(answer.body)
+        if len(answers) == 2:
+            release.set()
+
+    async with Receiver(slow_for_the_first) as app:
+        for call in ("c-1", "c-2", "c-3"):
+            courier.tell(Callback(url=app.url), join(call), answered)
+        await app.arrived(3)
+        await courier.close()
+    assert [got.event["callId"] for got in app.got] == ["c-1", "c-2", "c-3"]
+    assert answers == [b"c-2", b"c-3", b"c-1"]
+
+
+async def test_an_empty_answer_is_handed_back_and_a_failed_delivery_is_not(courier: Courier) -> None:
+    answers: list[Answer] = []
+    async with Receiver(reply(204)) as good, Receiver(reply(404, BXML)) as bad:
+        courier.tell(Callback(url=bad.url), join(), answers.append)
+        courier.tell(Callback(url=good.url), join(), answers.append)
+        await courier.close()
+    assert answers == [Answer(b"", good.url)]
+
+
+async def test_an_event_that_wants_an_answer_is_not_sent_twice_to_one_url(courier: Courier) -> None:
+    async def never(_: Got) -> bytes:
+        return b""
+
+    async with Receiver(never) as app:
+        courier.tell(Callback(url=app.url), join(), lambda _: None)
+        await courier.close()
+    assert len(app.got) == 1
+    assert (courier.statistics["retried"], courier.statistics["failed"]) == (0, 1)
 
 
 # The end
