@@ -135,6 +135,24 @@ class Number:
 
 
 @dataclass(frozen=True)
+class UserToUserText:
+    """The value of a User-To-User header (RFC 7433), or several with commas; so many characters together."""
+
+    most: int
+    secret: ClassVar[bool] = False
+
+    @property
+    def expected(self) -> str:
+        return f"{Text(self.most, printable=True).expected}, its encoding base64 or jwt"
+
+    def read(self, text: str) -> str:
+        encodings = re.findall(r";\s*encoding\s*=\s*([^;,\s]*)", text, re.IGNORECASE)
+        if any(encoding.lower() not in ("base64", "jwt") for encoding in encodings):
+            raise ValueError
+        return Text(self.most, printable=True).read(text)
+
+
+@dataclass(frozen=True)
 class Words:
     """A list separated by commas; blanks and empty places in it are dropped."""
 
@@ -160,7 +178,7 @@ class Address:
     @property
     def expected(self) -> str:
         kinds = "an absolute or relative" if self.relative else "an absolute"
-        return f"{kinds} {' or '.join(self.schemes)} URL without a user or password in it"
+        return f"{kinds} {' or '.join(self.schemes)} URL without credentials"
 
     def read(self, text: str) -> str:
         url = text.strip()
@@ -249,8 +267,8 @@ CallerId = Annotated[
     ),
 ]
 DisplayName = Annotated[str, Text(256, printable=True)]
-UserToUser = Annotated[str, Text(256, printable=True)]
-PhoneNumberUserToUser = Annotated[str, Text(350, printable=True)]
+UserToUser = Annotated[str, UserToUserText(256)]
+PhoneNumberUserToUser = Annotated[str, UserToUserText(350)]
 
 Digits = Annotated[str, Pattern(re.compile(r"[0-9*#A-Da-d]*"), "digits out of 0-9, *, # and A-D")]
 TonesToSend = Annotated[

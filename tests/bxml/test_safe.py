@@ -11,7 +11,7 @@ from bxml import safe
 
 BOMB = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
 
-HOSTILE = {
+HOSTILE: dict[str, tuple[bytes | str, str]] = {
     "billion laughs": (
         f'<!DOCTYPE Response [<!ENTITY a0 "ha">{BOMB}]><Response><Tag>&a9;</Tag></Response>',
         "line 1, column 1: expected no document type or other declaration",
