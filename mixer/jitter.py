@@ -157,7 +157,8 @@ class Jitter:
         kept &= ~former
         index = np.flatnonzero(kept)
         if index.size:
-            last = index[np.append(row[index][1:] != row[index][:-1], True)]
+            first, counts = _runs(row[index])
+            last = index[first + counts - 1]
             last = last[(packets.ssrc[last] != self._ssrc[row[last]]) | ~self._placed[row[last]]]
             changed = row[last]
             replaced = changed[self._placed[changed]]
@@ -172,8 +173,7 @@ class Jitter:
 
     def _take(self, packets: _Packets, payload: NDArray[np.uint8]) -> None:
         row = packets.row
-        first = np.flatnonzero(np.append(True, row[1:] != row[:-1]))
-        counts = np.diff(first, append=row.size)
+        first, counts = _runs(row)
         legs = row[first]
         self.quiet[legs] = 0
         self.received[legs] += counts
@@ -316,7 +316,7 @@ class Jitter:
             step = (packets.sequence - self._top[packets.row]).view(np.int16)
             furthest = np.maximum.reduceat(step, first)
         onward = np.maximum(furthest, 0)
-        back = np.minimum(np.repeat(onward, counts).astype(np.int32) - step, _MEMORY)
+        back = np.minimum(onward.repeat(counts).astype(np.int32) - step, _MEMORY)
         bit = np.left_shift(np.uint64(1), back.astype(np.uint64))
         seen = np.left_shift(self._seen[legs], onward.astype(np.uint64))
         arrived = np.bitwise_or.reduceat(bit, first)
@@ -325,7 +325,7 @@ class Jitter:
         self._top[legs] += onward.view(np.uint16)
         self.lost[legs] += onward - fresh.astype(np.int64)
         self.duplicate[legs] += counts - fresh
-        repeated: NDArray[np.bool_] = np.repeat(seen, counts) & bit != 0
+        repeated: NDArray[np.bool_] = seen.repeat(counts) & bit != 0
         return repeated
 
     # --- laying down and reading
@@ -402,7 +402,19 @@ class Jitter:
         self._horizon[row] = self._frontier[row]
 
 
+def _runs(values: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where each run of equal values begins, and its length; of at least one value."""
+    begins = np.empty(values.size, np.bool_)
+    begins[0] = True
+    np.not_equal(values[1:], values[:-1], out=begins[1:])
+    first = begins.nonzero()[0]
+    counts = np.empty_like(first)
+    np.subtract(first[1:], first[:-1], out=counts[:-1])
+    counts[-1] = values.size - first[-1]
+    return first, counts
+
+
 def _spread(counts: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """For things that have `counts` parts each: of every part, whose it is, and which of his."""
-    owner = np.repeat(np.arange(counts.size), counts)
-    return owner, np.arange(owner.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    owner = np.arange(counts.size).repeat(counts)
+    return owner, np.arange(owner.size) - (counts.cumsum() - counts).repeat(counts)

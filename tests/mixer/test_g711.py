@@ -1,32 +1,11 @@
-"""G.711 against the ITU's reference, written out bit by bit as in G.191."""
+"""G.711 in arrays against G.711 bit by bit."""
 
 import numpy as np
 import pytest
 
 from mixer import g711
+from tests.mixer.itu import reference_alaw, reference_ulaw
 from tests.support.oracle import sample
-
-
-def reference_ulaw(linear: int) -> int:
-    magnitude = min(((~linear if linear < 0 else linear) >> 2) + 33, 0x1FFF)
-    segment = 1
-    rest = magnitude >> 6
-    while rest:
-        segment += 1
-        rest >>= 1
-    code = (8 - segment) << 4 | 0x0F - (magnitude >> segment & 0x0F)
-    return code | 0x80 if linear >= 0 else code
-
-
-def reference_alaw(linear: int) -> int:
-    magnitude = (~linear if linear < 0 else linear) >> 4
-    if magnitude > 15:
-        exponent = 1
-        while magnitude > 31:
-            magnitude >>= 1
-            exponent += 1
-        magnitude += (exponent << 4) - 16
-    return (magnitude | 0x80 if linear >= 0 else magnitude) ^ 0x55
 
 
 def encoded(samples: np.ndarray, law: int) -> np.ndarray:

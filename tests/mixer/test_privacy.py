@@ -160,8 +160,8 @@ def test_muting_one_who_is_held_and_the_like_widens_nothing(stage):
 class Story:
     """A room with one who is never coached by anyone before he is on a list, and others to whom all happens.
 
-    Everything is drawn from one seed but the secrets: what a member says while the observer does not hear him is
-    noise of its own. Packets come in bursts ahead, swapped, doubled, late, lost, and from new sources.
+    Everything is drawn from one seed but the secrets: what a member says while the observer does not hear
+    him is noise of its own. Packets come in bursts ahead, swapped, doubled, late, lost, and from new sources.
     """
 
     MEMBERS = 5
