@@ -1,0 +1,103 @@
+"""Telephone events of RFC 4733, in bytes, with what networks do to them."""
+
+import itertools
+
+import pytest
+
+from rtp.dtmf import LOST_END, KeyReceiver
+
+
+def event(key: int, duration: int, *, end: bool = False) -> bytes:
+    return bytes([key, 0x80 | 10 if end else 10]) + duration.to_bytes(2, "big")
+
+
+def press(key: int = 5) -> list[bytes]:
+    """As a phone sends a key of 80 ms: four packets on the way, the end three times."""
+    on_the_way = [event(key, duration) for duration in (160, 320, 480, 640)]
+    return on_the_way + [event(key, 640, end=True)] * 3
+
+
+def received(packets: list[tuple[bytes, int, int]]) -> list[tuple[str, int]]:
+    receiver = KeyReceiver()
+    keys = []
+    now = 0.0
+    for payload, ssrc, timestamp in packets:
+        now += 0.02
+        keys += receiver.receive(payload, ssrc, timestamp, now)
+    return keys + receiver.expire(now + LOST_END)
+
+
+def test_one_key_is_one_key_though_its_end_comes_three_times() -> None:
+    assert received([(payload, 1, 8000) for payload in press()]) == [("5", 80)]
+
+
+def test_any_loss_but_of_all_packets_leaves_one_key() -> None:
+    packets = press()
+    for count in range(1, len(packets) + 1):
+        for kept in itertools.combinations(range(len(packets)), count):
+            keys = received([(packets[place], 1, 8000) for place in kept])
+            assert [key for key, _ in keys] == ["5"], kept
+
+
+def test_any_order_leaves_one_key() -> None:
+    packets = press()[2:6]
+    for order in itertools.permutations(packets):
+        assert [key for key, _ in received([(payload, 1, 8000) for payload in order])] == ["5"]
+
+
+def test_the_same_key_twice_is_two_keys() -> None:
+    first = [(payload, 1, 8000) for payload in press()]
+    second = [(payload, 1, 12000) for payload in press()]
+    assert received(first + second) == [("5", 80), ("5", 80)]
+
+
+def test_a_key_whose_end_was_lost_is_reported_when_the_next_begins() -> None:
+    receiver = KeyReceiver()
+    assert receiver.receive(event(1, 320), 1, 8000, 0.0) == []
+    assert receiver.receive(event(2, 160), 1, 9000, 0.1) == [("1", 40)]
+    assert receiver.receive(event(2, 320, end=True), 1, 9000, 0.12) == [("2", 40)]
+
+
+def test_a_straggler_of_an_earlier_key_is_not_a_third_key() -> None:
+    receiver = KeyReceiver()
+    receiver.receive(event(1, 320, end=True), 1, 8000, 0.0)
+    receiver.receive(event(2, 160), 1, 9000, 0.1)
+    assert receiver.receive(event(1, 320, end=True), 1, 8000, 0.11) == []
+    assert receiver.receive(event(2, 320, end=True), 1, 9000, 0.12) == [("2", 40)]
+
+
+def test_keys_go_on_when_the_timestamp_wraps() -> None:
+    first = [(payload, 1, 0xFFFF_FF00) for payload in press(1)]
+    second = [(payload, 1, 0x0000_0F00) for payload in press(2)]
+    assert received(first + second) == [("1", 80), ("2", 80)]
+
+
+def test_a_clock_that_was_set_back_does_not_swallow_keys() -> None:
+    first = [(payload, 1, 3_000_000) for payload in press(1)]
+    second = [(payload, 1, 8000) for payload in press(2)]
+    assert received(first + second) == [("1", 80), ("2", 80)]
+
+
+def test_a_key_held_for_twenty_seconds_is_one_key() -> None:
+    packets = []
+    for segment in range(3):
+        start = 8000 + segment * 0xFFFF
+        packets += [(event(9, duration), 1, start) for duration in (0x1000, 0x8000, 0xFFFF)]
+    packets.append((event(9, 8000, end=True), 1, 8000 + 3 * 0xFFFF))
+    assert received(packets) == [("9", (3 * 0xFFFF + 8000) // 8)]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x05", b"\x05\x0a\x00", event(16, 160), event(255, 160)])
+def test_what_is_no_key_is_passed_over(payload: bytes) -> None:
+    assert received([(payload, 1, 8000)] * 3) == []
+
+
+def test_all_sixteen_keys_have_their_names() -> None:
+    packets = [(event(key, 400, end=True), 1, 8000 * key + 8000) for key in range(16)]
+    assert "".join(key for key, _ in received(packets)) == "0123456789*#ABCD"
+
+
+def test_no_key_is_shown_by_a_repr() -> None:
+    receiver = KeyReceiver()
+    receiver.receive(event(7, 160), 1, 8000, 0.0)
+    assert "7" not in repr(receiver)
