@@ -223,8 +223,8 @@ class Engine:
         in which packets say when they arrived; `skipped`: the beats left out just before; `commands`: what is
         to hold from this beat on; `descriptors`: those of the prompts among them, which are taken over.
 
-        What concerns the mixer is done after the packets of the beat were pushed: an audience that grows hears
-        what is said from then on."""
+        What concerns the mixer is done after the packets of the beat were pushed: an audience that grows
+        hears what is said from then on."""
         if skipped:
             self._counts["skipped_beats"] += skipped
             self._outgoing.skip(skipped)
