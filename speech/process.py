@@ -59,8 +59,8 @@ class Worker:
         """The samples of one job. Raises JobFailed or WorkerLost; cancelled, it abandons the job."""
         try:
             async with asyncio.timeout(job.deadline):
-                await self._ready.wait()
-                answer = await self._exchange(pack(job), payload)
+                channel = await self._channel()
+                answer = await _exchange(channel, pack(job), payload)
         except TimeoutError:
             raise WorkerLost(f"it took longer than {job.deadline} seconds") from None
         except OSError as error:
@@ -77,24 +77,21 @@ class Worker:
                     raise WorkerLost("the worker ended in the middle of it")
                 return bytes(samples)
 
-    async def _exchange(self, header: bytes, payload: bytes) -> bytes:
-        """Hand a fresh channel to the worker, write the job to it and read to its end."""
-        assert self._control is not None
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                socket.send_fds(self._control, [b"\0"], [theirs.fileno()])
-            except OSError:
-                ours.close()
-                raise
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=CHUNK)
-        try:
-            writer.write(header)
-            writer.write(payload)
-            writer.write_eof()
-            return await reader.read()
-        finally:
-            writer.transport.abort()  # all is read, or nobody wants it any more
+    async def _channel(self) -> socket.socket:
+        """Our end of a fresh channel whose other end the worker has."""
+        while True:
+            await self._ready.wait()
+            assert self._control is not None
+            ours, theirs = socket.socketpair()
+            with theirs:
+                try:
+                    socket.send_fds(self._control, [b"\0"], [theirs.fileno()])
+                except OSError:
+                    # It has just died, and nothing of this job was lost: the next worker may have it.
+                    ours.close()
+                    self._ready.clear()
+                else:
+                    return ours
 
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
@@ -149,3 +146,15 @@ class Worker:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+
+async def _exchange(channel: socket.socket, header: bytes, payload: bytes) -> bytes:
+    """Write the job to the channel, read to its end and close it."""
+    reader, writer = await asyncio.open_unix_connection(sock=channel, limit=CHUNK)
+    try:
+        writer.write(header)
+        writer.write(payload)
+        writer.write_eof()
+        return await reader.read()
+    finally:
+        writer.transport.abort()  # all is read, or nobody wants it any more

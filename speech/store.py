@@ -80,7 +80,8 @@ class Store:
                 if time.time() - path.stat().st_mtime > _STALE_SECONDS:
                     path.unlink(missing_ok=True)
             self._disk_size = sum(size for _, size, _ in self._listing())
-            self._trim()
+            if self._disk_size > self._disk:
+                self._trim()
         except OSError as error:
             log.warning("prompt_cache_unusable", extra={"reason": str(error)})
 

@@ -65,7 +65,6 @@ def _bound() -> None:
     """Limits that all jobs inherit."""
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
     if sys.platform == "linux":
         with open("/proc/self/statm", "rb") as statm:

@@ -38,13 +38,21 @@ def speak(text: str, deadline: int = 10) -> Speak:
 
 
 @pytest.mark.parametrize("order", ["crash", "raise", "spin"])
-async def test_a_job_that_dies_takes_only_itself_along(capfd, worker, order):
+async def test_a_job_that_dies_takes_only_itself_along(worker, order):
     pids = worker.pids
     with pytest.raises(WorkerLost):
         await worker.run(speak(order, deadline=1))
     assert len(await worker.run(speak("well"))) == 16000
     assert worker.pids == pids
-    assert ("LookupError" in capfd.readouterr().err) is (order == "raise")
+
+
+async def test_an_error_of_the_engine_is_seen_in_the_log(importable, capfd):
+    worker = Worker("tests.speech.engines:Obedient")
+    await worker.start()
+    with pytest.raises(WorkerLost):
+        await worker.run(speak("raise"))
+    await eventually(lambda: "LookupError: an error of the engine's own" in capfd.readouterr().err)
+    await worker.close()
 
 
 async def test_a_job_that_hangs_ends_at_its_deadline_while_others_go_on(worker):
