@@ -45,10 +45,10 @@ class Text:
     def expected(self) -> str:
         if self.most is None:
             size = "some text" if self.least else "text"
+        elif self.least:
+            size = f"{self.least} to {self.most} characters"
         else:
-            size = (
-                f"{self.least} to {self.most} characters" if self.least else f"at most {self.most} characters"
-            )
+            size = f"at most {self.most} characters"
         return f"{size} without control characters" if self.printable else size
 
     def read(self, text: str) -> str:
@@ -212,23 +212,19 @@ class Markup(Content):
     """Marks the field that an element's inside fills, its elements written out with the text."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Children:
     """Marks the field that an element's child elements fill, and says how many there must be."""
 
     least: int = 0
-    most: int | None = None
-
-    def fits(self, count: int) -> bool:
-        return self.least <= count and (self.most is None or count <= self.most)
+    most: int
 
     @property
     def expected(self) -> str:
-        if self.least == self.most:
-            return f"exactly {self.least}"
-        if self.most is None:
-            return f"at least {self.least}"
-        return f"{self.least} to {self.most}"
+        return f"exactly {self.most}" if self.least == self.most else f"{self.least} to {self.most}"
+
+    def fits(self, count: int) -> bool:
+        return self.least <= count <= self.most
 
 
 Boolean = Annotated[bool, Flag()]
@@ -274,7 +270,9 @@ Digits = Annotated[str, Pattern(re.compile(r"[0-9*#A-Da-d]*"), "digits out of 0-
 TonesToSend = Annotated[
     str,
     Pattern(
-        re.compile(r"[0-9*#A-Da-d,wW]{1,50}"), "1 to 50 digits out of 0-9, *, #, A-D, comma, w and W", True
+        re.compile(r"[0-9*#A-Da-d,wW]{1,50}"),
+        "1 to 50 digits out of 0-9, *, #, A-D, comma, w and W",
+        secret=True,
     ),
 ]
 DiversionTreatment = Annotated[str, Choice(("none", "propagate", "stack"))]

@@ -81,7 +81,7 @@ class _Reader:
         values: dict[str, Any] = {"at": (node.line, node.column)}
         for slot in declared.attributes.values():
             text = given.get(slot.field)
-            if text is not None and (text.strip() or not isinstance(slot.rule, Address)):
+            if text is not None and not _absent(slot, text):
                 self._read(node, slot, text, values)
             elif slot.required:
                 self._wrong(node, f"{slot.place} is missing: expected {slot.rule.expected}")
@@ -106,19 +106,16 @@ class _Reader:
     def _given(self, element: type[Element], node: Node) -> dict[str, str]:
         """The text that the attributes give for each field, whatever their spelling."""
         known = schema(element).attributes
-        silenced = {
-            field
-            for name in element.overrides
-            if name in node.attributes
-            for field in element.overrides[name]
-        }
         given = {known[name].field: text for name, text in node.attributes.items() if name in known}
         for name, text in node.attributes.items():
             if name in element.aliases:
                 given.setdefault(element.aliases[name], text)
             elif name not in known:
                 self._ignored(node, name, _hint(name, known))
-        return {field: text for field, text in given.items() if field not in silenced}
+        for name in element.overrides.keys() & node.attributes.keys():
+            for field in element.overrides[name] & given.keys():
+                del given[field]
+        return given
 
     def _read(self, node: Node, slot: Slot, text: str, values: dict[str, Any]) -> None:
         try:
@@ -149,6 +146,11 @@ class _Reader:
         if len(self._warnings) < MAX_WARNINGS:
             what = f"{_tag(node.name)} attribute {clipped(name)} is unknown and ignored"
             self._warnings.append(f"line {node.line}: {what}{hint}")
+
+
+def _absent(slot: Slot, text: str) -> bool:
+    """Templates leave the attribute of a URL they do not have empty."""
+    return isinstance(slot.rule, Address) and not text.strip()
 
 
 def _tag(name: str) -> str:
