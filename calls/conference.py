@@ -9,11 +9,14 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+from bxml import BxmlError
 from calls import clock, ids
-from calls.callbacks import Callback, Courier, Event
+from calls.callbacks import Answer, Callback, Courier, Event
+from calls.conference_script import ConferenceScript, read
 from calls.errors import Invalid, NotFound, VerbFailed
 from calls.history import History
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from bxml.verbs import Conference as ConferenceVerb
     from calls.call import Call
     from media.client import Leg, MediaClient
+    from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,7 @@ class Conference:
     created_time: datetime
     events: Callback | None
     tag: str | None
+    script: ConferenceScript
     completed_time: datetime | None = None
     members: dict[str, Member] = field(default_factory=dict)
     expiry: asyncio.TimerHandle | None = None
@@ -108,11 +113,13 @@ class Conferences:
     def __init__(
         self,
         media: "MediaClient",
+        speech: "Speech",
         courier: Courier,
         limits: Limits,
         records: History[Conference],
     ) -> None:
         self._media = media
+        self._speech = speech
         self._courier = courier
         self._limits = limits
         self._records = records
@@ -190,14 +197,16 @@ class Conferences:
         self._complete(conference)
 
     def _create(self, call: "Call", name: str, events: Callback | None) -> Conference:
+        identifier, room = ids.conference_id(), next(self._rooms)
         conference = Conference(
-            id=ids.conference_id(),
+            id=identifier,
             account=call.account,
             name=name,
-            room=next(self._rooms),
+            room=room,
             created_time=clock.now(),
             events=events,
             tag=call.tag,
+            script=ConferenceScript(identifier, room, self._media, self._speech),
         )
         self._live[conference.account, name] = conference
         self._records.add(conference)
@@ -216,12 +225,56 @@ class Conferences:
 
     def _complete(self, conference: Conference) -> None:
         conference.completed_time = clock.now()
+        conference.script.stop()
         del self._live[conference.account, conference.name]
         self._records.retire(conference)
         if conference.expiry is not None:
             conference.expiry.cancel()
         logger.info("conference_completed", extra={"conference_id": conference.id})
-        self._tell(conference, conference.event("conferenceCompleted"))
+        if conference.events is not None:
+            self._courier.tell(conference.events, conference.event("conferenceCompleted"))
+
+    # Documents
+
+    def redirect(self, conference: Conference, callback: Callback) -> None:
+        """Ask this URL for a document, to be performed after those that were answered before."""
+        self._ask(conference, callback, conference.event("conferenceRedirect"))
+
+    def replace_document(self, conference: Conference, text: bytes) -> None:
+        """Perform this document now, instead of what plays and waits. Raises BxmlError, of nothing done.
+
+        It comes from no URL: what is relative in it is so to the URL of the conference's events.
+        """
+        document = read(text, base=conference.event_url, conference_id=conference.id)
+        conference.script.replace(document)
+
+    def _tell(self, conference: Conference, event: Event) -> None:
+        if conference.events is not None:
+            self._ask(conference, conference.events, event)
+
+    def _ask(self, conference: Conference, callback: Callback, event: Event) -> None:
+        self._courier.tell(callback, event, partial(self._answered, conference, event))
+
+    def _answered(self, conference: Conference, event: Event, answer: Answer) -> None:
+        """Queue the document in an answer; a bad one is refused whole, and only the log says so.
+
+        Source: contract bxml.md section 5. The answer to the last exit finds an ended conference.
+        """
+        if not answer.body.strip() or conference.completed_time is not None:
+            return
+        try:
+            document = read(answer.body, base=answer.url, conference_id=conference.id)
+        except BxmlError as error:
+            logger.warning(
+                "conference_document_refused",
+                extra={
+                    "conference_id": conference.id,
+                    "event_type": event["eventType"],
+                    "reason": str(error),
+                },
+            )
+            return
+        conference.script.append(document)
 
     # Members
 
@@ -269,7 +322,3 @@ class Conferences:
         present = [m.call_id for m in conference.members.values() if m.coaches and m.call_id != call_id]
         if limit and len(present) >= limit:
             raise refusal(f"Conference {conference.name} already has a coach: {present[0]}")
-
-    def _tell(self, conference: Conference, event: Event) -> None:
-        if conference.events is not None:
-            self._courier.tell(conference.events, event)

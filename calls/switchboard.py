@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import bxml
 from bxml import BxmlError, Document
 from calls import clock
 from calls.application import Application, called
@@ -83,7 +82,7 @@ class Switchboard:
         self._media = media
         self._calls: History[Call] = History()
         self._conferences: History[Conference] = History()
-        self.live_conferences = Conferences(media, courier, settings.limits, self._conferences)
+        self.live_conferences = Conferences(media, speech, courier, settings.limits, self._conferences)
         self._services = Services(
             sip=sip,
             media=media,
@@ -390,17 +389,14 @@ class Switchboard:
 
         The request is answered before the webhook is made, so its outcome is only logged.
         """
-        event = _live(conference).event("conferenceRedirect")
-        self._services.courier.tell(redirect.callback, event)
+        self.live_conferences.redirect(_live(conference), redirect.callback)
 
     async def replace_conference_bxml(self, conference: Conference, text: bytes) -> None:
-        """Conference documents are checked but not performed yet. Raises Invalid, NotFound."""
-        _live(conference)
+        """Perform this document instead of what plays and waits. Raises Invalid (bad document), NotFound."""
         try:
-            bxml.parse(text, conference=True)
+            self.live_conferences.replace_document(_live(conference), text)
         except BxmlError as error:
             raise Invalid(str(error)) from error
-        raise Invalid("Conference documents are not performed yet")
 
     async def update_member(
         self,

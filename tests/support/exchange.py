@@ -138,6 +138,7 @@ class FakeCourier:
     answers: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
     told: list = field(default_factory=list)
+    unanswered: list = field(default_factory=list)
 
     async def ask(self, callback, event):
         self.asked.append((callback, event))
@@ -148,8 +149,18 @@ class FakeCourier:
             answer = await answer
         return Answer(body=answer, url=callback.url)
 
-    def tell(self, callback, event):
+    def tell(self, callback, event, answered=None):
         self.told.append((callback, event))
+        if answered is not None:
+            self.unanswered.append((callback, event, answered))
+
+    async def answer(self, kind, document):
+        """The answer to the oldest unanswered event of that kind, told to the background, arrives."""
+        waiting = next(entry for entry in self.unanswered if entry[1]["eventType"] == kind)
+        self.unanswered.remove(waiting)
+        callback, _, answered = waiting
+        answered(Answer(body=document.encode(), url=callback.url))
+        await settle()
 
     def kinds(self):
         return [event["eventType"] for _, event in self.told]
