@@ -157,7 +157,7 @@ class Core:
         """From now on requests within the dialog are the session's."""
         self.dialogs[dialog.key] = (session, dialog)
 
-    def finish(self, session: Session, event: Event | None) -> None:
+    def finish(self, session: Session, event: Event | None, now: float) -> None:
         """Ends a session, once. An owner who has hung up himself is told of nothing but `CallFailed`. What
         must outlast the session (transactions, our BYE) keeps what it needs by itself."""
         if session.ended:
@@ -171,6 +171,9 @@ class Core:
             self.timers.cancel(session, f"2xx {cseq}")
             self.unacknowledged.pop((session.call_id, remote_tag, cseq), None)
         session.awaiting_ack.clear()
+        for waiting in (session.invite_server, session.peer_offer):
+            if waiting is not None and not waiting.answered:
+                self.reply(waiting, 487, now=now)
         session.peer_offer = session.queued_offer = session.provisional = None
         for dialog in session.early:
             self.dialogs.pop(dialog.key, None)

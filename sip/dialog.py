@@ -122,7 +122,7 @@ class Dialog:
             hop = self.remote_target
         transport = hop.transport if hop.transport in ("udp", "tcp") else flow.transport
         if transport == flow.transport and (
-            (hop.host == flow.remote[0] and flow.reliable) or self._behind_nat(hop.host)
+            (flow.id and hop.host == flow.remote[0]) or self._behind_nat(hop.host)
         ):
             return flow
         return Flow(transport, flow.local, hop.address)

@@ -153,9 +153,7 @@ class Endpoint:
         headers: Headers = () if cause is None else (("Reason", str(cause)),)
         if session.state is State.ESTABLISHED:
             assert session.dialog is not None
-            if session.peer_offer is not None:
-                core.reply(session.peer_offer, 487, now=now)
-            core.finish(session, None)
+            core.finish(session, None, now)
             send_bye(core, session, session.dialog, now, headers)
         elif session.state is State.ANSWERED:
             session.closing, session.close_headers = True, headers

@@ -123,11 +123,23 @@ class Offers:
     # Helpers.
 
     def _send(self, session: Session, dialog: Dialog, request: Request, flow: Flow, now: float) -> None:
+        timers = self._core.timers
+
         def on_response(response: Response, now: float) -> None:
             if response.status >= 200:
+                timers.cancel(transaction, "offer")
                 self._answered(session, dialog, request, response, flow, now)
 
-        session.our_offer = self._core.layer.request(request, flow, on_response, now)
+        def on_silence(now: float) -> None:
+            """A provisional response and nothing after it: the offer must not block others for ever."""
+            transaction.terminate()
+            if not session.ended:
+                session.our_offer = None
+                self._core.tell(MediaRefused(session, 408))
+                self.proceed(session, now)
+
+        session.our_offer = transaction = self._core.layer.request(request, flow, on_response, now)
+        timers.set(transaction, "offer", now + self._core.config.timers.give_up, on_silence)
 
     def _answered(
         self, session: Session, dialog: Dialog, request: Request, response: Response, flow: Flow, now: float
@@ -147,7 +159,7 @@ class Offers:
             self._glare(session, request, now)
         elif response.status in (408, 481) or not response.headers:
             # Section 12.2.1.2: the peer does not know the call, or cannot be reached.
-            core.finish(session, CallEnded(session, f"{response.status} to our re-INVITE"))
+            core.finish(session, CallEnded(session, f"{response.status} to our re-INVITE"), now)
             send_bye(core, session, dialog, now)
             return
         elif (again := authorize(core, session, request, response, flow, dialog)) is not None:

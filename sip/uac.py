@@ -174,7 +174,7 @@ class Uac:
             core.statistics["unwanted_answers"] += 1
             send_bye(core, session, dialog, now, session.close_headers)
             if session.state is State.EARLY:
-                core.finish(session, CallFailed(session, 487, "Request Terminated"))
+                core.finish(session, CallFailed(session, 487, "Request Terminated"), now)
             return
         self._drop_early(session)
         session.dialog = dialog
@@ -191,7 +191,7 @@ class Uac:
                 return
         if not response.headers:
             self._expect_late(session, request, now)
-        self._core.finish(session, CallFailed(session, response.status, response.reason))
+        self._core.finish(session, CallFailed(session, response.status, response.reason), now)
 
     def _send_cancel(self, session: Session, invite: ClientTransaction, now: float) -> None:
         core, request = self._core, invite.request
@@ -212,7 +212,7 @@ class Uac:
         """No final response in 64*T1 after the CANCEL: it is taken for cancelled (section 9.1)."""
         invite.terminate()
         self._expect_late(session, invite.request, now)
-        self._core.finish(session, CallFailed(session, 487, "Request Terminated"))
+        self._core.finish(session, CallFailed(session, 487, "Request Terminated"), now)
 
     def _expect_late(self, session: Session, request: Request, now: float) -> None:
         """Remembers a call that timed out for as long as a 2xx may be repeated."""

@@ -91,18 +91,18 @@ class Uas:
             invite.on_cancel(transaction.request, now)
 
     def receive_bye(self, session: Session, transaction: ServerTransaction, now: float) -> None:
-        """The peer hangs up. What is still open of his gets 487 (section 15.1.2)."""
+        """The peer hangs up (section 15.1.2). One whom we call cannot do so before he has answered (section 15)."""
         core, request = self._core, transaction.request
+        if session.state is State.EARLY and session.direction == "outbound":
+            core.reply(transaction, 481, now=now)
+            return
         core.reply(transaction, 200, now=now)
         if session.ended:
             return
-        for open_request in (session.invite_server, session.peer_offer):
-            if open_request is not None and not open_request.answered:
-                core.reply(open_request, 487, now=now)
         if session.state is State.EARLY:
-            self._core.finish(session, CallCancelled(session, cause_of(request, "BYE")))
+            self._core.finish(session, CallCancelled(session, cause_of(request, "BYE")), now)
         else:
-            self._core.finish(session, CallEnded(session, cause_of(request, "BYE")))
+            self._core.finish(session, CallEnded(session, cause_of(request, "BYE")), now)
 
     # What the owner does.
 
@@ -135,7 +135,7 @@ class Uas:
             return
         assert session.invite_server is not None and session.dialog is not None
         self._core.reply(session.invite_server, status, reason, now=now, headers=headers)
-        self._core.finish(session, None)
+        self._core.finish(session, None, now)
 
     def accept(
         self,
@@ -209,7 +209,7 @@ class Uas:
         dialog, headers = session.dialog, session.close_headers
         assert dialog is not None
         reason = Reason(408, "no ACK")
-        self._core.finish(session, CallEnded(session, "no ACK to our 200"))
+        self._core.finish(session, CallEnded(session, "no ACK to our 200"), now)
         send_bye(core, session, dialog, now, headers or (("Reason", str(reason)),))
 
     def _acknowledged(self, session: Session, ack: Request, now: float) -> None:
@@ -219,7 +219,7 @@ class Uas:
         if session.closing:
             # Section 15: the callee says BYE only after the ACK.
             headers = session.close_headers
-            self._core.finish(session, None)
+            self._core.finish(session, None, now)
             send_bye(core, session, dialog, now, headers)
             return
         core.tell(CallAcknowledged(session, ack.sdp))
@@ -228,10 +228,8 @@ class Uas:
     def _gave_up(self, session: Session, cancel: Request | None, now: float) -> None:
         if session.ended or session.state is not State.EARLY:
             return
-        assert session.invite_server is not None and session.dialog is not None
-        self._core.reply(session.invite_server, 487, now=now)
         self._core.finish(
-            session, CallCancelled(session, cause_of(cancel, "CANCEL") if cancel else "Expires")
+            session, CallCancelled(session, cause_of(cancel, "CANCEL") if cancel else "Expires"), now
         )
 
 
