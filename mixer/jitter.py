@@ -6,15 +6,12 @@
 
 The ring is `SLOTS` planes of (capacity, FRAME) words. All rows are read at the same plane, so a tick's frames
 are one contiguous block; what differs between legs is which RTP timestamp lies at the front of that plane
-(`read`). Moving a leg's play-out means moving its mapping, which is rare, and never the reading, which is
-not.
+(`read`). A leg whose play-out moves is moved in the ring, which is rare; reading, which is not, stays plain.
 
-Differences of timestamps and sequence numbers are taken in the width of the field, so their wrap is nothing
-special.
+Differences of timestamps and sequence numbers are taken in the width of the field: a wrap is nothing special.
 
-A packet's *lead* is the time from its arrival to the beat that plays its first sample; its *margin*, the time
-to the beat that cuts its first frame. Negative: too late. `slack` is the margin that a leg is placed with, at
-least.
+A packet's *margin* is the time from its arrival to the beat that cuts the frame its first sample is in. A
+negative one is too late. `slack` is the margin that a leg is placed with, at least.
 """
 
 from typing import NamedTuple
@@ -44,11 +41,8 @@ _STARVED = 25  # ticks without a packet in time after which any packet places th
 _DISTANT = 80_000  # samples, 10 s: a timestamp so far behind is a new timeline, whatever its sequence number
 _DROPOUT = 3_000  # sequence numbers, RFC 3550 A.1: a greater step is a restart and not a loss
 _MEMORY = 64  # sequence numbers remembered per leg, the bits of a word
-_LATE, _IN_TIME, _TOO_OFTEN = (
-    8,
-    1,
-    24,
-)  # three late ticks in short succession, or more than one in nine for long
+_LATE, _IN_TIME, _TOO_OFTEN = 8, 1, 24  # three late ticks close together, or one in nine for long
+_SPURT = 5  # frames of silence after which speech that comes begins anew
 _NEVER = -(1 << 20)  # samples: a horizon so far back that it stops nothing
 _UNCOUNTED = -4 * SPAN  # for a margin, less than any
 _UNSEEN = np.iinfo(np.int32).max
@@ -87,8 +81,8 @@ class Jitter:
         self._flat = self._ring.reshape(-1)
         self._pieces = self._flat.view(_WORDS)
         self._planes = self._ring.view(_FRAME_WORDS)[:, :, 0]
-        # How far the worst packet of a stream of this length lies behind the start of its frame, and the grid
-        # that its packets' starts lie on: 20 ms packets (0, 160), 10 and 30 ms ones (80, 80), odd ones finer.
+        # By length of packet: where in a frame the packets of a stream may begin, every so many samples.
+        # Those of 20 ms begin at its start only; of others the worst lies FRAME - grid into the frame.
         self._grid = np.gcd(np.arange(LONGEST + 1), FRAME).astype(np.int32)
 
         column = rows.column
@@ -99,16 +93,12 @@ class Jitter:
         self._former_until: NDArray[np.int64] = column(np.int64)
         self._read: NDArray[np.uint32] = column(np.uint32)  # timestamp of the next sample to be read
         self._frontier: NDArray[np.uint32] = column(np.uint32)  # one past the newest timestamp received
-        self._horizon: NDArray[np.uint32] = column(
-            np.uint32
-        )  # what was said before this timestamp stays unheard
+        self._horizon: NDArray[np.uint32] = column(np.uint32)  # what has older timestamps stays unheard
         self._top: NDArray[np.uint16] = column(np.uint16)  # the newest sequence number
         self._seen: NDArray[np.uint64] = column(np.uint64)  # bit i: top - i has come
         self._least: NDArray[np.int32] = column(np.int32, _UNSEEN)  # margin, in this window
         self._lateness: NDArray[np.int32] = column(np.int32)
-        self._best: NDArray[np.int32] = column(
-            np.int32, -SPAN
-        )  # greatest margin of the late packets counted there
+        self._best: NDArray[np.int32] = column(np.int32, _UNCOUNTED)  # greatest margin of those late
         self._fed: NDArray[np.int64] = column(np.int64)  # the last tick with a packet in time
         self.quiet: NDArray[np.int32] = column(np.int32)
         self.received: NDArray[np.int64] = column(np.int64)
@@ -132,11 +122,9 @@ class Jitter:
         offset: NDArray[np.int32],
         length: NDArray[np.int32],
     ) -> None:
-        """Take a batch; see `Mixer.push`."""
+        """Take a batch of one packet or more; see `Mixer.push`."""
         order = np.argsort(rows.astype(np.uint16), kind="stable")
-        starts = (
-            np.arange(0, payload.size, payload.shape[1]) + offset if rows.size else offset.astype(np.intp)
-        )
+        starts = np.arange(0, payload.size, payload.shape[1]) + offset
         packets = _Packets(rows, sequence, timestamp, ssrc, law, age, starts, length).only(order)
         known = (packets.ssrc == self._ssrc[packets.row]) & self._placed[packets.row]
         known &= (packets.length - 1).view(np.uint32) < LONGEST
@@ -213,11 +201,11 @@ class Jitter:
         """Place legs that begin, and legs whose newest packet cannot belong to the timeline they were on.
 
         Of a burst it is the newest packet that counts: what a stall held up is old, and must not become
-        delay. After two frames of silence moving is free, so that the first packet of a spurt is placed
-        afresh too; late ones are not, as they may be the first of a burst.
+        delay. In silence moving is free, so that the first packet of a spurt is placed afresh too; a late
+        one is not, as it may be the first of a burst.
         """
         surplus = newest.age + front // FRAME * FRAME - self.slack[legs]
-        silent = (self._frontier[legs] - self._read[legs]).view(np.int32) <= -2 * FRAME
+        silent = (self._frontier[legs] - self._read[legs]).view(np.int32) <= -_SPURT * FRAME
         spurt = silent & (front >= 0) & ((surplus < 0) | (surplus >= FRAME))
         jumped = ~self._placed[legs] | (front + length > SPAN) | (front < -SPAN)
         if not (spurt | jumped).any():
