@@ -10,7 +10,19 @@ from typing import Any, Protocol
 
 from bxml.document import Document
 from bxml.element import Tagged, Verb
-from bxml.verbs import Conference, Hangup, Pause, PlayAudio, Redirect, SpeakSentence, Tag
+from bxml.verbs import (
+    Conference,
+    Gather,
+    Hangup,
+    Pause,
+    PlayAudio,
+    Redirect,
+    Ring,
+    SpeakSentence,
+    StartGather,
+    StopGather,
+    Tag,
+)
 
 
 class Performer(Protocol):
@@ -27,6 +39,18 @@ class Performer(Protocol):
 
     async def pause(self, seconds: float) -> None:
         """Return after so many seconds of silence."""
+
+    async def ring(self, verb: Ring) -> None:
+        """Return when it has rung for as long as `verb` says; whether it answers the call is its own."""
+
+    async def gather(self, verb: Gather) -> Document | None:
+        """Collect digits; the answer of the verb's URL, if it has one, replaces the document."""
+
+    async def start_gather(self, verb: StartGather) -> None:
+        """From now on tell each digit to the verb's URL."""
+
+    async def stop_gather(self) -> None:
+        """Tell no digits any more."""
 
     async def confer(self, verb: Conference) -> None:
         """Return when the call has left the conference and goes on."""
@@ -50,10 +74,14 @@ class Unsupported(Exception):
 
 
 # Hangup, Redirect and Tag concern the run itself.
-_PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[None]]] = {
+_PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[Document | None]]] = {
     SpeakSentence: lambda performer, verb: performer.speak(verb),
     PlayAudio: lambda performer, verb: performer.play(verb),
     Pause: lambda performer, verb: performer.pause(verb.duration),
+    Ring: lambda performer, verb: performer.ring(verb),
+    Gather: lambda performer, verb: performer.gather(verb),
+    StartGather: lambda performer, verb: performer.start_gather(verb),
+    StopGather: lambda performer, verb: performer.stop_gather(),
     Conference: lambda performer, verb: performer.confer(verb),
 }
 
@@ -90,5 +118,7 @@ async def _perform(document: Document, performer: Performer) -> Document | None:
             raise Unsupported(verb)
         if verb.answers:
             await performer.answer()
-        await perform(performer, verb)
+        following = await perform(performer, verb)
+        if following is not None:
+            return following
     return None

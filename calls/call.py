@@ -18,6 +18,7 @@ from calls import clock, ids
 from calls.application import Application
 from calls.callbacks import Answer, Callback, Courier, DeliveryFailed, Event
 from calls.conference import Conference, Conferences, Member
+from calls.digits import Keypad
 from calls.errors import Conflict, Unavailable, VerbFailed
 from calls.media_session import MediaSession
 from calls.order import CallOrder
@@ -95,6 +96,7 @@ class Call:
         self.sip_response_code: int | None = None
         self.session: Session | None = None
         self.media: MediaSession | None = None
+        self.keypad = Keypad()
         self.membership: tuple[Conference, Member] | None = None
         self.document_url: str | None = None
         """Where the last document came from: the base of relative URLs in one put by REST."""
@@ -139,6 +141,11 @@ class Call:
         if self.media is not None:
             self.media.acknowledged(sdp)
         self._acknowledged.set()
+
+    def ring(self) -> None:
+        """Let the caller's phone say that it rings, if the call is still to be answered by us."""
+        if self.session is not None and self.direction == "inbound" and self.state == "initiated":
+            self.services.sip.ring(self.session)
 
     async def answer(self) -> None:
         """Answer an inbound call if it is not answered yet, and wait for its ACK.

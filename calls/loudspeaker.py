@@ -7,7 +7,6 @@ from bxml.verbs import PlayAudio, SpeakSentence
 from calls.errors import VerbFailed
 from media.client import PlaybackLost
 from speech.errors import AudioError, SpeechError
-from speech.prompt import Prompt
 
 if TYPE_CHECKING:
     from media.client import Leg, MediaClient, Room
@@ -32,17 +31,18 @@ class Loudspeaker:
             )
         except SpeechError as error:
             raise VerbFailed(f"SpeakSentence: {error}") from error
-        await self._let_hear(prompt)
+        await self.let_hear(prompt.samples)
 
     async def play(self, verb: PlayAudio) -> None:
         try:
             prompt = await self.speech.fetch(verb.url, username=verb.username, password=verb.password)
         except AudioError as error:
             raise VerbFailed(f"PlayAudio: {error}") from error
-        await self._let_hear(prompt)
+        await self.let_hear(prompt.samples)
 
-    async def _let_hear(self, prompt: Prompt) -> None:
-        playback = self.media.play(self.target, prompt.samples)
+    async def let_hear(self, samples: bytes) -> None:
+        """16-bit little-endian mono samples at 8 kHz."""
+        playback = self.media.play(self.target, samples)
         try:
             await playback.done
         except PlaybackLost as error:

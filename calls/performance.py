@@ -1,13 +1,19 @@
 """How a call performs BXML: each verb of the runner's `Performer`, done with media, speech and webhooks."""
 
 import asyncio
+import contextlib
+import itertools
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import bxml
 from bxml import Document, verbs
 from calls.callbacks import Callback
+from calls.errors import VerbFailed
+from calls.gathering import gather
 from calls.loudspeaker import Loudspeaker
+from media import tones
 
 if TYPE_CHECKING:
     from calls.call import Call
@@ -47,6 +53,70 @@ class Performance:
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    async def ring(self, verb: verbs.Ring) -> None:
+        """Ringback for a call that is answered; in one that is not, the caller's phone says that it rings."""
+        call = self._call
+        if verb.answer_call:
+            await call.answer()
+        if call.state != "answered":
+            call.ring()
+            await asyncio.sleep(verb.duration)
+            return
+        with contextlib.suppress(TimeoutError):  # it has rung for long enough
+            async with asyncio.timeout(verb.duration):
+                await self._ring_on()
+
+    async def _ring_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        for cycle in itertools.count(1):
+            await self._loudspeaker().let_hear(tones.ringback())
+            await asyncio.sleep(start + cycle * tones.RINGBACK_CYCLE - loop.time())
+
+    async def gather(self, verb: verbs.Gather) -> Document | None:
+        call = self._call
+        if verb.input == "speech":
+            raise VerbFailed("Gather: input speech is not supported, expected dtmf")
+        if verb.input == "dtmf_speech":
+            logger.warning("gather_without_speech", extra={"call_id": call.id})
+        collected = await gather(verb, call.keypad, lambda: self._let_hear_all(verb.prompts))
+        if verb.gather_url is None:
+            return None
+        callback = Callback(
+            url=verb.gather_url,
+            method=verb.gather_method,
+            fallback_url=verb.gather_fallback_url,
+            fallback_method=verb.gather_fallback_method,
+            username=verb.username,
+            password=verb.password,
+            fallback_username=verb.fallback_username,
+            fallback_password=verb.fallback_password,
+            timeout=call.callback_timeout,
+        )
+        event = call.event("gather", digits=collected.digits, terminatingDigit=collected.terminator)
+        return await call.ask(callback, event)
+
+    async def _let_hear_all(self, prompts: Iterable[verbs.PlayAudio | verbs.SpeakSentence]) -> None:
+        for prompt in prompts:
+            if isinstance(prompt, verbs.SpeakSentence):
+                await self.speak(prompt)
+            else:
+                await self.play(prompt)
+
+    async def start_gather(self, verb: verbs.StartGather) -> None:
+        call = self._call
+        callback = Callback(
+            url=verb.dtmf_url,
+            method=verb.dtmf_method,
+            username=verb.username,
+            password=verb.password,
+            timeout=call.callback_timeout,
+        )
+        call.keypad.report = lambda key: call.services.courier.tell(callback, call.event("dtmf", digit=key))
+
+    async def stop_gather(self) -> None:
+        self._call.keypad.report = None
+
     async def confer(self, verb: verbs.Conference) -> None:
         call = self._call
         if call.leg is None:
@@ -69,6 +139,7 @@ class Performance:
             await member.left
         finally:
             call.services.conferences.leave(call)
+            call.keypad.forget()
 
     async def redirect(self, verb: verbs.Redirect) -> Document:
         call = self._call

@@ -17,6 +17,7 @@ from calls.call import Call, Services, from_application
 from calls.callbacks import Courier
 from calls.conference import Conference, Conferences, Limits, Member
 from calls.dialling import Dialling
+from calls.digits import Source
 from calls.errors import Conflict, Invalid, NotFound, Unavailable
 from calls.history import History
 from calls.media_session import MediaSession
@@ -213,10 +214,15 @@ class Switchboard:
             case MediaLost(reason=reason):
                 logger.error("media_lost", extra={"reason": reason, "calls": len(self._live)})
                 self._media_lost()
-            case DigitReceived():
-                pass  # digits are for Gather and StartGather, which are not performed yet
+            case DigitReceived(leg_id=leg_id, digit=digit, duration_ms=duration):
+                call = self._call_of_leg(leg_id)
+                if call is not None:
+                    self._key(call, digit, "rtp", duration)
             case MediaReady(pid=pid):
                 logger.info("media_ready", extra={"pid": pid})
+
+    def _key(self, call: Call, key: str, source: Source, duration_ms: int) -> None:
+        call.keypad.press(key, source, asyncio.get_running_loop().time(), duration_ms / 1000)
 
     def _media_lost(self) -> None:
         for call in self.live_calls:

@@ -9,7 +9,7 @@ import bxml
 from bxml import Document
 from bxml.element import Verb
 from bxml.runner import Performer, Unsupported, run
-from bxml.verbs import Conference, PlayAudio, Redirect, SpeakSentence
+from bxml.verbs import Conference, Gather, PlayAudio, Redirect, Ring, SpeakSentence, StartGather
 
 
 class Transcript:
@@ -36,6 +36,19 @@ class Transcript:
 
     async def pause(self, seconds: float) -> None:
         self._note(f"pause {seconds}")
+
+    async def ring(self, verb: Ring) -> None:
+        self._note(f"ring {verb.duration}")
+
+    async def gather(self, verb: Gather) -> Document | None:
+        self._note(f"gather {verb.gather_url}")
+        return bxml.parse(next(self._answers)) if verb.gather_url else None
+
+    async def start_gather(self, verb: StartGather) -> None:
+        self._note(f"start gather {verb.dtmf_url}")
+
+    async def stop_gather(self) -> None:
+        self._note("stop gather")
 
     async def confer(self, verb: Conference) -> None:
         self._note(f"confer {verb.name}")
@@ -117,6 +130,19 @@ async def test_a_redirect_replaces_the_document_and_does_not_answer() -> None:
     ]
 
 
+async def test_a_gather_with_a_url_replaces_the_document_and_one_without_goes_on() -> None:
+    performer = Transcript("<Response><Pause/></Response>")
+    assert await acts("<Gather/><Gather gatherUrl='/b'/><SpeakSentence>never</SpeakSentence>", performer) == [
+        *("answer", "gather None", "answer", "gather /b", "answer", "pause 1", "hang up"),
+    ]
+
+
+async def test_ring_decides_itself_whether_it_answers_and_stop_gather_needs_no_answer() -> None:
+    assert await acts("<Ring duration='2'/><StopGather/><StartGather dtmfUrl='/c'/>") == [
+        *("ring 2", "stop gather", "answer", "start gather /c", "hang up"),
+    ]
+
+
 async def test_a_tag_is_set_before_its_verb_and_an_empty_one_clears() -> None:
     performer = Transcript("<Response/>")
     assert await acts(
@@ -127,10 +153,10 @@ async def test_a_tag_is_set_before_its_verb_and_an_empty_one_clears() -> None:
 
 
 NOT_YET = """
-    <Bridge>c-1</Bridge> <Connect><Endpoint>e-1</Endpoint></Connect> <Forward to="+19195551234"/> <Gather/>
-    <PauseRecording/> <Record/> <Refer><SipUri>sip:a</SipUri></Refer> <ResumeRecording/> <Ring/>
-    <SendDtmf>1</SendDtmf> <StartGather dtmfUrl="/a"/> <StartRecording/> <StartStream destination="wss://a"/>
-    <StartTranscription/> <StopGather/> <StopRecording/> <StopStream name="a"/> <StopTranscription/>
+    <Bridge>c-1</Bridge> <Connect><Endpoint>e-1</Endpoint></Connect> <Forward to="+19195551234"/>
+    <PauseRecording/> <Record/> <Refer><SipUri>sip:a</SipUri></Refer> <ResumeRecording/>
+    <SendDtmf>1</SendDtmf> <StartRecording/> <StartStream destination="wss://a"/>
+    <StartTranscription/> <StopRecording/> <StopStream name="a"/> <StopTranscription/>
     <Transfer><SipUri>sip:a</SipUri></Transfer>
 """
 

@@ -124,9 +124,9 @@ async def test_a_bad_document_is_invalid_bxml_with_the_place_named():
 
 
 async def test_a_verb_that_is_not_performed_is_named():
-    exchange, _ = await failing(b"<Response><Ring/></Response>")
+    exchange, _ = await failing(b"<Response><Connect><Endpoint>e-1</Endpoint></Connect></Response>")
     disconnect = exchange.courier.event("disconnect")
-    assert disconnect["cause"] == "application-error" and "Ring" in disconnect["errorMessage"]
+    assert disconnect["cause"] == "application-error" and "Connect" in disconnect["errorMessage"]
 
 
 async def test_no_port_left_is_a_503():
