@@ -252,9 +252,11 @@ class Call:
     def understand(self, answer: Answer) -> Document:
         """The document in an answer. An empty answer is an empty document. Raises BxmlError."""
         self.document_url = answer.url
-        if not answer.body.strip():
+        body = answer.body
+        if not body.strip():
             logger.warning("webhook_answer_empty", extra={"call_id": self.id})
-        return read(answer.body or b"<Response/>", base=answer.url, call_id=self.id)
+            body = b"<Response/>"
+        return read(body, base=answer.url, call_id=self.id)
 
     # What the application is told
 
