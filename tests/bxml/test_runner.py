@@ -139,7 +139,7 @@ async def test_a_gather_with_a_url_replaces_the_document_and_one_without_goes_on
 
 async def test_ring_decides_itself_whether_it_answers_and_stop_gather_needs_no_answer() -> None:
     assert await acts("<Ring duration='2'/><StopGather/><StartGather dtmfUrl='/c'/>") == [
-        *("ring 2", "stop gather", "answer", "start gather /c", "hang up"),
+        *("ring 2.0", "stop gather", "answer", "start gather /c", "hang up"),
     ]
 
 
