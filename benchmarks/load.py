@@ -80,23 +80,22 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
         leg.forget()
     sent, late = generator.sent, generator.late
     generator.worst_lateness = 0.0
+    counted = found.counters()
     cpu, share, began = found.cpu_seconds(), host.CpuShare(), time.monotonic()
     generator.run(lambda: False, seconds=options.seconds)
     lasted = time.monotonic() - began
     used = {name: value - cpu[name] for name, value in found.cpu_seconds().items()}
     machine = share.since()
     sent, late = generator.sent - sent, generator.late - late
+    worst = generator.worst_lateness
+    counted = {name: value - counted.get(name, 0.0) for name, value in found.counters().items()}
 
+    # All of the window is read before the sound is judged, which takes long enough to be late itself.
     alive = [leg for leg in up if leg.state == "up"]
-    wrong = wrong_listeners(alive, size, options.sample)
-    ports = {leg.remote for leg in up}
-    setups = sorted((leg.answered_at - leg.invited_at) * 1000 for leg in up)
-    expected = round(lasted / FRAME) * len(up)
-    received = sum(leg.received for leg in up)
-    generator.hang_up(generator.legs)
     frames = max(1, len(up)) * lasted / FRAME
     late_share = late / max(1, sent)
-    return {
+    setups = sorted((leg.answered_at - leg.invited_at) * 1000 for leg in up)
+    figures: dict[str, Any] = {
         "calls": options.calls,
         "rooms_of": size,
         "rate": options.rate,
@@ -106,22 +105,27 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
         "failures": sorted({leg.failure for leg in generator.legs if leg.failure}),
         "cpu_us_per_leg_frame": {name: round(value / frames * 1e6, 2) for name, value in used.items()},
         "packets_sent": sent,
-        "packets_back": received,
-        "packets_expected": expected,
+        "packets_back": sum(leg.received for leg in up),
+        "packets_expected": round(lasted / FRAME) * len(up),
         "packets_missing_by_sequence": sum(leg.lost for leg in up),
         "gaps_over_60_ms": sum(leg.gaps for leg in up),
         "longest_gap_ms": round(max((leg.longest_gap for leg in up), default=0.0) * 1000, 1),
         "setup_ms_median": round(statistics.median(setups), 2) if setups else None,
         "setup_ms_p99": round(setups[int(len(setups) * 0.99)], 2) if setups else None,
-        "listeners_checked": len(alive[:: max(1, len(alive) // options.sample)]),
-        "listeners_wrong": wrong,
-        "rtp_ports": len(ports),
+        "rtp_ports": len({leg.remote for leg in up}),
         "steal": round(machine.steal, 4),
         "idle": round(machine.idle, 4),
         "generator_late_share": round(late_share, 5),
-        "generator_worst_late_ms": round(generator.worst_lateness * 1000, 1),
+        "generator_worst_late_ms": round(worst * 1000, 1),
         "void": late_share > VOID,
     }
+    if beats := counted.get("mixminus_media_beats_total"):
+        figures["system_calls_per_beat"] = round(counted["mixminus_media_system_calls_total"] / beats, 1)
+        figures["beats_skipped"] = round(counted["mixminus_media_skipped_beats_total"])
+    figures["listeners_checked"] = len(alive[:: max(1, len(alive) // options.sample)])
+    figures["listeners_wrong"] = wrong_listeners(alive, size, options.sample)
+    generator.hang_up(generator.legs)
+    return figures
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -148,6 +152,8 @@ def show(figures: dict[str, Any]) -> None:
                 "0",
             ),
             ("RTP ports of the server", f"{figures['rtp_ports']}", "<= 16"),
+            ("system calls a beat", f"{figures.get('system_calls_per_beat', 'not known')}", "<= 60"),
+            ("beats skipped", f"{figures.get('beats_skipped', 'not known')}", "0"),
             (
                 "sent over 2 ms late",
                 f"{figures['generator_late_share']:.2%} (worst {figures['generator_worst_late_ms']} ms)",

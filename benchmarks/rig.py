@@ -23,6 +23,10 @@ class Subject:
         everyone = {pid for root in self.processes.values() for pid in host.descendants(root)}
         return {**named, "all": sum(host.cpu_seconds(pid) for pid in everyone)}
 
+    def counters(self) -> dict[str, float]:
+        """What our own server counts; nothing of another."""
+        return self.server.metrics() if self.server is not None else {}
+
     def pin(self, cpus: set[int]) -> None:
         for pid in {pid for root in self.processes.values() for pid in host.descendants(root)}:
             host.pin(pid, cpus)

@@ -57,6 +57,7 @@ class Server:
         *,
         sections: Mapping[str, Any] | None = None,
         numbers: Sequence[str] = ("*",),
+        callback_timeout: int = 15,
         rtp_ports: int = 64,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
@@ -67,6 +68,7 @@ class Server:
         self.rtp_ports = free_range(rtp_ports)
         self.bare = bare
         self.numbers = list(numbers)
+        self.callback_timeout = callback_timeout
         self.arguments = arguments
         self.environment = {**os.environ, **(environment or {})}
         self.log_file = Path(self.directory.name) / "log"
@@ -100,6 +102,7 @@ class Server:
                     "numbers": self.numbers,
                     "call_initiated_url": f"{application_url}/initiate",
                     "call_status_url": f"{application_url}/status",
+                    "callback_timeout": self.callback_timeout,
                 }
             ]
         for name, content in sections.items():

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.support.phone import Media, Phone
-from tests.support.rtp_line import MediaClock
+from tests.support.rtp_line import MediaClock, MediaSocket
 from tests.support.sounds import Sound
 
 
@@ -26,6 +26,7 @@ class Studio:
     def __init__(self) -> None:
         self.clock = MediaClock()
         self.phones: list[Phone] = []
+        self._sockets: list[MediaSocket] = []
 
     async def __aenter__(self) -> "Studio":
         self.clock.start()
@@ -40,6 +41,11 @@ class Studio:
         self.phones.append(phone)
         return phone
 
+    def socket(self) -> MediaSocket:
+        """One that several calls may share."""
+        self._sockets.append(MediaSocket())
+        return self._sockets[-1]
+
     async def __aexit__(self, kind: object, error: object, trace: object) -> None:
         live = [
             call
@@ -52,6 +58,8 @@ class Studio:
         await self.clock.stop()
         for phone in self.phones:
             await phone.close()
+        for media in self._sockets:
+            media.close()
         if kind is None:
             problems = [problem for phone in self.phones for problem in phone.problems]
             assert not problems, problems

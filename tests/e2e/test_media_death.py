@@ -1,0 +1,103 @@
+"""The media process is killed under load: its calls end with a stated cause, the next call works at once."""
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+
+from tests.support.ears import all_hear_the_others, voices
+from tests.support.eventually import eventually
+from tests.support.house import House
+from tests.support.phone import CallRefused, Phone, PhoneCall
+from tests.support.studio import Studio
+from tests.support.webhook import Event
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_killing_media_ends_its_calls_and_the_next_one_works(studio: Studio) -> None:
+    house = await House.open()
+    try:
+        rooms = [house.room() for _ in range(5)]
+        calls = []
+        for number in range(20):
+            phone = await studio.phone(f"p{number}", house.server.sip, sound=voices()[number // 5])
+            calls.append(await phone.dial(house.uri(rooms[number % 5])))
+        for room in rooms:
+            await house.application.event("conferenceMemberJoin", number=4, name=room)
+        await all_hear_the_others(calls[0::5])
+
+        media = house.server.pids["media"]
+        killed_at = time.monotonic()
+        for pid in media:
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.gather(*(call.ended(within=5) for call in calls))
+        for call in calls:
+            assert call.goodbye is not None and call.goodbye.method == "BYE"
+            assert call.goodbye.get("reason"), call.story()
+
+        phone = await studio.phone("next", house.server.sip, sound=voices()[6])
+        other = await studio.phone("other", house.server.sip, sound=voices()[9])
+        room = house.room()
+        again = [await dial_again(one, house.uri(room)) for one in (phone, other)]
+        await eventually(lambda: all(len(call.line.received) > 5 for call in again), within=2.0)
+        assert time.monotonic() - killed_at < 2.0, "the next call works within two seconds"
+        await all_hear_the_others(again)
+
+        for room in rooms:
+            await house.application.event("conferenceMemberExit", number=4, name=room)
+            await house.application.event("conferenceCompleted", name=room)
+        ids = [event["callId"] for room in rooms for event in joined(house, room)]
+        assert len(set(ids)) == 20
+        for call_id in ids:
+            event = await house.application.event("disconnect", callId=call_id)
+            assert (event["cause"], event["errorMessage"]) == ("error", "media process lost")
+        assert set(house.server.pids["media"]).isdisjoint(media)
+        assert house.server.healthy()
+    finally:
+        await house.close(expect_clean=False)
+
+
+async def test_media_ends_when_control_is_killed(studio: Studio) -> None:
+    house = await House.open()
+    try:
+        phone = await studio.phone("alice", house.server.sip, sound=voices()[0])
+        call = await phone.dial(house.uri(house.room()))
+        await eventually(lambda: len(call.line.received) > 5)
+        pids = house.server.pids
+        others = [*pids["media"], *pids["speech"]]
+        os.kill(pids["control"], signal.SIGKILL)
+        await eventually(lambda: not any(_alive(pid) for pid in others), within=3)
+        heard = len(call.line.received)
+        phone.deaf = True  # nobody answers its BYE
+        assert len(call.line.received) == heard
+    finally:
+        await house.abandon()
+
+
+def joined(house: House, room: str) -> list[Event]:
+    return house.application.of("conferenceMemberJoin", name=room)
+
+
+async def dial_again(phone: Phone, uri: str) -> PhoneCall:
+    """As a person does who is told 503: once more, for two seconds."""
+
+    async def attempt() -> PhoneCall | None:
+        try:
+            return await phone.dial(uri)
+        except CallRefused as refusal:
+            assert refusal.status == 503
+            return None
+
+    call: PhoneCall = await eventually(attempt, within=2.0)
+    return call
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
