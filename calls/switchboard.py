@@ -143,6 +143,8 @@ class Switchboard:
             case sip_events.MediaAnswered(sdp=sdp):
                 if call.media is not None:
                     call.media.reanswered(sdp)
+            case sip_events.DigitReceived(digit=digit, duration_ms=duration):
+                self._key(call, digit, "info", duration)
             case sip_events.MediaRefused(status=status):
                 call.end("error", f"The far end refused its new media address with {status}")
             case _:

@@ -12,9 +12,10 @@ from sip.closing import send_bye
 from sip.core import Core, EndpointConfig
 from sip.dialog import Dialog
 from sip.errors import SipError
-from sip.events import Event
+from sip.events import DigitReceived, Event
 from sip.flow import Flow, Outgoing
 from sip.gate import SUPPORTED_HEADERS, Refusal, identify, inspect
+from sip.info import pressed
 from sip.message import Headers, MessageError, Request, Response, parse
 from sip.offers import Offers
 from sip.reason import Reason
@@ -254,11 +255,21 @@ class Endpoint:
             case "INVITE" | "UPDATE":
                 self._offers.receive(session, transaction, now)
             case "INFO":
-                core.reply(transaction, 200, now=now)
+                self._receive_info(session, transaction, now)
             case "OPTIONS":
                 self._respond(transaction, self._capabilities(), now)
             case _:
                 core.reply(transaction, 405, now=now, headers=(("Allow", core.allow),))
+
+    def _receive_info(self, session: Session, transaction: ServerTransaction, now: float) -> None:
+        try:
+            key = pressed(transaction.request)
+        except SipError as error:
+            self._core.reply(transaction, error.status, error.reason, now=now)
+            return
+        self._core.reply(transaction, 200, now=now)
+        if key is not None:
+            self._core.tell(DigitReceived(session, *key))
 
     def _receive_outside(self, request: Request, flow: Flow, now: float) -> None:
         core = self._core

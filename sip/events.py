@@ -5,7 +5,7 @@ that the owner himself ended by `reject`, or by `hang_up` of an inbound or an an
 and tells nothing. `hang_up` of an outbound call that is not answered yet (a CANCEL) does end in `CallFailed`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sip.session import Session
 
@@ -99,6 +99,16 @@ class MediaRefused:
     status: int
 
 
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """An INFO told of a key."""
+
+    session: Session
+    digit: str = field(repr=False)  # it may be part of a PIN
+    duration_ms: int
+    """How long it was held, 0 where that is not said."""
+
+
 Event = (
     IncomingCall
     | CallRinging
@@ -110,4 +120,5 @@ Event = (
     | MediaOffered
     | MediaAnswered
     | MediaRefused
+    | DigitReceived
 )
