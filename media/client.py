@@ -232,9 +232,12 @@ class MediaClient:
 
     def open_leg(self, *, signalling: str | None, remote: Remote | None) -> Leg:
         """A leg and its port. `signalling`: the IPv4 address of the far end's SIP, if known; `remote`: what
-        its SDP names, None before its answer. Raises Full, MediaDown (both are NoPort)."""
+        its SDP names, None before its answer. Raises Full and MediaDown, which are NoPort, and
+        AddressNotSupported."""
         if not self._supervisor.ready:
             raise MediaDown("the media process is being started")
+        if remote is not None:
+            _host_order(remote[0])
         if len(self._legs) >= self._config.legs:
             raise Full(f"all {self._config.legs} legs are in use")
         signalling = _ipv4_or_none(signalling)

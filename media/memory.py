@@ -21,6 +21,11 @@ _SEALS: int = (
 )
 
 
+MAPPED = 1 << 20
+"""Bytes from which on a prompt is mapped and not copied. A mapping keeps a descriptor, and copying less than
+this takes less than a millisecond."""
+
+
 def anonymous(name: str) -> int:
     """A descriptor of empty memory without a name in any directory; the caller closes it."""
     if hasattr(os, "memfd_create"):
@@ -54,13 +59,13 @@ def sealed(data: bytes) -> int:
 
 
 def samples(descriptor: int, size: int) -> NDArray[np.int16]:
-    """The int16[size / 2] samples behind a descriptor, in memory. Raises ValueError when it holds less."""
+    """The int16[size / 2] samples behind a descriptor, all in memory. Raises ValueError if it holds less."""
     length = os.fstat(descriptor).st_size
     if size % 2 or length < size:
         raise ValueError(f"a prompt of {size} bytes was announced, its memory holds {length}")
     if size == 0:
         return np.zeros(0, np.int16)
-    if not _is_sealed(descriptor):
+    if size < MAPPED or not _is_sealed(descriptor):
         return np.frombuffer(os.pread(descriptor, size, 0), "<i2").astype(np.int16, copy=False)
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
     mapping = mmap.mmap(descriptor, size, flags=flags, prot=mmap.PROT_READ)

@@ -19,6 +19,12 @@ def descriptor() -> Iterator[int]:
     os.close(descriptor)
 
 
+@pytest.fixture(params=["copied", "mapped"], autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "mapped":
+        monkeypatch.setattr(memory, "MAPPED", 0)
+
+
 def test_samples_come_back_as_they_went_in(descriptor: int) -> None:
     assert np.array_equal(memory.samples(descriptor, SAMPLES.nbytes), SAMPLES)
 

@@ -1,0 +1,582 @@
+"""The media process on real sockets, commanded as control does it; phones are small UDP peers with tones."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media.client import (
+    AddressNotSupported,
+    DigitReceived,
+    Full,
+    Leg,
+    LegHeard,
+    LegMedia,
+    LegSilent,
+    MediaClient,
+    MediaConfig,
+    MediaDown,
+    MediaEvent,
+    MediaLost,
+    MediaReady,
+    NoPort,
+    PlaybackLost,
+)
+from tests.support.eventually import eventually
+from tests.support.free_ports import free_range
+from tests.support.rtp_line import Line, MediaClock, MediaSocket
+from tests.support.sounds import Sound, Tone, noise
+from tests.support.tones import find, is_silent, tones
+
+ROOT = Path(__file__).resolve().parents[2]
+ALL = {0: "PCMU", 8: "PCMA"}
+
+
+class Phone:
+    """A UDP peer that says a tone, and the leg that belongs to it."""
+
+    def __init__(self, house: "House", sound: Sound | None, *, law: str = "PCMU", ptime: int = 20) -> None:
+        self.socket = MediaSocket()
+        kind = 0 if law == "PCMU" else 8
+        self.line = Line(self.socket, sound=sound, law=law, payload_type=kind, ptime=ptime)
+        self.line.laws = ALL
+        self.line.dtmf = 101
+        self._house = house
+        self.leg: Leg | None = None
+
+    def dial(
+        self, *, sdp: tuple[str, int] | None = None, signalling: str = "127.0.0.1", **changes: object
+    ) -> Leg:
+        """Open and connect; `sdp` is what the phone says of itself."""
+        named = sdp or self.socket.address
+        media = self._house.media
+        leg = media.open_leg(signalling=signalling, remote=named)
+        fields: dict[str, object] = {
+            "remote": named,
+            "codec": self.line.law,
+            "payload_type": self.line.payload_type,
+            "accepts": ALL,
+            "dtmf": 101,
+            "ptime": self.line.ptime,
+        }
+        assert media.connect(leg, LegMedia(**{**fields, **changes}))  # type: ignore[arg-type]
+        self.leg = leg
+        self.line.remote = (leg.address, leg.port)
+        self.line.sending = True
+        self._house.clock.add(self.line)
+        return leg
+
+    def hears(self, last: float = 0.3) -> set[int]:
+        return tones(self.line.pcm(last=last))
+
+
+class House:
+    """A running MediaClient, what it told, and the phones of a test."""
+
+    def __init__(self, **config: object) -> None:
+        self.events: list[MediaEvent] = []
+        ports = str(config.pop("ports", "") or free_range(64))
+        self.media = MediaClient(MediaConfig(ports=ports, **config), self.events.append)  # type: ignore[arg-type]
+        self.clock = MediaClock()
+        self.phones: list[Phone] = []
+
+    async def __aenter__(self) -> "House":
+        await self.media.start()
+        self.clock.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.clock.stop()
+        for phone in self.phones:
+            phone.socket.close()
+        await self.media.close()
+
+    def phone(self, sound: Sound | int | None = None, **changes: object) -> Phone:
+        said = Tone(sound) if isinstance(sound, int) else sound
+        phone = Phone(self, said, **changes)  # type: ignore[arg-type]
+        self.phones.append(phone)
+        return phone
+
+    def told(self, kind: type) -> list[MediaEvent]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with House() as house:
+        yield house
+
+
+async def hears_exactly(phone: Phone, frequencies: set[int], within: float = 5.0) -> None:
+    def now() -> bool:
+        heard = phone.hears()
+        assert heard == frequencies, f"hears {heard}, not {frequencies}"
+        return True
+
+    await eventually(now, within=within)
+
+
+# Conversation
+
+
+async def test_three_phones_of_both_laws_and_three_ptimes_hear_the_others_and_not_themselves(
+    house: House,
+) -> None:
+    phones = [
+        house.phone(410),
+        house.phone(670, law="PCMA", ptime=40),
+        house.phone(970, ptime=10),
+        house.phone(1370, ptime=60),
+    ]
+    for phone in phones:
+        house.media.seat(phone.dial(), 1)
+    everybody = {410, 670, 970, 1370}
+    for phone, own in zip(phones, (410, 670, 970, 1370), strict=True):
+        await hears_exactly(phone, everybody - {own})
+        assert phone.line.lost() == 0
+        steps = {len(packet.payload) for packet in phone.line.audio}
+        assert steps == {8 * phone.line.ptime}
+
+
+async def test_a_phone_that_sends_nothing_gets_silence_every_twenty_milliseconds(house: House) -> None:
+    phone = house.phone()
+    phone.dial()
+    await eventually(lambda: len(phone.line.received) >= 50, within=5.0)
+    assert is_silent(phone.line.pcm())
+    assert phone.line.lost() == 0
+
+
+async def test_two_phones_on_one_socket_hear_their_own_rooms(house: House) -> None:
+    shared = house.phone(410)
+    first = shared.dial()
+    twin = house.phone(670)
+    twin.socket.close()
+    twin.socket = shared.socket
+    twin.line = Line(shared.socket, sound=Tone(670))
+    twin.line.laws = ALL
+    second = twin.dial()
+    assert first.port != second.port
+    others = house.phone(970), house.phone(1370)
+    for room, (leg, other) in enumerate([(first, others[0]), (second, others[1])]):
+        house.media.seat(leg, room)
+        house.media.seat(other.dial(), room)
+    await hears_exactly(others[0], {410})
+    await hears_exactly(others[1], {670})
+    await hears_exactly(shared, {970})
+    await hears_exactly(twin, {1370})
+
+
+async def test_thirty_phones_behind_one_address_each_reach_their_own_room(house: House) -> None:
+    frequencies = (410, 670, 970)
+    phones = [house.phone(frequencies[number % 3]) for number in range(30)]
+    legs = [
+        phone.dial(sdp=(f"192.168.1.{number + 1}", 5004), signalling="127.0.0.1")
+        for number, phone in enumerate(phones)
+    ]
+    assert len({leg.port for leg in legs}) == 30
+    for number, leg in enumerate(legs):
+        house.media.seat(leg, number // 3)
+    for number, phone in enumerate(phones):
+        await hears_exactly(phone, set(frequencies) - {frequencies[number % 3]}, within=10.0)
+    assert house.media.statistics()["dropped_ambiguous"] == 0
+
+
+async def test_a_peer_rebound_by_its_nat_goes_on_talking_and_hearing(house: House) -> None:
+    phone, other = house.phone(410), house.phone(970)
+    for each in (phone, other):
+        house.media.seat(each.dial(), 1)
+    await hears_exactly(other, {410})
+    phone.line.sending = False
+    await asyncio.sleep(0.2)
+    phone.socket.rebind()
+    phone.line.sending = True
+    await hears_exactly(other, {410})
+    await eventually(lambda: tones(phone.line.pcm(since=len(phone.line.audio) - 20)) == {970})
+    assert house.media.statistics()["rebindings"] == 1
+
+
+async def test_a_stranger_who_sprays_every_port_is_not_heard_and_gets_nothing_back(house: House) -> None:
+    phone, other = house.phone(410), house.phone(970)
+    for each in (phone, other):
+        house.media.seat(each.dial(), 1)
+    await hears_exactly(other, {410})
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.setblocking(False)
+        intruder = Line(phone.socket, sound=Tone(2530))
+        for _ in range(30):
+            payload = intruder.sound.payload("PCMU", 0, 160)
+            for port in range(phone.leg.port & ~63, (phone.leg.port & ~63) + 128):  # type: ignore[union-attr]
+                stranger.sendto(
+                    bytes.fromhex("80000001000000a0") + os.urandom(4) + payload, ("127.0.0.1", port)
+                )
+            await asyncio.sleep(0.02)
+        intruder.close()
+        await hears_exactly(other, {410})
+        await hears_exactly(phone, {970})
+        with pytest.raises(BlockingIOError):
+            stranger.recv(2048)
+    assert house.media.statistics()["dropped_unknown_source"] > 0
+
+
+async def test_an_impossible_address_costs_nobody_else_a_packet(house: House) -> None:
+    impossible = house.phone()
+    impossible.dial(sdp=("255.255.255.255", 9))
+    phones = [house.phone(410), house.phone(970)]
+    for phone in phones:
+        house.media.seat(phone.dial(), 1)
+    await hears_exactly(phones[0], {970})
+    await hears_exactly(phones[1], {410})
+    assert [phone.line.lost() for phone in phones] == [0, 0]
+    await eventually(lambda: house.media.statistics()["send_errors"] > 10)
+
+
+async def test_a_closed_legs_late_packets_are_not_heard_by_who_comes_next(house: House) -> None:
+    gone, stays = house.phone(410), house.phone(970)
+    for each in (gone, stays):
+        house.media.seat(each.dial(), 1)
+    await hears_exactly(stays, {410})
+    house.media.close_leg(gone.leg)  # type: ignore[arg-type]
+    house.media.close_leg(gone.leg)  # type: ignore[arg-type]
+    next_one = house.phone(1370)
+    house.media.seat(next_one.dial(), 1)
+    await hears_exactly(stays, {1370})
+    assert gone.line.sending
+    assert house.media.statistics()["dropped_unknown_source"] > 0
+
+
+# Prompts
+
+
+async def test_a_prompt_is_heard_in_full_and_done_after_its_last_packet(house: House) -> None:
+    phone = house.phone()
+    leg = phone.dial()
+    prompt = noise(1, 1.0)
+    await eventually(lambda: phone.line.received)
+    playback = house.media.play(leg, prompt.astype("<i2").tobytes())
+    assert await playback.done is True
+    heard = phone.line.pcm()
+    await asyncio.sleep(0.2)
+    score, _ = find(prompt, phone.line.pcm())
+    assert score > 0.95
+    assert find(prompt, heard) == find(prompt, phone.line.pcm())
+    playback.stop()
+
+
+async def test_a_prompt_to_a_room_is_heard_by_its_members_and_the_same_again(house: House) -> None:
+    phones = [house.phone() for _ in range(3)]
+    for room, phone in zip((1, 1, 2), phones, strict=True):
+        house.media.seat(phone.dial(), room)
+    prompt = noise(2, 0.5)
+    for _ in range(2):
+        starts = [len(phone.line.audio) for phone in phones]
+        await house.media.play(1, prompt.astype("<i2").tobytes()).done
+        scores = [
+            find(prompt, phone.line.pcm(since=start))[0] for phone, start in zip(phones, starts, strict=True)
+        ]
+        assert scores[0] > 0.95 and scores[1] > 0.95
+        assert is_silent(phones[2].line.pcm(since=starts[2]))
+
+
+async def test_a_prompt_that_is_stopped_is_done_and_was_not_played(house: House) -> None:
+    phone = house.phone()
+    playback = house.media.play(phone.dial(), noise(3, 10.0).tobytes())
+    await eventually(lambda: not is_silent(phone.line.pcm(last=0.1)))
+    playback.stop()
+    assert await playback.done is False
+    await eventually(lambda: is_silent(phone.line.pcm(last=0.1)))
+
+
+async def test_a_prompt_is_lost_with_its_leg_its_room_or_the_client(house: House) -> None:
+    media = house.media
+    leg, other = house.phone().dial(), house.phone().dial()
+    sound = noise(4, 10.0).tobytes()
+    of_leg, of_room, of_other = media.play(leg, sound), media.play(7, sound), media.play(other, sound)
+    media.close_leg(leg)
+    with pytest.raises(PlaybackLost, match="leg was closed"):
+        await of_leg.done
+    media.end_room(7)
+    with pytest.raises(PlaybackLost, match="room has ended"):
+        await of_room.done
+    with pytest.raises(PlaybackLost, match="closed"):
+        await media.play(leg, sound).done
+    await media.close()
+    with pytest.raises(PlaybackLost, match="is closed"):
+        await of_other.done
+
+
+# What is told
+
+
+async def test_digits_are_told_in_order_and_the_others_do_not_hear_them(house: House) -> None:
+    phone, other = house.phone(410), house.phone(970)
+    for each in (phone, other):
+        house.media.seat(each.dial(), 1)
+    await hears_exactly(other, {410})
+    phone.line.press("159#")
+    await eventually(lambda: len(house.told(DigitReceived)) == 4)
+    assert [event.digit for event in house.told(DigitReceived)] == list("159#")  # type: ignore[union-attr]
+    assert {event.leg_id for event in house.told(DigitReceived)} == {phone.leg.id}  # type: ignore[union-attr]
+    assert "159" not in repr(house.told(DigitReceived))
+
+
+async def test_a_leg_that_falls_silent_is_told_and_told_again_when_it_is_heard() -> None:
+    async with House(silence=0.6) as house:
+        phone = house.phone(410)
+        leg = phone.dial()
+        await asyncio.sleep(0.8)
+        assert house.told(LegSilent) == []
+        phone.line.sending = False
+        await eventually(lambda: house.told(LegSilent))
+        assert house.told(LegSilent)[0].leg_id == leg.id  # type: ignore[union-attr]
+        phone.line.sending = True
+        await eventually(lambda: house.told(LegHeard) == [LegHeard(leg.id)])
+
+
+# Life and death
+
+
+async def test_the_start_is_told_and_the_figures_can_be_read(house: House) -> None:
+    (pid,) = house.media.pids
+    await eventually(lambda: house.told(MediaReady) == [MediaReady(pid)])
+    await eventually(lambda: house.media.statistics()["beats"] > 20)
+    figures = house.media.statistics()
+    assert figures["legs"] == 0
+    assert 0 < figures["lateness_p50"] <= figures["lateness_p99"] <= figures["lateness_max"]
+
+
+async def test_a_killed_process_is_replaced_and_says_whose_legs_are_lost(house: House) -> None:
+    phone = house.phone(410)
+    leg = phone.dial()
+    playback = house.media.play(leg, noise(5, 10.0).tobytes())
+    await eventually(lambda: house.media.statistics()["packets_received"] > 5)
+    (pid,) = house.media.pids
+    killed = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(PlaybackLost, match="lost"):
+        await playback.done
+    await eventually(lambda: house.told(MediaLost))
+    assert house.told(MediaLost) == [MediaLost((leg.id,), "killed by signal 9")]
+    if not house.media.pids or len(house.told(MediaReady)) < 2:
+        with pytest.raises(MediaDown):
+            house.media.open_leg(signalling=None, remote=None)
+    house.media.flags(leg, mute=True, hold=False)  # a leg that is gone: nothing happens
+    house.media.close_leg(leg)
+    await eventually(lambda: len(house.told(MediaReady)) == 2)
+    assert time.monotonic() - killed < 2.0
+    assert house.media.pids != [pid]
+    phones = [house.phone(670), house.phone(970)]
+    for each in phones:
+        house.media.seat(each.dial(), 1)
+    await hears_exactly(phones[0], {970})
+    await hears_exactly(phones[1], {670})
+
+
+async def test_the_dead_processs_sources_are_kept_out_of_the_next_ones_calls() -> None:
+    async with House(ports=free_range(2)) as house:
+        late = house.phone(410)
+        late.dial(sdp=("192.168.1.1", 5004))
+        await eventually(lambda: house.media.statistics()["packets_received"] > 5)
+        os.kill(house.media.pids[0], signal.SIGKILL)
+        await eventually(lambda: len(house.told(MediaReady)) == 2)
+        phones = [house.phone(670), house.phone(970)]
+        house.media.seat(phones[0].dial(sdp=("192.168.1.2", 5004)), 1)
+        phones[0].line.sending = False  # while it waits to be heard, the late one is all there is to learn
+        house.media.seat(phones[1].dial(), 1)
+        await eventually(lambda: house.media.statistics()["dropped_late"] > 5)
+        assert phones[1].hears() == set()
+        phones[0].line.sending = True
+        await hears_exactly(phones[1], {670})
+        await hears_exactly(phones[0], {970})
+
+
+async def test_a_process_that_stops_beating_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.supervisor.STUCK_SECONDS", 1.0)
+    async with House() as house:
+        await eventually(lambda: house.media.statistics()["beats"] > 10)
+        os.kill(house.media.pids[0], signal.SIGSTOP)
+        await eventually(lambda: len(house.told(MediaReady)) == 2, within=10.0)
+        assert house.told(MediaLost) == [MediaLost((), "killed by signal 9")]
+
+
+async def test_signals_to_the_media_process_are_ignored(house: House) -> None:
+    (pid,) = house.media.pids
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(pid, number)
+    phone = house.phone()
+    phone.dial()
+    await eventually(lambda: len(phone.line.received) > 10)
+    assert house.media.pids == [pid]
+    assert house.told(MediaLost) == []
+
+
+async def test_the_media_process_ends_within_a_second_of_control(tmp_path: Path) -> None:
+    script = tmp_path / "control.py"
+    script.write_text(
+        "import asyncio\n"
+        "from media.client import MediaClient, MediaConfig\n"
+        "async def main():\n"
+        f"    client = MediaClient(MediaConfig(ports='{free_range(4)}'), lambda event: None)\n"
+        "    await client.start()\n"
+        "    print(client.pids[0], flush=True)\n"
+        "    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    control = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(script),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert control.stdout is not None
+    pid = int(await asyncio.wait_for(control.stdout.readline(), 20))
+    control.kill()
+    await control.wait()
+
+    def gone() -> bool:
+        try:
+            return " Z " in Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            return True
+
+    await eventually(gone, within=1.0)
+
+
+async def test_a_closed_client_leaves_no_process_and_no_port() -> None:
+    ports = free_range(8)
+    for _ in range(2):
+        async with House(ports=ports) as house:
+            (pid,) = house.media.pids
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_a_folder_named_media_where_the_server_runs_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "__init__.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    async with House(ports=free_range(2)) as house:
+        assert house.media.pids
+
+
+# Refusals
+
+
+async def test_a_port_in_use_names_the_key_and_the_port_within_three_seconds() -> None:
+    ports = free_range(8)
+    taken = int(ports.split("-")[0]) + 5
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", taken))
+        began = time.monotonic()
+        with pytest.raises(OSError, match=rf"rtp\.ports.*127\.0\.0\.1:{taken}/udp"):
+            await MediaClient(MediaConfig(ports=ports), lambda event: None).start()
+        assert time.monotonic() - began < 3.0
+
+
+async def test_an_address_of_another_machine_or_family_names_its_key() -> None:
+    for address in ("192.0.2.1", "::1"):
+        with pytest.raises(OSError, match=r"rtp\.address"):
+            await MediaClient(MediaConfig(address=address, ports=free_range(2)), lambda event: None).start()
+
+
+@pytest.mark.parametrize("ports", ["", "20001", "20001-20001", "30000-20000", "a-b", "65534-65536"])
+def test_a_range_without_a_pair_of_ports_is_refused(ports: str) -> None:
+    with pytest.raises(NoPort, match=r"rtp\.ports"):
+        MediaClient(MediaConfig(ports=ports), lambda event: None)
+
+
+async def test_ipv6_media_is_refused_by_name(house: House) -> None:
+    with pytest.raises(AddressNotSupported, match="IPv4 only, got 2001:db8::1"):
+        house.media.open_leg(signalling="2001:db8::1", remote=("2001:db8::1", 4000))
+    leg = house.media.open_leg(signalling="2001:db8::1", remote=None)
+    with pytest.raises(AddressNotSupported, match="IPv4 only, got 2001:db8::1"):
+        house.media.connect(leg, LegMedia(("2001:db8::1", 4000), "PCMU", 0, ALL))
+
+
+async def test_one_leg_too_many_is_refused_until_another_is_closed() -> None:
+    async with House(legs=2) as house:
+        legs = [house.phone().dial() for _ in range(2)]
+        with pytest.raises(Full, match="2 legs"):
+            house.media.open_leg(signalling=None, remote=None)
+        house.media.close_leg(legs[0])
+        phone = house.phone()
+        phone.dial()
+        await eventually(lambda: phone.line.received)
+
+
+# Shape
+
+
+async def test_nothing_is_left_of_five_hundred_calls_in_either_process(house: House) -> None:
+    (pid,) = house.media.pids
+
+    def open_files() -> tuple[int, int]:
+        return len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir("/proc/self/fd"))
+
+    await eventually(lambda: house.media.statistics()["beats"] > 10)
+    gc.collect()  # what earlier tests left
+    before = open_files()
+    for number in range(500):
+        phone_address = ("127.0.0.1", 20_000 + number)
+        leg = house.media.open_leg(signalling="127.0.0.1", remote=phone_address)
+        house.media.connect(leg, LegMedia(phone_address, "PCMU", 0, ALL))
+        house.media.seat(leg, number % 5)
+        house.media.play(leg, np.full(160, number, "<i2").tobytes())
+        if number % 10 == 9:
+            await asyncio.sleep(0.02)
+        house.media.close_leg(leg)
+    await eventually(lambda: house.media.statistics()["legs"] == 0 and not house.media.statistics()["plays"])
+    await eventually(lambda: house.media.statistics()["commands"] >= 2000)
+    assert open_files() == before
+    assert house.media.statistics()["refused_commands"] == 0
+    assert not house.media._legs and not house.media._playbacks and len(house.media._placing) == 0
+
+
+async def test_two_hundred_legs_dialled_at_fifty_a_second_end_on_few_ports_and_few_calls() -> None:
+    async with House(ports=free_range(128)) as house:
+        with ExitStack() as stack:
+            peers: list[tuple[socket.socket, tuple[str, int]]] = []
+            payload = bytes(160)
+            number = 0
+            began = time.monotonic()
+
+            def send_all() -> None:
+                for place, (peer, remote) in enumerate(peers):
+                    header = bytes([0x80, 0]) + (number & 0xFFFF).to_bytes(2, "big")
+                    header += (number * 160).to_bytes(4, "big") + place.to_bytes(4, "big")
+                    peer.sendto(header + payload, remote)
+
+            while len(peers) < 200:
+                send_all()  # a phone speaks when it has been answered, and not before
+                peer = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                peer.bind(("127.0.0.1", 0))
+                peer.setblocking(False)
+                leg = house.media.open_leg(signalling="127.0.0.1", remote=peer.getsockname())
+                assert house.media.connect(leg, LegMedia(peer.getsockname(), "PCMU", 0, ALL))
+                house.media.seat(leg, len(peers) // 4)
+                peers.append((peer, ("127.0.0.1", leg.port)))
+                number += 1
+                await asyncio.sleep(max(0.0, began + number * 0.02 - time.monotonic()))
+            before = house.media.statistics()
+            for _ in range(75):
+                number += 1
+                send_all()
+                await asyncio.sleep(max(0.0, began + number * 0.02 - time.monotonic()))
+            after = house.media.statistics()
+        ports = {remote[1] for _, remote in peers}
+        beats = after["beats"] - before["beats"]
+        assert len(ports) <= 16
+        assert (after["system_calls"] - before["system_calls"]) / beats <= 60
+        assert after["sent_to"] == 200
+        assert after["dropped_ambiguous"] == after["dropped_unknown_source"] == 0
