@@ -1,5 +1,6 @@
 """Lets a leg, or everybody in a room, hear a sentence or a sound file."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,8 @@ class Loudspeaker:
         """16-bit little-endian mono samples at 8 kHz."""
         playback = self.media.play(self.target, samples)
         try:
-            await playback.done
+            # Shielded: to cancel what is awaited would make it done, and leave nothing to stop.
+            await asyncio.shield(playback.done)
         except PlaybackLost as error:
             raise VerbFailed(f"The sound stopped: {error}") from error
         finally:

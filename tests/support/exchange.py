@@ -110,15 +110,27 @@ class FakeMedia:
         self.done.append(("end_room", room))
 
     def play(self, target, samples):
-        playback = SimpleNamespace(
-            target=target, samples=samples, done=asyncio.get_running_loop().create_future(), stopped=False
-        )
-        playback.stop = lambda: setattr(playback, "stopped", True)
+        playback = FakePlayback(target, samples, asyncio.get_running_loop().create_future())
         self.playbacks.append(playback)
         return playback
 
     def of(self, verb):
         return [entry[1:] for entry in self.done if entry[0] == verb]
+
+
+@dataclass
+class FakePlayback:
+    """`stopped`: silenced before its end."""
+
+    target: object
+    samples: bytes
+    done: asyncio.Future
+    stopped: bool = False
+
+    def stop(self):
+        if not self.done.done():
+            self.stopped = True
+            self.done.set_result(False)
 
 
 class FakeSpeech:
