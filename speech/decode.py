@@ -6,6 +6,7 @@ in mono or stereo.
 
 from collections.abc import Iterator
 from io import BytesIO
+from typing import Any
 
 import av
 import numpy as np
@@ -21,9 +22,11 @@ from speech.jobs import Kind
 _CODECS = {"wav": ("pcm_s16le", "pcm_mulaw", "pcm_alaw"), "mp3": ("mp3", "mp3float")}
 _EXPECTED = {"wav": "16-bit PCM, mu-law or A-law", "mp3": "MPEG layer 3"}
 _RATES = range(4000, 192_001)
-_UNKNOWN_LENGTH = (
-    0xFFFFFF00  # writers that cannot go back put about this, or 0, where the length of data stands
-)
+# PyAV before 19 reads tags as strict UTF-8 unless told otherwise; from 19 on it cannot be told, nor need it
+# be.
+_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+# Writers that cannot go back put a number about this, or 0, where the length of the data stands.
+_UNKNOWN_LENGTH = 0xFFFFFF00
 
 
 def decode(data: bytes, kind: Kind, rate: int, seconds: float) -> Samples:
@@ -32,9 +35,7 @@ def decode(data: bytes, kind: Kind, rate: int, seconds: float) -> Samples:
         raise AudioError("the file is empty")
     options = {"format_whitelist": "wav,mp3", "codec_whitelist": ",".join(_CODECS["wav"] + _CODECS["mp3"])}
     try:
-        with av.open(
-            BytesIO(data), mode="r", format=kind, options=options, metadata_errors="replace"
-        ) as container:
+        with av.open(BytesIO(data), mode="r", format=kind, options=options, **_TAGS) as container:
             stream = _stream(container, kind)
             samples = _samples(container, stream, rate, seconds)
             expected = _announced(data) if kind == "wav" else 0
@@ -78,8 +79,10 @@ def _samples(container: InputContainer, stream: AudioStream, rate: int, seconds:
 
 
 def _converted(frames: Iterator[AudioFrame], rate: int) -> Iterator[AudioFrame]:
-    """The frames as s16 mono at `rate`. Joined MP3 files change their rate or layout on the way: each stretch
-    of one shape has a resampler of its own."""
+    """The frames as s16 mono at `rate`.
+
+    Joined MP3 files change their rate or layout on the way: each stretch of one shape has its own resampler.
+    """
     resampler: AudioResampler | None = None
     shape: tuple[str, str, int] | None = None
     for frame in frames:
@@ -112,8 +115,7 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
 
 
 def _announced(data: bytes) -> int:
-    """How many bytes the file should have, by the length of its data chunk; 0 where the writer did not
-    know."""
+    """How many bytes the WAV file should have by its data chunk's length; 0 where the writer did not know."""
     at = 12
     while at + 8 <= len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "little")

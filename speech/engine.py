@@ -1,5 +1,4 @@
-"""What a speech engine is. It lives in the worker process and is named in the configuration as
-module:Class."""
+"""What a speech engine is: a class, named as module:Class, that the worker process makes and forks."""
 
 from importlib import import_module
 from typing import NamedTuple, Protocol, cast
@@ -12,8 +11,7 @@ Samples = npt.NDArray[np.int16]
 
 
 class Voice(msgspec.Struct, frozen=True):
-    """A voice as the contract has it: a name of its list or "", "female" or "male", and the voice's
-    locale."""
+    """A voice as the contract has it: a name of its list or "", "female" or "male", and its locale."""
 
     name: str
     gender: str
@@ -46,7 +44,6 @@ class Engine(Protocol):
 
 
 def load(path: str) -> Engine:
-    """The engine named by "module:Class". Raises ImportError or AttributeError when there is none of that
-    name."""
+    """The engine named by "module:Class". Raises ImportError or AttributeError when there is none."""
     module, _, name = path.partition(":")
     return cast(Engine, getattr(import_module(module), name)())

@@ -50,14 +50,12 @@ class Espeak:
         self._library = library
         self._heard: list[bytes] = []
         self._room = 0
-        self._callback = _Callback(
-            self._hear
-        )  # the library keeps the pointer, so this object keeps the callback
+        # The library keeps the pointer, so this object keeps the callback.
+        self._callback = _Callback(self._hear)
         library.espeak_SetSynthCallback(self._callback)
         library.espeak_SetParameter(_VOLUME, _HEADROOM, 0)
         self.version = f"espeak-ng {library.espeak_Info(None).decode()}"
-        # Reads the voices' list and the first language, which takes longer than a sentence; forks inherit
-        # them.
+        # Reading the voices' list and the first language takes longer than a sentence; forks inherit both.
         warm = '<speak>ready <lang xml:lang="fr-FR">oui</lang></speak>'
         self.synthesize(warm, Voice("", "female", "en_US"), 5.0)
 

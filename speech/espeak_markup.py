@@ -45,8 +45,7 @@ def pieces(markup: str, spoken: str, gender: str) -> Iterator[str | Pause]:
 
 
 class _Writer:
-    """Writes elements as they open and close, and can be cut anywhere: what is open is closed and opened
-    anew."""
+    """Writes elements as they open and close. Cut anywhere, it closes what is open and opens it anew."""
 
     def __init__(self, gender: str) -> None:
         self._gender = gender
@@ -112,8 +111,7 @@ class _Writer:
 
 
 def _start(element: etree._Element) -> str:
-    """espeak-ng's start tag for an element, or "" if it has none (it reads no IPA: a phoneme's text is
-    spoken)."""
+    """espeak-ng's start tag for an element, or "" for none: it reads no IPA, a phoneme's text is spoken."""
     match element.tag:
         case "p" | "s":
             return f"<{element.tag}>"
@@ -144,8 +142,7 @@ def _prosody(element: etree._Element) -> str:
 
 
 def _date(text: str, order: str, spoken: str) -> str:
-    """A date's numbers in words that read well: month and day named in English, else the numbers one by
-    one."""
+    """A date in words that read well: month and day named in English, else its numbers one by one."""
     numbers = _NUMBER.findall(text)
     if len(numbers) == 1 and len(numbers[0]) == sum(map(_width, order)):
         numbers = _digits_apart(numbers[0], order)

@@ -1,5 +1,4 @@
-"""What control asks the worker and what it hears back: a length, a header in msgpack, then bytes to the
-end."""
+"""What control asks the worker, and the answers: a length, a header in msgpack, then bytes to the end."""
 
 import struct
 from typing import Literal, TypeVar
@@ -15,8 +14,7 @@ Header = TypeVar("Header")
 
 
 class Speak(msgspec.Struct, frozen=True, tag="speak"):
-    """Speak a document of `speech.ssml.clean`: at most `seconds` of sound, `deadline` seconds for the
-    work."""
+    """Speak a document of `speech.ssml.clean`: `seconds` of sound at most, in `deadline` seconds of work."""
 
     markup: str
     voice: Voice

@@ -26,8 +26,7 @@ class WorkerLost(Exception):
 
 
 class Worker:
-    """`engine` is "module:Class" of the speech engine. Jobs may run side by side, each in a fork of the
-    worker."""
+    """`engine` is "module:Class" of the speech engine. Jobs may run side by side, each in its own fork."""
 
     def __init__(self, engine: str) -> None:
         self._engine = engine

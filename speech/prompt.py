@@ -7,8 +7,10 @@ RATE = 8000  # what G.711 legs hear
 
 @dataclass(frozen=True)
 class Prompt:
-    """Mono sound: `samples` are int16, little-endian, `rate` a second. `name` says which sound it is: equal
-    names mean equal samples."""
+    """Mono sound: `samples` are int16, little-endian, `rate` a second.
+
+    `name` says which sound it is: equal names mean equal samples.
+    """
 
     samples: bytes = field(repr=False)
     rate: int = RATE

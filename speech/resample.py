@@ -52,8 +52,7 @@ def _ramp(x: npt.NDArray[np.float32], start: float, end: float) -> npt.NDArray[n
 
 
 def _smooth(least: int) -> int:
-    """The smallest number from `least` on without prime factors above 5: transforms of other lengths are
-    slow."""
+    """The smallest number from `least` on without prime factors above 5: other transforms are slow."""
     number = least
     while True:
         rest = number

@@ -64,8 +64,7 @@ class Speech:
         self._fresh: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
     async def start(self) -> None:
-        """Start the worker, so that the first sentence is quick. RuntimeError when its engine does not
-        load."""
+        """Start the worker, so that the first sentence is quick. RuntimeError: its engine does not load."""
         await self._store.open()
         await self._worker.start()
 
@@ -113,8 +112,7 @@ class Speech:
     async def fetch(
         self, url: str, *, username: str | None = None, password: str | None = None, rate: int = RATE
     ) -> Prompt:
-        """An audio file from an absolute URL. Raises AudioError, whose text shows no query and no
-        credentials."""
+        """An audio file from an absolute URL. Raises AudioError, which shows no query and no credentials."""
         request = _name("request", url, username or "", password or "", rate)
         kept = await self._kept(request)
         if kept is not None:

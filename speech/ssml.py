@@ -122,8 +122,7 @@ def _speaks(speak: etree._Element) -> bool:
 
 
 def _listed(source: etree._Element) -> etree._Element | None:
-    """A fresh copy of an element of the contract, with the attributes that hold; None for any other
-    element."""
+    """A fresh copy of a listed element, with the attributes that hold; None for any other element."""
     name = etree.QName(source).localname  # the parser leaves no comments and instructions in the tree
     get = source.get
     match name:

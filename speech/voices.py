@@ -1,5 +1,4 @@
-"""The contract's locales and voices in terms of espeak-ng: a language, and a variant that changes the
-speaker."""
+"""The contract's locales and voices as espeak-ng has them: a language, and a variant for the speaker."""
 
 from speech.engine import Voice
 from speech.errors import SpeechError

@@ -31,13 +31,17 @@ async def site(
 async def raw_site(talk: Talk) -> AsyncIterator[int]:
     """Serve bytes: `talk` is called once the request's header has been read. Gives the port."""
 
+    talking: set[asyncio.Task[None] | None] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.add(asyncio.current_task())
         try:
             await reader.readuntil(b"\r\n\r\n")
             await talk(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return  # the client has left, as many of these tests want it to
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return  # the client has left, as many of these tests want it to, or the test is over
         finally:
+            talking.discard(asyncio.current_task())
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -45,6 +49,9 @@ async def raw_site(talk: Talk) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for task in talking:
+            if task is not None:
+                task.cancel()
         await server.wait_closed()
 
 
