@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer import g711
+from mixer import g711, mix
 from mixer.fade import Edges
 from mixer.g711 import ULAW
 from mixer.jitter import Jitter
@@ -40,6 +40,7 @@ class Mixer:
         self._jitter = Jitter(self._rows, self._edges, slack)
         self._routing = Routing(self._rows)
         self._prompts = Prompts()
+        self._plan = self._routing.plan()
         self.heard: NDArray[np.uint8] = self._rows.column(np.uint8, g711.SILENCE[ULAW], width=FRAME)
         self.level: NDArray[np.int16] = self._rows.column(np.int16)
         self.quiet = self._jitter.quiet
@@ -51,7 +52,6 @@ class Mixer:
         self._words = np.empty((capacity, FRAME), np.uint16)
         self._speech = np.empty((capacity, FRAME), np.int16)
         self._contributions = np.empty((capacity, FRAME), np.int32)
-        self._totals = np.zeros((capacity + 1, FRAME), np.int32)
         self._bus = np.empty((capacity, FRAME), np.int32)
         self._clipped = np.empty((capacity, FRAME), np.int32)
         self._encoded = np.empty((capacity, FRAME), np.uint8)
@@ -175,19 +175,18 @@ class Mixer:
         """One frame of everything: read, decode, sum, subtract, clip, encode. `skipped` as `skip` first."""
         if skipped:
             self.skip(skipped)
-        plan = self._routing.plan()
-        n, seated, rooms = plan.order.size, plan.seated, plan.starts.size
+        plan = self._plan = self._routing.plan()
+        n = plan.order.size
         words, speech = self._words[:n], self._speech[:n]
         self._jitter.read(plan.order, words)
         g711.decode(words, speech)
         self._edges.smooth(plan.order, words, speech)
         self.level[plan.order] = np.maximum.reduce(speech, axis=1)
 
-        contributions, totals, bus = self._contributions[:n], self._totals[: rooms + 1], self._bus[:n]
+        contributions, bus = self._contributions[:n], self._bus[:n]
         np.multiply(speech, plan.speaks, out=contributions)
-        if rooms:
-            np.add.reduceat(contributions[:seated], plan.starts, axis=0, out=totals[:rooms])
-        totals[rooms] = 0
+        self._contributions[n] = 0
+        totals = mix.sums(self._contributions[: n + 1], plan.rounds)
         voices = self._prompts.speak(plan)
         if voices is not None:
             totals[voices.rooms] += voices.to_rooms
@@ -209,5 +208,5 @@ class Mixer:
 
     def bus(self, handle: Handle) -> NDArray[np.int32]:
         """What the leg heard in the last tick before it was clipped and encoded; a copy, for tests."""
-        bus: NDArray[np.int32] = self._bus[self._routing.plan().position[self._rows.row(handle)]].copy()
+        bus: NDArray[np.int32] = self._bus[self._plan.position[self._rows.row(handle)]].copy()
         return bus

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mixer.fade import Edges
 from mixer.g711 import VALID
+from mixer.mix import spread
 from mixer.rows import FRAME, Rows
 
 SLOTS = 16
@@ -328,7 +329,7 @@ class Jitter:
             odd = ~even
             self._lay_samples(packets.only(odd), ahead[odd], allowed[odd], tag[odd], payload)
             packets, ahead, allowed, tag = packets.only(even), ahead[even], allowed[even], tag[even]
-        owner, shift = _spread(packets.length // PIECE)
+        owner, shift = spread(packets.length // PIECE)
         shift *= PIECE
         at = ahead[owner] + shift
         kept = (allowed[owner] + shift >= 0) & (at < SPAN)
@@ -351,7 +352,7 @@ class Jitter:
         payload: NDArray[np.uint8],
     ) -> None:
         """As `_lay`, for packets off the 10 ms grid: a sample at a time, some 40 times the work."""
-        owner, shift = _spread(packets.length)
+        owner, shift = spread(packets.length)
         at = ahead[owner] + shift
         kept = (allowed[owner] + shift >= 0) & (at < SPAN)
         owner, shift, at = owner[kept], shift[kept], at[kept]
@@ -400,9 +401,3 @@ def _runs(values: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]
     np.subtract(first[1:], first[:-1], out=counts[:-1])
     counts[-1] = values.size - first[-1]
     return first, counts
-
-
-def _spread(counts: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """For things that have `counts` parts each: of every part, whose it is, and which of his."""
-    owner = np.arange(counts.size).repeat(counts)
-    return owner, np.arange(owner.size) - (counts.cumsum() - counts).repeat(counts)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer import g711
+from mixer import g711, mix
 from mixer.rows import Handle, Rows
 
 _NOWHERE = -1
@@ -26,12 +26,11 @@ class NotSeated(LookupError):
 
 @dataclass(frozen=True)
 class Plan:
-    """The routing of one tick: n open rows, room by room, first the m who are seated; r rooms."""
+    """The routing of one tick: n open rows, room by room, those in none last; r rooms."""
 
     order: NDArray[np.intp]  # (n,) rows
     position: NDArray[np.intp]  # (capacity,) where in `order` a row stands; -1: nowhere
-    seated: int  # m
-    starts: NDArray[np.intp]  # (r,) where in `order` each room begins
+    rounds: list[mix.Round]  # how the rooms are summed
     room: NDArray[np.intp]  # (n,) each position's room, 0 to r - 1; r for those in none
     rooms: dict[int, int]  # the room's number -> 0 to r - 1
     speaks: NDArray[np.int32]  # (n, 1) 1: contributes to the room, else 0
@@ -179,8 +178,7 @@ class Routing:
         return Plan(
             order=order,
             position=position,
-            seated=seated,
-            starts=starts,
+            rounds=mix.rounds(np.diff(starts, append=seated)),
             room=room,
             rooms={int(number[start]): index for index, start in enumerate(starts)},
             speaks=speaks.astype(np.int32)[:, None],
