@@ -77,9 +77,9 @@ async def test_a_join_is_announced_to_both_and_not_to_who_is_on_hold(house: Hous
 async def test_two_answers_at_the_same_time_never_overlap(house: House, studio: Studio) -> None:
     room = house.room()
     one, two = file(house, "one", 21, 1.0), file(house, "two", 22, 1.0)
-    release = 0.5  # the second event is sent a quarter of a second after the first
-    house.application.on("conferenceCreated", Reply(play("one").encode(), delay=release), name=room)
-    house.application.on("conferenceMemberJoin", Reply(play("two").encode(), delay=release - 0.25), name=room)
+    # The second event is sent a quarter of a second after the first, as that is not answered yet.
+    house.application.on("conferenceCreated", Reply(play("one").encode(), delay=0.5), name=room)
+    house.application.on("conferenceMemberJoin", Reply(play("two").encode(), delay=0.25), name=room)
     alice = await member(house, studio, room, "alice")
     starts = [await heard(alice, sound) for sound in (one, two)]
     assert abs(starts[0] - starts[1]) >= len(one)
@@ -97,7 +97,6 @@ async def test_answers_are_heard_in_the_order_in_which_they_arrive(house: House,
 async def test_put_interrupts_a_long_sentence(house: House, studio: Studio) -> None:
     room, long = house.room(), "This goes on and on, and nobody will ever hear how it ends. " * 5
     new = file(house, "new", 25, 0.5)
-    file(house, "never", 26, 0.5)
     alice = await member(house, studio, room, "alice")
     prompt = await spoken(long.strip())
     assert await put(house, room, bxml(f"<SpeakSentence>{long}</SpeakSentence>")) == 204
