@@ -224,11 +224,10 @@ class Request(Message):
             raise SipError("Missing Contact header")
 
     def seen_from(self, ip: str, port: int) -> "Request":
-        """With the source noted in the topmost Via (section 18.2.1)."""
-        headers = list(self.headers)
+        """With the source noted in the topmost Via (section 18.2.1). Raises `SipError`."""
+        via, headers = self.via.seen_from(ip, port), list(self.headers)
         at = next(i for i, (name, _) in enumerate(headers) if name == "Via")
-        others = split(headers[at][1], ",")[1:]
-        headers[at] = ("Via", ", ".join([str(self.via.seen_from(ip, port)), *others]))
+        headers[at] = ("Via", ", ".join([str(via), *split(headers[at][1], ",")[1:]]))
         return replace(self, headers=tuple(headers))
 
     def __bytes__(self) -> bytes:

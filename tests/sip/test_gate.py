@@ -1,44 +1,323 @@
-"""Who may call in, as the endpoint sees it: source addresses, and what loopback says about them."""
+"""Who may ask, and what is refused before anything is done."""
 
 import pytest
 
-from sip.access import Access
-from sip.core import Core, EndpointConfig
+from sip.access import Access, Trunk, networks
+from sip.digest import Challenge, respond
+from sip.endpoint import EndpointConfig
+from sip.events import IncomingCall
 from sip.flow import Flow
-from sip.gate import Refusal, Sender, identify
-from sip.message import Request, parse
+from sip.message import Response
+from sip.registrar import Registrar
+from tests.support.sip_pair import SDP, SERVER, Wire, config, request_text
 
-OPTIONS = (
-    b"OPTIONS sip:room@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\n"
-    b"From: <sip:a@b.test>;tag=1\r\nTo: <sip:room@127.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n"
-    b"Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
-)
-
-
-def identified(source: str, *, local: str, allow: list[str]) -> Sender | Refusal:
-    request = parse(OPTIONS)
-    assert isinstance(request, Request)
-    core = Core(EndpointConfig(access=Access(allow=allow)))
-    return identify(core, request, Flow("udp", (local, 5060), (source, 5060)), 0.0)
+STRANGER = Flow("udp", SERVER, ("203.0.113.9", 5060))
+USERS = {"alice": "secret"}
+ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
 
 
-@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
-def test_an_allowed_source_may_call_in(source: str) -> None:
-    assert identified(source, local="127.0.0.1", allow=["127.0.0.0/8"]) == Sender()
+def only(wire: Wire, data: bytes, flow: Flow | None = None) -> Response:
+    """The one response to a request."""
+    (response,) = wire.say(data, flow)
+    assert isinstance(response, Response)
+    return response
 
 
-def test_this_machines_other_address_counts_as_loopback_where_only_loopback_is_reached() -> None:
-    assert identified("192.0.2.9", local="127.0.0.1", allow=["127.0.0.0/8"]) == Sender()
+def closed(**changes: object) -> EndpointConfig:
+    access = Access(
+        allow=["192.0.2.0/24"],
+        trunks=[Trunk("carrier", "198.51.100.1", inbound=networks(["198.51.100.0/24"]))],
+        **changes,  # type: ignore[arg-type]
+    )
+    return config(access=access, registrar=Registrar(changes.get("users", ())))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("source", "local", "allow"),
+    "method", ["INVITE", "OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE", "INFO", "BYE", "UPDATE", "BLAH"]
+)
+def test_a_stranger_gets_403_for_every_method_and_nothing_is_kept(method: str) -> None:
+    wire = Wire(closed())
+    response = only(wire, request_text(method, body=SDP if method == "INVITE" else b""), STRANGER)
+    assert response.status == 403 and response.to.tag
+    assert wire.events() == [] and not any(wire.endpoint.size().values())
+    again = only(wire, request_text(method), STRANGER)
+    assert again.to.tag == response.to.tag, "a retransmission gets the same answer"
+    assert wire.say(request_text("ACK", to_tag=response.to.tag), STRANGER) == []
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "MESSAGE", "REGISTER", "BLAH"])
+def test_where_there_are_users_a_stranger_is_challenged_for_every_method(method: str) -> None:
+    wire = Wire(closed(users=USERS))
+    response = only(wire, request_text(method), STRANGER)
+    assert response.status == 401 and Challenge.parse(response.get("WWW-Authenticate") or "").realm
+    assert not any(wire.endpoint.size().values())
+
+
+def authorization(response: Response, method: str, *, user: str = "alice", password: str = "secret") -> str:
+    challenge = Challenge.parse(response.get("WWW-Authenticate") or "")
+    value = respond(challenge, method=method, uri="sip:x", user=user, password=password, cnonce="c")
+    return f"Authorization: {value}\r\n"
+
+
+def test_a_user_may_call_from_anywhere() -> None:
+    wire = Wire(closed(users=USERS))
+    first = only(wire, request_text("INVITE", body=SDP), STRANGER)
+    wire.say(request_text("ACK", to_tag=first.to.tag), STRANGER)
+    extra = authorization(first, "INVITE")
+    again = only(wire, request_text("INVITE", cseq=2, branch="z9hG4bKtwo", body=SDP, extra=extra), STRANGER)
+    assert again.status == 100
+    (event,) = wire.events()
+    assert isinstance(event, IncomingCall) and event.user == "alice" and event.trunk is None
+
+
+@pytest.mark.parametrize(("user", "password"), [("alice", "wrong"), ("nobody", "secret")])
+def test_a_wrong_user_and_a_wrong_password_get_the_same_answer(user: str, password: str) -> None:
+    wire = Wire(closed(users=USERS))
+    first = only(wire, request_text("INVITE"), STRANGER)
+    extra = authorization(first, "INVITE", user=user, password=password)
+    again = only(wire, request_text("INVITE", cseq=2, branch="z9hG4bKtwo", extra=extra), STRANGER)
+    assert again.status == 401 and "stale" not in (again.get("WWW-Authenticate") or "")
+    assert wire.events() == []
+
+
+def test_an_unknown_scheme_of_authorization_counts_as_none() -> None:
+    wire = Wire(closed(users=USERS))
+    extra = 'Authorization: NoOneKnowsThisScheme opaque="x"\r\n'
+    assert only(wire, request_text("REGISTER", extra=extra), STRANGER).status == 401
+
+
+def test_a_trunk_is_known_by_its_address() -> None:
+    wire = Wire(closed(users=USERS))
+    wire.say(request_text("INVITE", body=SDP), Flow("udp", SERVER, ("198.51.100.7", 5060)))
+    (event,) = wire.events()
+    assert isinstance(event, IncomingCall) and event.trunk == "carrier"
+
+
+def test_a_live_call_is_not_asked_who_it_is() -> None:
+    """Its peer has moved to an address that may not call in."""
+    wire = Wire(closed())
+    wire.say(request_text("INVITE", body=SDP))
+    session = wire.events()[0].session
+    wire.endpoint.answer(session, SDP, wire.now)
+    tag = wire.heard()[-1].to.tag
+    wire.say(request_text("ACK", branch="z9hG4bKa", to_tag=tag), STRANGER)
+    assert wire.told() == ["CallAcknowledged"]
+    assert only(wire, request_text("OPTIONS", branch="z9hG4bKo", cseq=2, to_tag=tag), STRANGER).status == 200
+    assert only(wire, request_text("BYE", branch="z9hG4bKb", cseq=3, to_tag=tag), STRANGER).status == 200
+
+
+# What is refused, and how it is said.
+
+
+def test_options_says_what_we_can() -> None:
+    ok = only(Wire(), request_text("OPTIONS"))
+    assert ok.status == 200 and ok.get("Allow") == ALLOWED
+    assert ok.get("Accept") == "application/sdp" and ok.get("Accept-Encoding") == "identity"
+    assert ok.get("Supported") == "" and ok.get("Server") == "MixMinus"
+
+
+def test_options_within_a_call_says_the_same() -> None:
+    wire = Wire()
+    wire.say(request_text("INVITE", body=SDP))
+    session = wire.events()[0].session
+    wire.endpoint.answer(session, SDP, wire.now)
+    tag = wire.heard()[-1].to.tag
+    ok = only(wire, request_text("OPTIONS", branch="z9hG4bKo", cseq=2, to_tag=tag))
+    assert ok.status == 200 and ok.get("Allow") == ALLOWED
+
+
+def test_max_forwards_of_zero_is_nothing_to_an_endpoint() -> None:
+    text = request_text("OPTIONS").replace(b"Max-Forwards: 70", b"Max-Forwards: 0")
+    assert only(Wire(), text).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
     [
-        ("192.0.2.9", "192.0.2.1", ["127.0.0.0/8"]),
-        ("127.0.0.2", "127.0.0.1", ["10.0.0.0/8"]),
-        ("192.0.2.9", "127.0.0.1", ["10.0.0.0/8"]),
+        ("SUBSCRIBE", 405),
+        ("NOTIFY", 405),
+        ("MESSAGE", 405),
+        ("REFER", 405),
+        ("PRACK", 405),
+        ("PUBLISH", 405),
+        ("REGISTER", 405),
+        ("invite", 501),
+        ("RE%47IST%45R", 501),
+        ("!interesting-Method0123456789_*+`.%indeed'~", 501),
+        ("BYE", 481),
+        ("INFO", 481),
+        ("UPDATE", 481),
     ],
 )
-def test_any_other_is_refused(source: str, local: str, allow: list[str]) -> None:
-    refusal = identified(source, local=local, allow=allow)
-    assert isinstance(refusal, Refusal) and refusal.status == 403
+def test_a_method_that_cannot_be_used_is_named(method: str, status: int) -> None:
+    response = only(Wire(), request_text(method))
+    assert response.status == status
+    assert response.get("Allow") == (ALLOWED if status != 481 else None)
+
+
+def test_info_within_a_call_is_accepted() -> None:
+    wire = Wire()
+    wire.say(request_text("INVITE", body=SDP))
+    session = wire.events()[0].session
+    wire.endpoint.answer(session, SDP, wire.now)
+    tag = wire.heard()[-1].to.tag
+    text = request_text(
+        "INFO", branch="z9hG4bKi", cseq=2, to_tag=tag, extra="Content-Type: application/dtmf-relay\r\n"
+    )
+    assert only(wire, text).status == 200
+    assert only(wire, request_text("MESSAGE", branch="z9hG4bKm", cseq=3, to_tag=tag)).status == 405
+
+
+def test_every_extension_that_is_required_and_unknown_is_listed() -> None:
+    extra = "Require: nothingSupportsThis, 100rel\r\nRequire: other\r\nProxy-Require: noProxies\r\n"
+    response = only(Wire(), request_text("OPTIONS", extra=extra))
+    assert response.status == 420 and response.get("Unsupported") == "nothingSupportsThis, 100rel, other"
+
+
+def test_an_unknown_body_is_415_with_what_we_accept() -> None:
+    text = request_text("INVITE", body=b"x").replace(b"application/sdp", b"application/unknownformat")
+    response = only(Wire(), text)
+    assert response.status == 415 and response.get("Accept") == "application/sdp"
+
+
+def test_an_encoded_body_is_415_with_the_encoding_we_accept() -> None:
+    response = only(Wire(), request_text("INVITE", body=SDP, extra="Content-Encoding: gzip\r\n"))
+    assert response.status == 415 and response.get("Accept-Encoding") == "identity"
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("text/nobodyKnowsThis", 406),
+        ("application/sdp", 100),
+        ("text/plain, application/SDP;level=1", 100),
+        ("application/*", 100),
+        ("*/*", 100),
+    ],
+)
+def test_a_caller_who_cannot_read_sdp_gets_406(accept: str, status: int) -> None:
+    assert only(Wire(), request_text("INVITE", body=SDP, extra=f"Accept: {accept}\r\n")).status == status
+
+
+@pytest.mark.parametrize(
+    "uri", ["nobodyKnowsThisScheme:totallyopaque", "soap.beep://192.0.2.103:3002", "tel:+1555"]
+)
+def test_an_address_of_an_unknown_scheme_is_416(uri: str) -> None:
+    assert only(Wire(), request_text("OPTIONS", uri=uri)).status == 416
+
+
+def test_another_version_is_505() -> None:
+    assert only(Wire(), request_text("OPTIONS").replace(b"SIP/2.0\r\nVia", b"SIP/7.0\r\nVia")).status == 505
+
+
+def test_a_refusal_never_repeats_what_was_received() -> None:
+    text = request_text("OPTIONS").replace(b"CSeq: 1", b"CSeq: <script>").replace(b"call-1", b"call-1\x1b[2J")
+    response = only(Wire(), text)
+    assert (response.status, response.reason) == (400, "Bad CSeq header")
+
+
+# REGISTER.
+
+
+def test_without_users_any_name_may_register() -> None:
+    wire = Wire(closed())
+    ok = only(wire, request_text("REGISTER", extra="Expires: 600\r\n"))
+    assert ok.status == 200 and ok.get_all("Contact") == ["<sip:alice@192.0.2.1>;expires=600"]
+    (kept,) = wire.endpoint._core.config.registrar.contacts("room", wire.now)  # type: ignore[union-attr]
+    assert kept.source == wire.flow
+
+
+def test_with_users_a_registration_needs_the_password_even_from_an_allowed_source() -> None:
+    wire = Wire(closed(users=USERS))
+    text = request_text("REGISTER").replace(b"To: <sip:room@", b"To: <sip:alice@")
+    first = only(wire, text)
+    assert first.status == 401
+    signed = request_text("REGISTER", cseq=2, branch="z9hG4bK2", extra=authorization(first, "REGISTER"))
+    assert only(wire, signed.replace(b"To: <sip:room@", b"To: <sip:alice@")).status == 200
+
+
+def test_a_user_cannot_register_another() -> None:
+    wire = Wire(closed(users={**USERS, "room": "other"}))
+    first = only(wire, request_text("REGISTER"))
+    signed = request_text("REGISTER", cseq=2, branch="z9hG4bK2", extra=authorization(first, "REGISTER"))
+    assert only(wire, signed).status == 403
+
+
+def test_a_registration_goes_with_its_connection() -> None:
+    registrar = Registrar()
+    wire = Wire(config(registrar=registrar), transport="tcp")
+    only(wire, request_text("REGISTER", transport="TCP"))
+    assert len(registrar.contacts("room", wire.now)) == 1
+    wire.endpoint.flow_lost(wire.flow, wire.now)
+    assert registrar.contacts("room", wire.now) == ()
+
+
+@pytest.mark.parametrize(
+    ("contact", "printed"),
+    [
+        ("sip:+19725552222@gw1.example.net;unknownparam", "<sip:+19725552222@gw1.example.net>"),
+        (
+            "<sip:+19725552222@gw1.example.net;unknownparam>",
+            "<sip:+19725552222@gw1.example.net;unknownparam>",
+        ),
+        (
+            "<sip:user@example.com?Route=%3Csip:sip.example.com%3E>",
+            "<sip:user@example.com?Route=%3Csip:sip.example.com%3E>",
+        ),
+        ("<sip:null-%00@example.com>;q=0.5;expires=99999999999999", "<sip:null-%00@example.com>"),
+        ("<sip:a@b;n%61me=v%61lue%25%34%31>", "<sip:a@b;n%61me=v%61lue%25%34%31>"),
+    ],
+)
+def test_a_contact_is_given_back_as_it_came(contact: str, printed: str) -> None:
+    ok = only(Wire(closed()), request_text("REGISTER", contact=contact))
+    assert ok.status == 200
+    (value,) = ok.get_all("Contact")
+    assert value.startswith(f"{printed};expires=")
+
+
+def test_two_users_that_differ_behind_a_null_are_two() -> None:
+    wire = Wire(closed())
+    only(wire, request_text("REGISTER", contact="<sip:%00a@192.0.2.1>, <sip:%00b@192.0.2.1>"))
+    ok = only(wire, request_text("REGISTER", cseq=2, branch="z9hG4bKq", contact=""))
+    assert len(ok.get_all("Contact")) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ((b"To: <sip:room@192.0.2.10>", b"To: isbn:2983792873"), 400),
+        ((b"To: <sip:room@192.0.2.10>", b"To: <sip:192.0.2.10>"), 400),
+        ((b"<sip:alice@192.0.2.1>\r\nContent", b"<http://www.example.com>\r\nContent"), 400),
+        ((b"<sip:alice@192.0.2.1>\r\nContent", b"sip:alice@192.0.2.1?Route=x\r\nContent"), 400),
+        ((b"<sip:alice@192.0.2.1>\r\nContent", b"*\r\nContent"), 400),
+        ((b"Contact", b"Expires: 1\r\nContact"), 423),
+        ((b"Contact", b"Expires: 99999999999999999999\r\nContact"), 200),
+    ],
+)
+def test_a_registration_that_makes_no_sense_is_refused(change: tuple[bytes, bytes], status: int) -> None:
+    response = only(Wire(closed()), request_text("REGISTER").replace(*change))
+    assert response.status == status
+    assert response.get("Min-Expires") == ("60" if status == 423 else None)
+
+
+def test_a_query_lists_and_a_zero_removes() -> None:
+    wire = Wire(closed())
+    only(wire, request_text("REGISTER"))
+    assert (
+        len(only(wire, request_text("REGISTER", cseq=2, branch="z9hG4bK2", contact="")).get_all("Contact"))
+        == 1
+    )
+    gone = only(
+        wire, request_text("REGISTER", cseq=3, branch="z9hG4bK3", contact="*", extra="Expires: 0\r\n")
+    )
+    assert gone.status == 200 and gone.get_all("Contact") == []
+
+
+def test_what_was_wrong_is_logged_with_its_source(caplog: pytest.LogCaptureFixture) -> None:
+    wire = Wire()
+    with caplog.at_level("INFO", "sip.endpoint"):
+        wire.say(b"garbage\r\n\r\n", STRANGER)
+    (record,) = caplog.records
+    assert record.message == "sip_malformed" and record.source == "udp:203.0.113.9:5060"  # type: ignore[attr-defined]
+    assert record.fault == "Bad request line"  # type: ignore[attr-defined]
+    assert wire.endpoint.statistics["malformed"] == 1
