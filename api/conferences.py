@@ -102,6 +102,7 @@ def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
         openapi_extra=BXML_BODY,
     )
     async def replace_bxml(request: Request, account: AccountId, conference_id: ConferenceId) -> Response:
+        """Stops what plays and drops what waits. A document that is refused changes nothing."""
         conference = switchboard.conference(account, conference_id)
         await switchboard.replace_conference_bxml(conference, await read(request, "application/xml"))
         return Response(status_code=204)

@@ -232,6 +232,15 @@ async def test_what_is_no_document_is_400(client: httpx.AsyncClient, switchboard
     assert fault(response) == "line 1: not XML"
 
 
+@pytest.mark.parametrize("document", [b"<Bxml/>", b"hello"])
+async def test_an_ended_conference_takes_no_document(
+    client: httpx.AsyncClient, switchboard: FakeSwitchboard, document: bytes
+) -> None:
+    conference = switchboard.add_conference(completed_time=START)
+    response = await client.put(f"/conferences/{conference.id}/bxml", content=document, headers=XML)
+    assert fault(response, 404) == f"Conference [{conference.id}] not found"
+
+
 # Members
 
 

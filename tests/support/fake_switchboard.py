@@ -176,9 +176,10 @@ class FakeSwitchboard:
         self._do("redirect_conference", _live(conference).id, redirect)
 
     async def replace_conference_bxml(self, conference: FakeConference, text: bytes) -> None:
+        identifier = _live(conference).id
         if not text.startswith(b"<"):
             raise Invalid("line 1: not XML")
-        self._do("replace_conference_bxml", _live(conference).id, text)
+        self._do("replace_conference_bxml", identifier, text)
 
     async def update_member(
         self,
