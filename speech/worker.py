@@ -47,6 +47,7 @@ def main() -> None:
         # The first of everything costs; what is touched now is shared by all forks.
         convert(np.ones(2205, np.int16), 22050, 8000)
         _bound()
+        _hush()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children leave no zombies
         gc.collect()
         gc.freeze()
@@ -59,6 +60,13 @@ def main() -> None:
                 if os.fork() == 0:
                     control.close()
                     _child(channel, engine)
+
+
+def _hush() -> None:
+    """Keep for Python's own words what was standard error: the libraries comment on every odd input there."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
 
 
 def _bound() -> None:
