@@ -47,6 +47,10 @@ class Core:
 
     def __init__(self, config: EndpointConfig) -> None:
         self.config = config
+        self.methods = (*ALLOW, "REGISTER") if config.registrar is not None else ALLOW
+        """What may be asked of us."""
+        self.allow = ", ".join(self.methods)
+        """The Allow header."""
         self.statistics: Counter[str] = Counter()
         self.timers = TimerQueue()
         self.layer = TransactionLayer(self.timers, config.timers, self.send, self.statistics)
@@ -59,11 +63,6 @@ class Core:
         self.accepting = True
         self.ports: dict[str, int] = {}
         self._last_id = 0
-
-    @property
-    def allow(self) -> str:
-        """The Allow header."""
-        return ", ".join((*ALLOW, "REGISTER") if self.config.registrar is not None else ALLOW)
 
     def new_id(self) -> int:
         """For a session."""

@@ -223,7 +223,7 @@ class Endpoint:
         if request.method == "ACK":
             self._uas.receive_ack(request, now)
             return
-        core.statistics[f"requests_{request.method if request.method in core.allow else 'other'}"] += 1
+        core.statistics[f"requests_{request.method if request.method in core.methods else 'other'}"] += 1
         if request.method == "CANCEL":
             self._uas.receive_cancel(core.layer.open_server(request, flow), now)
         elif request.to.tag:

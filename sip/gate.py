@@ -67,7 +67,7 @@ def _authenticate(core: Core, request: Request, now: float) -> Sender | Refusal:
 def inspect(core: Core, request: Request) -> Refusal | None:
     """Everything that can be refused without knowing what the request is about."""
     allow = (("Allow", core.allow),)
-    if request.method not in core.allow.split(", "):
+    if request.method not in core.methods:
         return Refusal(405 if request.method in RECOGNISED else 501, "", allow)
     if request.target.scheme not in ("sip", "sips"):
         return Refusal(416)

@@ -7,6 +7,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from sip.flow import Address, Flow
 from sip.framing import Framer
@@ -59,19 +60,19 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The loop: the stream is open."""
-        assert isinstance(transport, asyncio.Transport)
+        stream = cast(asyncio.Transport, transport)  # other loops' transports do not inherit it
         if self._incoming and not self._owner.has_room():
-            transport.abort()
+            stream.abort()
             return
-        local, remote = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        local, remote = stream.get_extra_info("sockname"), stream.get_extra_info("peername")
         if local is None or remote is None:
-            transport.abort()
+            stream.abort()
             return
-        self._transport = transport
+        self._transport = stream
         self._heard = self._owner.now()
         self.flow = self._owner.opened(self, (local[0], self._local_port), remote[:2])
         for data in self._waiting:
-            transport.write(data)
+            stream.write(data)
         self._waiting.clear()
         self._look()
 
