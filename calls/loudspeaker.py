@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bxml.verbs import PlayAudio, SpeakSentence
+from bxml.voices import choose
 from calls.errors import VerbFailed
 from media.client import PlaybackLost
 from speech.errors import AudioError, SpeechError
@@ -26,9 +27,10 @@ class Loudspeaker:
     target: "Leg | Room"
 
     async def speak(self, verb: SpeakSentence) -> None:
+        voice = choose(verb.voice, verb.gender, verb.locale)
         try:
             prompt = await self.speech.speak(
-                verb.markup, voice=verb.voice, gender=verb.gender, locale=verb.locale
+                verb.markup, voice=voice.name, gender=voice.gender, locale=voice.locale
             )
         except SpeechError as error:
             raise VerbFailed(f"SpeakSentence: {error}") from error

@@ -134,9 +134,13 @@ class FakePlayback:
 
 
 class FakeSpeech:
-    """Says every text as its own bytes."""
+    """Says every text as its own bytes, and remembers in which voice."""
+
+    def __init__(self):
+        self.voices = []
 
     async def speak(self, markup, *, voice, gender, locale):
+        self.voices.append((voice, gender, locale))
         return Prompt(samples=markup.encode() * 2, rate=8000, name=markup)
 
     async def fetch(self, url, *, username, password):
