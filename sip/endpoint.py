@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 RETRY_AFTER = "30"
 """Seconds that a caller is asked to wait while we stop or are full."""
 
+LOGGED_PER_SECOND = 10
+"""Malformed messages that are logged, each with its source."""
+
 
 class Endpoint:
     """Both sides of every call, the registrar's door, and everything that is answered without asking the
@@ -42,6 +45,7 @@ class Endpoint:
         self._uas = Uas(self._core)
         self._uac = Uac(self._core)
         self._offers = Offers(self._core, self._uas, self._uac)
+        self._logged = (0, 0)
 
     # The doors.
 
@@ -62,7 +66,7 @@ class Endpoint:
         except SipError as error:
             if isinstance(error, MessageError):
                 request = error.request
-            self._malformed(request, error, flow)
+            self._malformed(request, error, flow, now)
 
     def next_timer(self) -> float | None:
         """When `fire_timers` is to be called."""
@@ -334,18 +338,24 @@ class Endpoint:
 
     # What cannot be read.
 
-    def _malformed(self, request: Request | None, error: SipError, flow: Flow) -> None:
+    def _malformed(self, request: Request | None, error: SipError, flow: Flow, now: float) -> None:
         """Counted, logged with its source and, a request whose sender can be told from its Via, answered."""
-        core = self._core
-        core.statistics["malformed"] += 1
-        log.info(
-            "sip_malformed",
-            extra={"source": f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}", "fault": error.reason},
-        )
+        self._core.statistics["malformed"] += 1
+        if self._may_log(now):
+            source = f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}"
+            log.info("sip_malformed", extra={"source": source, "fault": error.reason})
         if request is None or request.method == "ACK":
             return
         try:
             request = request.seen_from(*flow.remote)
-            core.refuse(request, flow, error.status, error.reason)
+            self._core.refuse(request, flow, error.status, error.reason)
         except SipError:
-            core.statistics["unanswerable"] += 1
+            self._core.statistics["unanswerable"] += 1
+
+    def _may_log(self, now: float) -> bool:
+        """False for what exceeds `LOGGED_PER_SECOND`: strangers must not fill our disk. All of it is counted."""
+        second = int(now)
+        if second != self._logged[0]:
+            self._logged = (second, 0)
+        self._logged = (second, self._logged[1] + 1)
+        return self._logged[1] <= LOGGED_PER_SECOND

@@ -91,7 +91,7 @@ class Uas:
             invite.on_cancel(transaction.request, now)
 
     def receive_bye(self, session: Session, transaction: ServerTransaction, now: float) -> None:
-        """The peer hangs up (section 15.1.2). One whom we call cannot do so before his answer (section 15)."""
+        """The peer hangs up (section 15.1.2). One whom we call cannot before his answer (section 15)."""
         core, request = self._core, transaction.request
         if session.state is State.EARLY and session.direction == "outbound":
             core.reply(transaction, 481, now=now)

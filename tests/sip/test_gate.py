@@ -4,7 +4,7 @@ import pytest
 
 from sip.access import Access, Trunk, networks
 from sip.digest import Challenge, respond
-from sip.endpoint import EndpointConfig
+from sip.endpoint import LOGGED_PER_SECOND, EndpointConfig
 from sip.events import IncomingCall
 from sip.flow import Flow
 from sip.message import Response
@@ -321,3 +321,14 @@ def test_what_was_wrong_is_logged_with_its_source(caplog: pytest.LogCaptureFixtu
     assert record.message == "sip_malformed" and record.source == "udp:203.0.113.9:5060"  # type: ignore[attr-defined]
     assert record.fault == "Bad request line"  # type: ignore[attr-defined]
     assert wire.endpoint.statistics["malformed"] == 1
+
+
+def test_a_flood_of_garbage_is_counted_and_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    wire = Wire()
+    with caplog.at_level("INFO", "sip.endpoint"):
+        for _ in range(1_000):
+            wire.say(b"garbage\r\n\r\n", STRANGER)
+        wire.wait(1)
+        wire.say(b"garbage\r\n\r\n", STRANGER)
+    assert len(caplog.records) == LOGGED_PER_SECOND + 1
+    assert wire.endpoint.statistics["malformed"] == 1_001
