@@ -353,7 +353,7 @@ class Endpoint:
             self._core.statistics["unanswerable"] += 1
 
     def _may_log(self, now: float) -> bool:
-        """False for what exceeds `LOGGED_PER_SECOND`: strangers must not fill our disk. All of it is counted."""
+        """False for what exceeds `LOGGED_PER_SECOND`: strangers must not fill our disk."""
         second = int(now)
         if second != self._logged[0]:
             self._logged = (second, 0)
