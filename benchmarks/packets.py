@@ -4,9 +4,9 @@
 
 Two hundred peers on loopback send a packet each and get one back, beat by beat, all in one process; only the
 server's side is timed, as CPU time of user and kernel. "Kernel" is recvmmsg, sendmmsg and one epoll, with
-nothing read of what came. "Batched" adds the columns, "plain" is the transport of systems without these calls,
-"path" adds whose packet it is, headers in and out and statistics (`media.engine` without the mixer), and "beat"
-is everything, the mixer too. Sending on loopback includes the delivery to the peer's socket.
+nothing read of what came. "Batched" adds the columns, "plain" is the transport of systems without these
+calls, "path" adds whose packet it is, headers in and out and statistics (`media.engine` without the mixer),
+and "beat" is everything, the mixer too. Sending on loopback includes the delivery to the peer's socket.
 """
 
 import argparse
