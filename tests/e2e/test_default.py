@@ -98,7 +98,7 @@ async def test_an_address_in_use_is_named_and_ends_the_start(server: Server, key
             port = server.http_port
         second.spawn()
         assert second.process is not None
-        assert await asyncio.to_thread(second.process.wait, 3) == 1
+        assert await asyncio.to_thread(second.process.wait, 6) == 1
         line = next(line for line in second.log.splitlines() if str(port) in line)
         assert f"{key}.listen" in line
         assert "Traceback" not in second.log
@@ -112,7 +112,7 @@ async def test_the_rtp_ports_in_use_are_named_and_end_the_start(server: Server) 
         second.environment["MIXMINUS_RTP__PORTS"] = f'"{server.rtp_ports}"'
         second.spawn()
         assert second.process is not None
-        assert await asyncio.to_thread(second.process.wait, 3) == 1
+        assert await asyncio.to_thread(second.process.wait, 6) == 1
         assert "rtp.ports" in second.log
         assert "Traceback" not in second.log
     finally:

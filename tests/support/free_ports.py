@@ -20,11 +20,12 @@ def _bind(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
     return sock
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """One port free for UDP and TCP alike."""
+def free_port(address: str = "127.0.0.1", *, outside: str = "") -> int:
+    """One port free for UDP and TCP alike, and not in the range `outside` ("FIRST-LAST")."""
+    first, last = (int(port) for port in (outside or "0-0").split("-"))
     for _ in range(500):
         port = random.randrange(LOWEST, HIGHEST)
-        if port in DEFAULTS:
+        if port in DEFAULTS or first <= port <= last:
             continue
         try:
             with _bind(socket.SOCK_DGRAM, address, port), _bind(socket.SOCK_STREAM, address, port):

@@ -64,8 +64,9 @@ class Server:
         bare: bool = False,
     ) -> None:
         self.directory = tempfile.TemporaryDirectory(prefix="mixminus-test-")
-        self.sip_port, self.http_port = free_port(), free_port()
         self.rtp_ports = free_range(rtp_ports)
+        self.sip_port = free_port(outside=self.rtp_ports)
+        self.http_port = free_port(outside=self.rtp_ports)
         self.bare = bare
         self.numbers = list(numbers)
         self.callback_timeout = callback_timeout
