@@ -40,9 +40,10 @@ def identify(core: Core, request: Request, flow: Flow, now: float) -> Sender | R
     """By source address, else by digest. A source that is neither gets 403, or 401 where users exist."""
     access = core.config.access
     verdict = access.admit(flow.remote[0])
-    if not isinstance(verdict, Admitted) and ip_address(flow.local[0]).is_loopback:
+    source, local = ip_address(flow.remote[0]), ip_address(flow.local[0])
+    if not isinstance(verdict, Admitted) and local.is_loopback and not source.is_loopback:
         # What arrives at a loopback address comes from this very machine: a phone on it may well name
-        # the machine's other address as its source.
+        # the machine's other address as its source. Loopback sources are told apart by the rules alone.
         verdict = access.admit(flow.local[0])
     registers = request.method == "REGISTER" and access.authenticator is not None
     match verdict:
