@@ -1,0 +1,288 @@
+"""Keys as phones send them: a Gather with its prompts and time-outs, each key of a conference, ringing."""
+
+import asyncio
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.support.ears import all_hear_the_others, voices
+from tests.support.eventually import eventually
+from tests.support.free_ports import free_port
+from tests.support.house import House
+from tests.support.phone import Media, PhoneCall
+from tests.support.prompts import spoken, wav
+from tests.support.server import ROOT, Server
+from tests.support.sounds import noise
+from tests.support.studio import Studio
+from tests.support.tones import find, is_silent, level, loud_span
+from tests.support.webhook import bxml
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REST = '<Pause duration="60"/>'
+RELAY = "application/dtmf-relay"
+
+
+async def caller(house: House, studio: Studio, user: str, **options: object) -> PhoneCall:
+    phone = await studio.phone("caller", house.server.sip)
+    return await phone.dial(house.uri(user), **options)  # type: ignore[arg-type]
+
+
+async def info(call: PhoneCall, kind: str, body: str) -> int:
+    """The status that answers an INFO."""
+    request = call.request("INFO", headers=(("Content-Type", kind),))
+    return (await call.phone.transact(replace(request, body=body.encode()))).status
+
+
+async def gathered(house: House, call_user: str, number: int = 1, within: float = 10) -> tuple[str, str]:
+    """Digits and terminating digit of a gather event."""
+    call_id = await house.call_id(call_user)
+    event = await house.application.event("gather", number=number, within=within, callId=call_id)
+    return event["digits"], event["terminatingDigit"]
+
+
+def sound_file(house: House, name: str, seconds: float, seed: int) -> np.typing.NDArray[np.int16]:
+    """A sound like no other, at /NAME.wav of the application."""
+    samples = noise(seed, seconds, 6000)
+    house.application.files[f"/{name}.wav"] = (wav(samples), "audio/wav")
+    return samples
+
+
+# Gather
+
+
+async def test_a_pin_by_rfc_4733_ends_at_its_terminating_digit(house: House, studio: Studio) -> None:
+    room = house.room()
+    house.tell(room, '<Gather gatherUrl="/pin" terminatingDigits="#" tag="pin"/>')
+    house.application.on("gather", bxml(f"<Conference>{room}</Conference>"), tag="pin")
+    call = await caller(house, studio, room)
+    call.line.press("10*D#")
+    assert await gathered(house, room) == ("10*D", "#")
+    event = house.application.of("gather", tag="pin")[-1]
+    assert event.path == "/pin" and event["to"].startswith(f"sip:{room}@")
+    assert {"accountId", "applicationId", "callUrl", "startTime", "answerTime"} <= set(event.body)
+
+
+async def test_the_prompt_stops_at_the_first_digit(house: House, studio: Studio) -> None:
+    room = house.room()
+    sound_file(house, "long", 8.0, 41)
+    house.tell(
+        room, f'<Gather gatherUrl="/pin" maxDigits="2"><PlayAudio>/long.wav</PlayAudio></Gather>{REST}'
+    )
+    house.application.on("gather", bxml(REST), path="/pin")
+    call = await caller(house, studio, room)
+    await eventually(lambda: loud_span(call.line.pcm()) != (0, 0), within=5)
+    await eventually(lambda: len(call.line.audio) > 60)
+    call.line.press("5")
+    await eventually(lambda: not call.line.pressing)
+    heard = len(call.line.audio)
+    await eventually(lambda: len(call.line.audio) > heard + 40)
+    after = call.line.pcm(since=heard)
+    assert is_silent(after[2400:]), "0.3 s after the key nothing of it is heard"
+    assert house.application.of("gather", callId=await house.call_id(room)) == []
+    call.line.press("6")
+    assert await gathered(house, room) == ("56", "")
+
+
+async def test_digits_typed_ahead_of_the_prompt_are_taken_and_it_is_not_heard(
+    house: House, studio: Studio
+) -> None:
+    room = house.room()
+    welcome = sound_file(house, "welcome", 1.0, 42)
+    menu = sound_file(house, "menu", 5.0, 43)
+    house.tell(
+        room,
+        '<PlayAudio>/welcome.wav</PlayAudio><Gather gatherUrl="/pin" maxDigits="4" terminatingDigits="#">'
+        "<PlayAudio>/menu.wav</PlayAudio></Gather>",
+    )
+    house.application.on("gather", bxml(REST), path="/pin")
+    call = await caller(house, studio, room)
+    call.line.press("471", milliseconds=60)
+    await eventually(lambda: find(welcome, call.line.pcm())[0] > 0.9, within=5)
+    call.line.press("1", milliseconds=60)
+    assert await gathered(house, room) == ("4711", "")
+    assert find(menu[:800], call.line.pcm())[0] < 0.5, "not even its first tenth of a second"
+
+
+async def test_time_outs_of_the_first_and_of_the_next_digit(house: House, studio: Studio) -> None:
+    room = house.room()
+    prompt = sound_file(house, "ask", 0.5, 44)
+    house.tell(
+        room,
+        '<Gather gatherUrl="/first" firstDigitTimeout="1.5"><PlayAudio>/ask.wav</PlayAudio></Gather>',
+    )
+    house.application.on("gather", bxml('<Gather gatherUrl="/next" interDigitTimeout="1"/>'), path="/first")
+    house.application.on("gather", bxml(REST), path="/next")
+    call = await caller(house, studio, room)
+    assert await gathered(house, room) == ("", "")
+    (first,) = house.application.of("gather", callId=await house.call_id(room))
+    begin = call.line.audio[0].at + find(prompt, call.line.pcm())[1] / 8000
+    assert first.at - begin == pytest.approx(0.5 + 1.5, abs=0.25)
+
+    call.line.press("8")
+    await eventually(lambda: not call.line.pressing)
+    pressed = call.line.sent[-1][0]
+    assert await gathered(house, room, number=2) == ("8", "")
+    event = house.application.of("gather", callId=await house.call_id(room))[1]
+    assert event.path == "/next"
+    assert event.at - pressed == pytest.approx(1.0, abs=0.25)
+
+
+async def test_the_prompt_is_repeated_with_its_pause_and_then_the_next_verb_runs(
+    house: House, studio: Studio
+) -> None:
+    room, farewell = house.room(), sound_file(house, "bye", 0.4, 46)
+    prompt = sound_file(house, "again", 0.4, 45)
+    house.tell(
+        room,
+        '<Gather firstDigitTimeout="0.7" repeatCount="3"><PlayAudio>/again.wav</PlayAudio></Gather>'
+        "<PlayAudio>/bye.wav</PlayAudio>",
+    )
+    call = await caller(house, studio, room)
+    await call.ended()
+    heard = call.line.pcm()
+    starts = []
+    for _ in range(3):
+        score, lag = find(prompt, heard)
+        assert score > 0.9
+        starts.append(lag)
+        heard[lag : lag + len(prompt)] = 0
+    assert find(prompt, heard)[0] < 0.3, "three times and not a fourth"
+    for sooner, later in pairwise(sorted(starts)):
+        assert (later - sooner) / 8000 == pytest.approx(0.4 + 0.7, abs=0.2)
+    score, lag = find(farewell, call.line.pcm())
+    assert score > 0.9 and lag > max(starts) + len(prompt)
+    assert house.application.of("gather", callId=await house.call_id(room)) == []
+
+
+@pytest.mark.parametrize("kind", [RELAY, "application/dtmf"])
+async def test_digits_come_by_info_too(house: House, studio: Studio, kind: str) -> None:
+    room = house.room()
+    house.tell(room, '<Gather gatherUrl="/info" maxDigits="3"/>')
+    house.application.on("gather", bxml(REST), path="/info")
+    call = await caller(house, studio, room, dtmf=None)
+    for key in "4*A":
+        body = f"Signal={key}\r\nDuration=160\r\n" if kind == RELAY else key
+        assert await info(call, kind, body) == 200
+    assert await gathered(house, room) == ("4*A", "")
+
+
+async def test_a_phone_that_sends_both_ways_presses_each_key_once(house: House, studio: Studio) -> None:
+    room = house.room()
+    house.tell(room, '<Gather gatherUrl="/both" interDigitTimeout="1"/>')
+    house.application.on("gather", bxml(REST), path="/both")
+    call = await caller(house, studio, room)
+    for key in "1123":
+        call.line.press(key)
+        assert await info(call, RELAY, f"Signal={key}\r\nDuration=100\r\n") == 200
+        await eventually(lambda: not call.line.pressing)
+    assert await gathered(house, room) == ("1123", "")
+
+
+# StartGather
+
+
+async def test_every_key_of_a_muted_member_is_told_in_order_and_nobody_hears_it(
+    house: House, studio: Studio
+) -> None:
+    room = house.room()
+    start = '<StartGather dtmfUrl="/keys" tag="watched"/>'
+    house.tell(f"{room}-a", f'{start}<Conference mute="true">{room}</Conference>')
+    house.tell(f"{room}-b", f'<Conference conferenceEventUrl="/conference">{room}</Conference>')
+    calls = []
+    for user, voice in zip((f"{room}-a", f"{room}-b"), voices(), strict=False):
+        phone = await studio.phone(user, house.server.sip, sound=voice)
+        calls.append(await phone.dial(house.uri(user)))
+    alice, bob = calls
+    call_id = await house.call_id(f"{room}-a")
+    quiet = len(bob.line.audio)
+    keys = "1234567890*#ABCD"
+    alice.line.press(keys, milliseconds=60)
+    await house.application.event("dtmf", number=len(keys), within=15, callId=call_id)
+    told = house.application.of("dtmf", callId=call_id)
+    assert "".join(event["digit"] for event in told) == keys
+    assert {(event.path, event.get("tag"), event.method) for event in told} == {("/keys", "watched", "POST")}
+    assert is_silent(bob.line.pcm(since=quiet)), "keys make no sound, and she is muted"
+
+    document = '<Response><StartGather dtmfUrl="/other"/><Conference>elsewhere</Conference></Response>'
+    assert (await house.rest.put_bxml(f"/calls/{call_id}/bxml", document))[0] == 204
+    alice.line.press("7")
+    event = await house.application.event("dtmf", callId=call_id, path="/other")
+    assert event["digit"] == "7"
+    document = f"<Response><StopGather/>{REST}</Response>"
+    assert (await house.rest.put_bxml(f"/calls/{call_id}/bxml", document))[0] == 204
+    alice.line.press("8")
+    await eventually(lambda: not alice.line.pressing)
+    document = '<Response><Gather gatherUrl="/after" maxDigits="1"/></Response>'
+    assert (await house.rest.put_bxml(f"/calls/{call_id}/bxml", document))[0] == 204
+    event = await house.application.event("gather", callId=call_id)
+    assert event["digits"] == "8", "what StartGather did not take is typed ahead"
+    assert len(house.application.of("dtmf", callId=call_id)) == len(keys) + 1
+
+
+# Ring
+
+
+async def test_ring_answers_and_plays_ringback_in_its_cadence(house: House, studio: Studio) -> None:
+    room = house.room()
+    house.tell(room, f'<Ring duration="7.5"/>{REST}')
+    call = await caller(house, studio, room)
+    await eventually(lambda: len(call.line.pcm()) > 8.2 * 8000, within=15)
+    heard = call.line.pcm()
+    loud = np.array([np.abs(part).max() > 500 for part in np.array_split(heard, len(heard) // 160)])
+    edges = np.flatnonzero(np.diff(loud.astype(int), prepend=0))
+    spans = [int(later - sooner) * 0.02 for sooner, later in pairwise(edges)]
+    assert spans == pytest.approx([2.0, 4.0, 1.5], abs=0.15), "two seconds, a pause of four, cut at the end"
+    begin = int(edges[0]) * 160
+    ring = heard[begin + 800 : begin + 8800]
+    assert level(ring, 440) == pytest.approx(2500, rel=0.05)
+    assert level(ring, 480) == pytest.approx(2500, rel=0.05)
+
+
+async def test_ring_without_answering_is_a_180_for_as_long(house: House, studio: Studio) -> None:
+    room = house.room()
+    house.tell(room, '<Ring answerCall="false" duration="1"/>')
+    phone = await studio.phone("caller", house.server.sip)
+    call = phone.invite(house.uri(room))
+    assert await call.refused() == 603
+    rungs = [(rung.message.status, rung.at) for rung in phone.ladder if not rung.outgoing]
+    ringing = next(at for status, at in rungs if status == 180)
+    refusal = next(at for status, at in rungs if status == 603)
+    assert refusal - ringing == pytest.approx(1.0, abs=0.25)
+
+
+# The example
+
+
+async def test_the_example_lets_in_who_knows_the_pin(studio: Studio) -> None:
+    port = free_port()
+    application = await asyncio.create_subprocess_exec(
+        sys.executable, ROOT / "examples" / "pin.py", str(port)
+    )
+    server = Server(f"http://127.0.0.1:{port}")
+    try:
+        await asyncio.to_thread(server.start)
+        calls = []
+        for voice in voices()[:2]:
+            phone = await studio.phone("caller", server.sip, media=Media(sound=voice))
+            calls.append(await phone.dial(server.uri("standup")))
+        calls[0].line.press("4711#", milliseconds=60)
+        calls[1].line.press("4712#4711#", milliseconds=60)
+        await all_hear_the_others(calls, within=20)
+
+        phone = await studio.phone("stranger", server.sip)
+        stranger = await phone.dial(server.uri("standup"))
+        stranger.line.press("111122223333", milliseconds=60)
+        await stranger.ended(within=20)
+        assert find(await spoken("That was not right. Goodbye."), stranger.line.pcm())[0] > 0.9
+        for call in calls:
+            await call.bye()
+        await asyncio.to_thread(server.stop)
+        assert "4711" not in server.log and "2222" not in server.log
+    finally:
+        server.close()
+        application.kill()
+        await application.wait()
