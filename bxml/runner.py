@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from bxml.document import Document
 from bxml.element import Tagged, Verb
 from bxml.verbs import (
+    Bridge,
     Conference,
     Gather,
     Hangup,
@@ -55,6 +56,10 @@ class Performer(Protocol):
     async def confer(self, verb: Conference) -> None:
         """Return when the call has left the conference and goes on."""
 
+    async def bridge(self, verb: Bridge) -> Document | None:
+        """Return when the two calls are parted, or were not joined; the answer of the verb's URL, if it has
+        one, replaces the document."""
+
     async def redirect(self, verb: Redirect) -> Document:
         """Ask the URL; its answer replaces the document."""
 
@@ -83,6 +88,7 @@ _PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[Document
     StartGather: lambda performer, verb: performer.start_gather(verb),
     StopGather: lambda performer, verb: performer.stop_gather(),
     Conference: lambda performer, verb: performer.confer(verb),
+    Bridge: lambda performer, verb: performer.bridge(verb),
 }
 
 

@@ -20,6 +20,7 @@ from calls.callbacks import Answer, Callback, Courier, DeliveryFailed, Event
 from calls.conference import Conference, Conferences, Member
 from calls.digits import Keypad
 from calls.errors import Conflict, Unavailable, VerbFailed
+from calls.joining import Pair
 from calls.media_session import MediaSession
 from calls.order import CallOrder
 from calls.performance import Performance, read
@@ -54,6 +55,8 @@ class Services:
     public_url: str
     ended: "Callable[[Call], None]"
     """Told when a call has ended, while it still has its session and leg."""
+    find: "Callable[[str, str], Call | None]"
+    """A call, live or ended, by account and id."""
 
 
 class Call:
@@ -98,6 +101,8 @@ class Call:
         self.media: MediaSession | None = None
         self.keypad = Keypad()
         self.membership: tuple[Conference, Member] | None = None
+        self.pair: Pair | None = None
+        """Set while the call is joined, or about to be, with one other."""
         self.document_url: str | None = None
         """Where the last document came from: the base of relative URLs in one put by REST."""
         self.ended = asyncio.Event()
@@ -208,20 +213,23 @@ class Call:
 
     # Documents
 
-    def begin(self, source: Source) -> None:
-        """Perform the first document."""
+    def begin(self, source: Source) -> "asyncio.Task[None]":
+        """Perform the first document. Returns the script: the task for it and those that follow it."""
         self._script = asyncio.get_running_loop().create_task(self._perform(source), name=self.id)
+        return self._script
 
-    async def replace(self, source: Source) -> None:
-        """Stop what runs and perform another document. Raises Conflict when there is no live call."""
+    async def replace(self, source: Source) -> "asyncio.Task[None] | None":
+        """Stop what runs and perform another document; None if the call has ended over that.
+
+        Raises Conflict when there is no live call.
+        """
         async with self._replacing:
             if self.state != "answered" and not (self.direction == "inbound" and self.live):
                 raise Conflict(f"Call [{self.id}] cannot be modified in its current state")
             if self._script is not None:
                 self._script.cancel()
                 await asyncio.wait([self._script])
-            if self.live:
-                self.begin(source)
+            return self.begin(source) if self.live else None
 
     async def _perform(self, source: Source) -> None:
         """Fetch and perform documents until one ends the call; whatever fails ends it with a cause."""

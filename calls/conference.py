@@ -133,6 +133,10 @@ class Conferences:
     def member_count(self) -> int:
         return sum(len(conference.members) for conference in self._live.values())
 
+    def next_room(self) -> int:
+        """A room of the mixer that nobody has been in."""
+        return next(self._rooms)
+
     # Joining and leaving
 
     def join(self, call: "Call", leg: "Leg", verb: "ConferenceVerb", events: Callback | None) -> Member:
@@ -197,7 +201,7 @@ class Conferences:
         self._complete(conference)
 
     def _create(self, call: "Call", name: str, events: Callback | None) -> Conference:
-        identifier, room = ids.conference_id(), next(self._rooms)
+        identifier, room = ids.conference_id(), self.next_room()
         conference = Conference(
             id=identifier,
             account=call.account,

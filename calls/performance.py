@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import bxml
 from bxml import Document, verbs
+from calls.bridge import bridge
 from calls.callbacks import Callback
 from calls.errors import VerbFailed
 from calls.gathering import gather
@@ -140,6 +141,9 @@ class Performance:
         finally:
             call.services.conferences.leave(call)
             call.keypad.forget()
+
+    async def bridge(self, verb: verbs.Bridge) -> Document | None:
+        return await bridge(self._call, verb)
 
     async def redirect(self, verb: verbs.Redirect) -> Document:
         call = self._call

@@ -92,6 +92,7 @@ class Switchboard:
             conferences=self.live_conferences,
             public_url=settings.public_url.rstrip("/"),
             ended=self._ended,
+            find=self._calls.find,
         )
         self._live: dict[str, Call] = {}
         self._by_session: dict[int, Call] = {}

@@ -9,7 +9,7 @@ import bxml
 from bxml import Document
 from bxml.element import Verb
 from bxml.runner import Performer, Unsupported, run
-from bxml.verbs import Conference, Gather, PlayAudio, Redirect, Ring, SpeakSentence, StartGather
+from bxml.verbs import Bridge, Conference, Gather, PlayAudio, Redirect, Ring, SpeakSentence, StartGather
 
 
 class Transcript:
@@ -52,6 +52,10 @@ class Transcript:
 
     async def confer(self, verb: Conference) -> None:
         self._note(f"confer {verb.name}")
+
+    async def bridge(self, verb: Bridge) -> Document | None:
+        self._note(f"bridge {verb.call_id}")
+        return bxml.parse(next(self._answers)) if verb.bridge_complete_url else None
 
     async def redirect(self, verb: Redirect) -> Document:
         self._note(f"redirect {verb.redirect_url}")
@@ -137,6 +141,16 @@ async def test_a_gather_with_a_url_replaces_the_document_and_one_without_goes_on
     ]
 
 
+async def test_a_bridge_with_a_url_replaces_the_document_and_one_without_goes_on() -> None:
+    performer = Transcript("<Response><Pause/></Response>")
+    inside = (
+        "<Bridge>c-1</Bridge><Bridge bridgeCompleteUrl='/b'>c-2</Bridge><SpeakSentence>never</SpeakSentence>"
+    )
+    assert await acts(inside, performer) == [
+        *("answer", "bridge c-1", "answer", "bridge c-2", "answer", "pause 1", "hang up"),
+    ]
+
+
 async def test_ring_decides_itself_whether_it_answers_and_stop_gather_needs_no_answer() -> None:
     assert await acts("<Ring duration='2'/><StopGather/><StartGather dtmfUrl='/c'/>") == [
         *("ring 2.0", "stop gather", "answer", "start gather /c", "hang up"),
@@ -153,7 +167,7 @@ async def test_a_tag_is_set_before_its_verb_and_an_empty_one_clears() -> None:
 
 
 NOT_YET = """
-    <Bridge>c-1</Bridge> <Connect><Endpoint>e-1</Endpoint></Connect> <Forward to="+19195551234"/>
+    <Connect><Endpoint>e-1</Endpoint></Connect> <Forward to="+19195551234"/>
     <PauseRecording/> <Record/> <Refer><SipUri>sip:a</SipUri></Refer> <ResumeRecording/>
     <SendDtmf>1</SendDtmf> <StartRecording/> <StartStream destination="wss://a"/>
     <StartTranscription/> <StopRecording/> <StopStream name="a"/> <StopTranscription/>

@@ -1,0 +1,63 @@
+"""Two calls that hear each other: the room which they have for themselves, and who left it first.
+
+Bridge, Transfer and Forward all end in such a pair; they differ in how the second call came to be and in
+what follows for the one that is left.
+"""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from calls.call import Call
+
+logger = logging.getLogger(__name__)
+
+
+class Pair:
+    """Two calls that belong together from `hold` on until either leaves, which happens once.
+
+    Whoever needs to know waits for `over`, and finds in `leaver` who it was. `verb` is what paired them.
+    """
+
+    def __init__(
+        self, first: "Call", second: "Call", verb: Literal["Bridge", "Forward", "Transfer"], room: int
+    ) -> None:
+        self.verb = verb
+        self.over = asyncio.Event()
+        self.leaver: Call | None = None
+        self._calls = (first, second)
+        self._media = first.services.media
+        self._room = room
+
+    def hold(self) -> None:
+        """From now on nobody else gets either call."""
+        for call in self._calls:
+            call.pair = self
+
+    def seat(self, call: "Call") -> None:
+        """Let one of them hear what the other says; nothing, if it is over."""
+        if self.over.is_set() or call.leg is None:
+            return
+        self._media.seat(call.leg, self._room, mute=False, hold=False, coaches=None, coached_by=())
+        logger.info("call_joined", extra={"call_id": call.id, "verb": self.verb, "room": self._room})
+
+    def leave(self, call: "Call") -> None:
+        """This call leaves; nothing, if one of them has left before."""
+        if self.over.is_set():
+            return
+        self.leaver = call
+        self.over.set()
+        self._media.end_room(self._room)
+        for each in self._calls:
+            if each.pair is self:
+                each.pair = None
+            each.keypad.forget()
+        logger.info("call_parted", extra={"call_id": call.id, "verb": self.verb, "room": self._room})
+
+    def leave_with(self, call: "Call", script: "asyncio.Task[None]") -> None:
+        """This call leaves when the script which holds it here is at its end, for whatever reason.
+
+        A task that is cancelled before its first step runs no `finally`; this is told all the same.
+        """
+        script.add_done_callback(lambda _: self.leave(call))
