@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media import memory
-from rtp.demux import ROW, TOMBSTONE
+from rtp.demux import ROW
+from rtp.tombstones import TOMBSTONE
 
 COUNTERS: Final = (
     "beats",

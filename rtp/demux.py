@@ -26,12 +26,11 @@ from numpy.typing import NDArray
 
 from rtp.packet import Headers
 from rtp.rtcp import is_rtcp
+from rtp.tombstones import TOMBSTONE, Tombstones, is_late
 
 LEARN_SECONDS: Final = 10.0
-TOMBSTONE_SECONDS: Final = 30.0
 REBIND_SILENCE: Final = 0.1  # five packets: reordering does not last that long
 REBIND_SEQUENCE: Final = 3000  # a minute of packets that went to the old binding and were lost
-LATE_SEQUENCE: Final = 500  # how far behind an ended call's last packet another of its packets may be
 STRANGERS: Final = 64
 MAX_PORTS: Final = 1 << 15  # the port index has 16 bits of the key; the highest keys stay free
 
@@ -54,20 +53,6 @@ ROW: Final = np.dtype(
 )
 """What is known of a leg's far end. `pinned` and `named` (by SDP) are keys, 0 for none; `heard` is the time
 of the last packet; `ssrc` and `sequence` are that packet's."""
-
-TOMBSTONE: Final = np.dtype(
-    [
-        ("key", "<u8"),
-        ("until", "<f8"),
-        ("ssrc", "<u4"),
-        ("owner", "<u4"),
-        ("sequence", "<u2"),
-        ("stream", "<u2"),
-        ("pad", "<u4"),
-    ]
-)
-"""A source that was given up, and the life of the leg that had it, which alone may have it back. `stream`
-is 1 where packets came from it, so that `ssrc` and `sequence` mean something."""
 
 _Keys = NDArray[np.uint64]
 _Rows = NDArray[np.intp]
@@ -105,8 +90,7 @@ class Demux:
         self.drops = Drops()
         self.rebindings = 0
         self.pinned: list[tuple[int, int, int]] = []  # (row, address, port) since somebody emptied it
-        self._tombstones = np.zeros(1024, TOMBSTONE) if tombstones is None else tombstones
-        self._grave = 0
+        self._tombstones = Tombstones(np.zeros(1024, TOMBSTONE) if tombstones is None else tombstones)
         self._port = np.zeros(rows, np.uint64)
         self._kinds = np.full((rows, 128), UNWANTED, np.uint8)
         self._addresses = np.zeros((rows, 2), np.uint64)  # of the SDP and of the signalling
@@ -114,7 +98,7 @@ class Demux:
         self._lapses = np.zeros(rows)  # until when, if at all
         self._seeks = np.zeros(rows, bool)  # still waits for the first packet of what its SDP names
         self._life = np.zeros(rows, np.uint32)  # told apart from earlier legs of the row
-        self._lives = int(self._tombstones["owner"].max())
+        self._lives = self._tombstones.last_owner
         self._dirty = True
         self._rebuild(0.0)
 
@@ -123,8 +107,7 @@ class Demux:
     def inherit(self, now: float) -> None:
         """Bury whatever the memory says was pinned by the process before."""
         for row in np.flatnonzero((self.state["pinned"] != 0) | (self.state["named"] != 0)):
-            self._lives = (self._lives + 1) & 0xFFFF_FFFF
-            self._life[row] = self._lives
+            self._begin_life(int(row))
             self._bury_row(int(row), now)
         self.state[:] = np.zeros((), ROW)
         self._dirty = True
@@ -132,8 +115,7 @@ class Demux:
     def open(self, row: int, port: int) -> None:
         """A leg takes a row; until `connect` no packet is its own."""
         self.state[row] = np.zeros((), ROW)
-        self._lives = (self._lives + 1) & 0xFFFF_FFFF
-        self._life[row] = self._lives
+        self._begin_life(row)
         self._port[row] = port
         self._kinds[row] = UNWANTED
         self._addresses[row] = 0
@@ -224,7 +206,7 @@ class Demux:
         keys |= address.astype(np.uint64) << np.uint64(16)
         keys |= source
         place, found = self._find(keys, headers)
-        late = found & self._is_late(keys, headers, now) if len(self._ghosts) else None
+        late = found & is_late(self._ghosts, keys, headers, now) if len(self._ghosts) else None
         unsettled = headers.valid & ~found
         if self._any_open:
             unsettled |= found & self._open[place]
@@ -281,29 +263,12 @@ class Demux:
         self._rows: _Rows = np.where(self._ambiguous, 0, rows[first])
         self._any_open = bool(self._open.any())
         self._any_shared = bool(shared.any())
-        graves = self._tombstones
-        recent = graves[(graves["until"] > now) & (graves["stream"] != 0)]
-        place = np.searchsorted(self._keys, recent["key"])
-        others = self._life[self._rows[place]] != recent["owner"]
-        self._ghosts = recent[(self._keys[place] == recent["key"]) & others]
+        self._ghosts = self._tombstones.under(self._keys, self._life[self._rows], now)
         self._dirty = False
 
     def _find(self, keys: _Keys, headers: Headers) -> tuple[_Rows, _Mask]:
         place = np.searchsorted(self._keys, keys)
         return place, (self._keys[place] == keys) & headers.valid
-
-    def _is_late(self, keys: _Keys, headers: Headers, now: float) -> _Mask:
-        """Packets of a stream that an ended leg had from a source which another leg has now: the same
-        source and SSRC, and a sequence that goes on from there."""
-        ghosts = self._ghosts
-        ahead = headers.sequence[:, None] - ghosts["sequence"] + np.uint16(LATE_SEQUENCE)
-        late: _Mask = (
-            (keys[:, None] == ghosts["key"])
-            & (headers.ssrc[:, None] == ghosts["ssrc"])
-            & (ahead < LATE_SEQUENCE + REBIND_SEQUENCE)
-            & (ghosts["until"] > now)
-        ).any(axis=1)
-        return late
 
     def _verdict(
         self,
@@ -387,19 +352,11 @@ class Demux:
         if len(same_stream):
             return self._rebound(same_stream, key, sequence, now)
         row = self._learner(key, now)
-        if row and self._is_buried(key, ssrc, row, now):
+        if row and self._tombstones.hold(key, ssrc, int(self._life[row]), now):
             self.drops.late += 1
             self.drops.unknown -= 1
             return 0
         return row
-
-    def _is_buried(self, key: int, ssrc: int, row: int, now: float) -> bool:
-        """Whether another leg of this port lately had this source, or this SSRC."""
-        graves = self._tombstones[self._tombstones["until"] > now]
-        graves = graves[graves["owner"] != self._life[row]]
-        same_ssrc = (graves["ssrc"] == ssrc) & (graves["stream"] != 0)
-        same_ssrc &= graves["key"] >> np.uint64(48) == key >> 48
-        return bool(((graves["key"] == key) | same_ssrc).any())
 
     def _same_stream(self, port: int, ssrc: int) -> _Rows:
         rows = self._pinned_rows
@@ -449,6 +406,10 @@ class Demux:
 
     # Tombstones
 
+    def _begin_life(self, row: int) -> None:
+        self._lives = (self._lives + 1) & 0xFFFF_FFFF
+        self._life[row] = self._lives
+
     def _bury_row(self, row: int, now: float) -> None:
         state = self.state[row]
         for key in {int(state["pinned"]), int(state["named"])} - {0}:
@@ -456,15 +417,11 @@ class Demux:
 
     def _bury(self, key: int, row: int, now: float) -> None:
         state = self.state[row]
-        until = now + TOMBSTONE_SECONDS
-        stream = 1 if int(state["pinned"]) == key else 0
-        self._tombstones[self._grave] = (
+        self._tombstones.bury(
             key,
-            until,
-            state["ssrc"],
-            self._life[row],
-            state["sequence"],
-            stream,
-            0,
+            owner=int(self._life[row]),
+            ssrc=int(state["ssrc"]),
+            sequence=int(state["sequence"]),
+            heard=int(state["pinned"]) == key,
+            now=now,
         )
-        self._grave = (self._grave + 1) % len(self._tombstones)

@@ -11,6 +11,7 @@ from typing import Final
 KEYS: Final = "0123456789*#ABCD"
 LOST_END: Final = 0.3
 STRAGGLE: Final = 5  # seconds; a timestamp further back is a clock that was set anew
+LATEST: Final = 1.0  # seconds; no straggler comes later, but one who plays recorded keys may begin again
 MAX_DURATION: Final = 0xFFFF
 
 
@@ -37,6 +38,7 @@ class KeyReceiver:
         self._rate = clock_rate
         self._current: _Event | None = None
         self._done: tuple[int, int] | None = None  # SSRC and timestamp of the last key reported
+        self._heard = 0.0  # when a packet of it or of the current key came
 
     def __repr__(self) -> str:
         return "KeyReceiver()"  # what was pressed may be a PIN
@@ -46,8 +48,9 @@ class KeyReceiver:
         are no keys are passed over."""
         if len(payload) < 4 or payload[0] >= len(KEYS):
             return []
-        if (ssrc, timestamp) == self._done or self._is_old(ssrc, timestamp):
+        if (ssrc, timestamp) == self._done or self._is_old(ssrc, timestamp, now):
             return []
+        self._heard = now
         keys = []
         current = self._current
         if current is not None and current.goes_on_as(ssrc, timestamp, KEYS[payload[0]]):
@@ -79,10 +82,10 @@ class KeyReceiver:
         self._done = (current.ssrc, current.timestamp)
         return [(current.key, (current.before + current.duration) * 1000 // self._rate)]
 
-    def _is_old(self, ssrc: int, timestamp: int) -> bool:
+    def _is_old(self, ssrc: int, timestamp: int, now: float) -> bool:
         """A straggler of an event before the last one reported: its key has been reported already."""
         reference = (self._current.ssrc, self._current.timestamp) if self._current else self._done
-        if reference is None or reference[0] != ssrc:
+        if reference is None or reference[0] != ssrc or now - self._heard > LATEST:
             return False
         behind = (reference[1] - timestamp) & 0xFFFF_FFFF
         return 0 < behind < STRAGGLE * self._rate

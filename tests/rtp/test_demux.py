@@ -5,8 +5,9 @@ from ipaddress import IPv4Address
 import numpy as np
 import pytest
 
-from rtp.demux import ALAW, COMFORT, EVENT, LEARN_SECONDS, RTCP, TOMBSTONE_SECONDS, ULAW, Demux
+from rtp.demux import ALAW, COMFORT, EVENT, LEARN_SECONDS, RTCP, ULAW, Demux
 from rtp.packet import SLOT, parse
+from rtp.tombstones import TOMBSTONE, TOMBSTONE_SECONDS, Tombstones
 from tests.support.virtual_network import Address, rtp
 
 A, B, C = 1, 2, 3  # rows
@@ -336,13 +337,23 @@ def test_a_new_process_inherits_who_was_pinned() -> None:
     before.from_((NAT, 40001), ssrc=5)
     before.leg(B, (NAT, 40002))
     after = Port()
-    after.demux = Demux(10, before.demux.state, before.demux._tombstones)
+    after.demux = Demux(10, before.demux.state, before.demux._tombstones.graves)
     after.demux.inherit(after.now)
     after.leg(A, ("192.168.1.6", 5004), signalling=NAT)
     assert after.from_((NAT, 40001), ssrc=5) == 0
     assert after.from_((NAT, 40009), ssrc=5) == 0
     assert after.from_((NAT, 40002), ssrc=6) == 0
     assert after.from_((NAT, 40003), ssrc=7) == A
+
+
+def test_a_new_process_overwrites_the_oldest_tombstones_first() -> None:
+    graves = np.zeros(4, TOMBSTONE)
+    before = Tombstones(graves)
+    for key in (1, 2, 3):
+        before.bury(key, owner=key, ssrc=0, sequence=0, heard=False, now=100.0)
+    after = Tombstones(graves)
+    after.bury(4, owner=4, ssrc=0, sequence=0, heard=False, now=101.0)
+    assert [after.hold(key, 0, 9, 102.0) for key in (1, 2, 3, 4)] == [True] * 4
 
 
 # re-INVITE

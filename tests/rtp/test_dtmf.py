@@ -66,6 +66,13 @@ def test_a_straggler_of_an_earlier_key_is_not_a_third_key() -> None:
     assert receiver.receive(event(2, 320, end=True), 1, 9000, 0.12) == [("2", 40)]
 
 
+def test_a_recorded_key_with_an_earlier_timestamp_is_a_key_once_stragglers_are_out_of_the_question() -> None:
+    receiver = KeyReceiver()
+    assert receiver.receive(event(2, 320, end=True), 1, 9000, 10.0) == [("2", 40)]
+    assert receiver.receive(event(1, 320, end=True), 1, 8000, 10.9) == []
+    assert receiver.receive(event(1, 320, end=True), 1, 8000, 11.1) == [("1", 40)]
+
+
 def test_keys_go_on_when_the_timestamp_wraps() -> None:
     first = [(payload, 1, 0xFFFF_FF00) for payload in press(1)]
     second = [(payload, 1, 0x0000_0F00) for payload in press(2)]
