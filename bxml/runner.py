@@ -5,11 +5,12 @@ has no state of its own: cancelling the coroutine ends the document at whatever 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from typing import Any, Protocol
 
 from bxml.document import Document
 from bxml.element import Tagged, Verb
+from bxml.errors import BxmlError
 from bxml.verbs import (
     Bridge,
     Conference,
@@ -92,19 +93,37 @@ _PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[Document
 }
 
 
-async def run(document: Document, performer: Performer) -> None:
+async def run(
+    document: Document,
+    performer: Performer,
+    *,
+    barred: Container[type[Verb]] = (),
+    then: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Perform `document` and those it redirects to; at the end of the last one the call is hung up.
 
-    Raises `Unsupported` at a verb that is not performed yet, before the call is answered for it, and
-    whatever the performer raises; the call is not hung up then.
+    `then`, if there is one, comes before that, but not where a Hangup was the end. A document that has
+    one of the verbs of `barred` is refused whole, with `BxmlError`. Raises `Unsupported` at a verb that is
+    not performed yet, before the call is answered for it, and whatever the performer and `then` raise; the
+    call is not hung up then.
     """
     following: Document | None = document
     while following is not None:
+        document = following
+        _check(document, barred)
         following = await _perform(following, performer)
         await asyncio.sleep(
             0
         )  # documents that redirect to each other for ever let others run, and be cancelled
+    if then is not None and not any(isinstance(verb, Hangup) for verb in document.verbs):
+        await then()
     await performer.hang_up()
+
+
+def _check(document: Document, barred: Container[type[Verb]]) -> None:
+    for verb in document.verbs:
+        if type(verb) in barred:
+            raise BxmlError(f"<{type(verb).__name__}> is not allowed in this document", *verb.at)
 
 
 async def _perform(document: Document, performer: Performer) -> Document | None:

@@ -27,6 +27,9 @@ from calls.performance import Performance, read
 from sip.reason import Reason
 
 if TYPE_CHECKING:
+    from bxml.element import Verb
+    from calls.dialling import Listener
+    from calls.order import LegOrder
     from media.client import Leg, MediaClient
     from sip.session import Session
     from sip.shell import SipServer
@@ -57,6 +60,8 @@ class Services:
     """Told when a call has ended, while it still has its session and leg."""
     find: "Callable[[str, str], Call | None]"
     """A call, live or ended, by account and id."""
+    place_leg: "Callable[[Call, LegOrder, Listener], Call]"
+    """Dial a call for another one; the listener is told of its ringing, and of its answer or failure."""
 
 
 class Call:
@@ -73,6 +78,7 @@ class Call:
         from_: str,
         callback_timeout: float,
         disconnect: Callback | None,
+        farewell: Literal["disconnect", "transferDisconnect"] = "disconnect",
         order: CallOrder | None = None,
         tag: str | None = None,
     ) -> None:
@@ -87,6 +93,8 @@ class Call:
         self.order = order
         self.tag = tag
         self.parent: str | None = None
+        self.inherited: Event = {}
+        """What the events of a call that was dialled by a Transfer say of that; replaces its own fields."""
         self.state: State = "initiated" if direction == "inbound" else "queued"
         self.enqueued_time: datetime | None = None
         self.start_time: datetime | None = None
@@ -108,6 +116,7 @@ class Call:
         self.ended = asyncio.Event()
         self._acknowledged = asyncio.Event()
         self._disconnect = disconnect
+        self._farewell = farewell
         self._script: asyncio.Task[None] | None = None
         self._replacing = asyncio.Lock()
 
@@ -208,14 +217,24 @@ class Call:
             extra={"call_id": self.id, "cause": cause, "reason": message, "error_id": self.error_id},
         )
         if self._disconnect is not None:
-            self.services.courier.tell(self._disconnect, self.event("disconnect"))
+            self.services.courier.tell(self._disconnect, self.event(self._farewell))
         self.ended.set()
 
     # Documents
 
-    def begin(self, source: Source) -> "asyncio.Task[None]":
-        """Perform the first document. Returns the script: the task for it and those that follow it."""
-        self._script = asyncio.get_running_loop().create_task(self._perform(source), name=self.id)
+    def begin(
+        self,
+        source: Source,
+        *,
+        barred: "frozenset[type[Verb]]" = frozenset(),
+        then: Callable[[], Awaitable[None]] | None = None,
+    ) -> "asyncio.Task[None]":
+        """Perform the first document. Returns the script: the task for it and those that follow it.
+
+        `barred`: verbs that make a document invalid; `then`: what comes before the hang-up at the end.
+        """
+        script = self._perform(source, barred, then)
+        self._script = asyncio.get_running_loop().create_task(script, name=self.id)
         return self._script
 
     async def replace(self, source: Source) -> "asyncio.Task[None] | None":
@@ -231,10 +250,15 @@ class Call:
                 await asyncio.wait([self._script])
             return self.begin(source) if self.live else None
 
-    async def _perform(self, source: Source) -> None:
+    async def _perform(
+        self,
+        source: Source,
+        barred: "frozenset[type[Verb]]",
+        then: Callable[[], Awaitable[None]] | None,
+    ) -> None:
         """Fetch and perform documents until one ends the call; whatever fails ends it with a cause."""
         try:
-            await bxml_runner.run(await source(), Performance(self))
+            await bxml_runner.run(await source(), Performance(self), barred=barred, then=then)
         except BxmlError as error:
             self.end("invalid-bxml", str(error))
         except DeliveryFailed as error:
@@ -294,12 +318,13 @@ class Call:
             "cause": self.disconnect_cause,
             "errorMessage": self.error_message,
             "errorId": self.error_id,
-            "sipResponseCode": self.sip_response_code,
         }
+        if kind == "disconnect":
+            optional["sipResponseCode"] = self.sip_response_code
         if self.session is not None and kind in ("initiate", "answer", "disconnect"):
             optional["sipCallId"] = self.session.call_id
         event |= {name: value for name, value in optional.items() if value is not None}
-        return event | more
+        return event | self.inherited | more
 
 
 def from_application(application: Application, call: Call, user: str) -> Source:

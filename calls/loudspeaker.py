@@ -1,12 +1,14 @@
 """Lets a leg, or everybody in a room, hear a sentence or a sound file."""
 
 import asyncio
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bxml.verbs import PlayAudio, SpeakSentence
 from bxml.voices import choose
 from calls.errors import VerbFailed
+from media import tones
 from media.client import PlaybackLost
 from speech.errors import AudioError, SpeechError
 
@@ -42,6 +44,14 @@ class Loudspeaker:
         except AudioError as error:
             raise VerbFailed(f"PlayAudio: {error}") from error
         await self.let_hear(prompt.samples)
+
+    async def ring(self) -> None:
+        """Ringback, until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        for cycle in itertools.count(1):
+            await self.let_hear(tones.ringback())
+            await asyncio.sleep(start + cycle * tones.RINGBACK_CYCLE - loop.time())
 
     async def let_hear(self, samples: bytes) -> None:
         """16-bit little-endian mono samples at 8 kHz."""

@@ -1,8 +1,37 @@
 """What a REST client orders: a new call, or another document for one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from calls.callbacks import Callback
+from calls.callbacks import Callback, Event
+
+
+@dataclass(frozen=True)
+class Dial:
+    """Whom to ring, in whose name, and for how long.
+
+    `from_`: a number, a SIP URI, or one of the words for a withheld number; `privacy`: the callee is not
+    shown it; `call_timeout`: seconds from ringing; `headers`: of the INVITE, beside its own.
+    """
+
+    to: str
+    from_: str
+    display_name: str = ""
+    privacy: bool = False
+    call_timeout: float = 30.0
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class LegOrder:
+    """A call that another call has dialled for it. Source: contract bxml.md sections 4.4 and 4.26.
+
+    `disconnect` gets its transferDisconnect; `fields` are what its events say beside its own, or instead.
+    """
+
+    dial: Dial
+    tag: str | None = None
+    disconnect: Callback | None = None
+    fields: Event = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -25,6 +54,23 @@ class CallOrder:
     privacy: bool = False
     display_name: str | None = None
     uui: str | None = None
+
+    @property
+    def dial(self) -> Dial:
+        """What of it concerns the INVITE."""
+        return Dial(
+            to=self.to,
+            from_=self.from_,
+            display_name=self.display_name or "",
+            privacy=self.privacy,
+            call_timeout=self.call_timeout,
+            headers=user_to_user(self.uui),
+        )
+
+
+def user_to_user(uui: str | None) -> tuple[tuple[str, str], ...]:
+    """The header that takes a `uui` to the callee. Source: RFC 7433."""
+    return () if uui is None else (("User-to-User", uui),)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from calls.callbacks import Callback
 from calls.errors import VerbFailed
 from calls.gathering import gather
 from calls.loudspeaker import Loudspeaker
-from media import tones
 
 if TYPE_CHECKING:
     from calls.call import Call
@@ -65,14 +63,7 @@ class Performance:
             return
         with contextlib.suppress(TimeoutError):  # it has rung for long enough
             async with asyncio.timeout(verb.duration):
-                await self._ring_on()
-
-    async def _ring_on(self) -> None:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        for cycle in itertools.count(1):
-            await self._loudspeaker().let_hear(tones.ringback())
-            await asyncio.sleep(start + cycle * tones.RINGBACK_CYCLE - loop.time())
+                await self._loudspeaker().ring()
 
     async def gather(self, verb: verbs.Gather) -> Document | None:
         call = self._call

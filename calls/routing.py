@@ -34,7 +34,7 @@ class Route:
     """Where an INVITE goes.
 
     `uri`: the Request-URI; `next_hop`: the `host[:port]` that the INVITE is sent to; `flow`: the way
-    a registered phone came by, None to find one.
+    a registered phone came by, None to find one; `trusted`: it leads to a trunk.
     """
 
     uri: str
@@ -42,6 +42,7 @@ class Route:
     transport: str = "udp"
     flow: Flow | None = None
     credentials: tuple[str, str] | None = None
+    trusted: bool = False
 
 
 class Unreachable(Exception):
@@ -95,6 +96,7 @@ class Routing:
             next_hop=trunk.host,
             transport=trunk.transport,
             credentials=trunk.credentials,
+            trusted=True,
         )
 
     def _contact(self, account: str, user: str, now: float) -> Route | None:

@@ -16,12 +16,12 @@ from calls.application import Application, called
 from calls.call import Call, Services, from_application
 from calls.callbacks import Courier
 from calls.conference import Conference, Conferences, Limits, Member
-from calls.dialling import Dialling
+from calls.dialling import Dialling, Listener
 from calls.digits import Source
 from calls.errors import Conflict, Invalid, NotFound, Unavailable
 from calls.history import History
 from calls.media_session import MediaSession
-from calls.order import CallOrder, Redirect
+from calls.order import CallOrder, Dial, LegOrder, Redirect
 from calls.performance import read
 from calls.routing import Routing, Unreachable, party
 from media.client import (
@@ -93,6 +93,7 @@ class Switchboard:
             public_url=settings.public_url.rstrip("/"),
             ended=self._ended,
             find=self._calls.find,
+            place_leg=self.place_leg,
         )
         self._live: dict[str, Call] = {}
         self._by_session: dict[int, Call] = {}
@@ -281,21 +282,48 @@ class Switchboard:
             order=order,
             tag=order.tag or None,
         )
+        self._place(call, order.dial, _Ordered(order))
+        return call
+
+    def place_leg(self, parent: Call, order: LegOrder, listener: Listener) -> Call:
+        """Dial a call for another one. It may have ended already when it is returned."""
+        leg = Call(
+            self._services,
+            account=parent.account,
+            application_id=parent.application_id,
+            direction="outbound",
+            to=order.dial.to,
+            from_=order.dial.from_,
+            callback_timeout=parent.callback_timeout,
+            disconnect=order.disconnect,
+            farewell="transferDisconnect",
+            tag=order.tag or None,
+        )
+        leg.parent = parent.id
+        leg.inherited = order.fields
+        try:
+            self._place(leg, order.dial, listener)
+        except Invalid as error:
+            self._register(leg)
+            leg.end("error", str(error))
+        return leg
+
+    def _place(self, call: Call, dial: Dial, listener: Listener) -> None:
+        """Find the way and dial. Raises Invalid, of nothing done."""
         call.enqueued_time = clock.now()
         try:
-            route = self._routing.route(account, order.to, now=asyncio.get_running_loop().time())
+            route = self._routing.route(call.account, dial.to, now=asyncio.get_running_loop().time())
         except Unreachable as error:
             self._register(call)
             call.end("rejected", str(error), sip_response_code=480)
-            return call
+            return
         self._register(call)
 
         def dialled(session: Session) -> None:
             self._by_session[session.id] = call
 
-        self._dialling[call.id] = dialling = Dialling(call, order, route)
+        self._dialling[call.id] = dialling = Dialling(call, dial, route, listener)
         dialling.start(self._settings.address, dialled)
-        return call
 
     def calls(
         self,
@@ -447,12 +475,25 @@ class Switchboard:
             self._idle.set()
         dialling = self._dialling.pop(call.id, None)
         if dialling is not None:
-            dialling.stop()
+            dialling.call_ended()
         if call.session is not None:
             self._by_session.pop(call.session.id, None)
         if call.leg is not None:
             self._stop_silence(call.leg.id)
         self._calls.retire(call)
+
+
+class _Ordered(Listener):
+    """A call that REST ordered asks for its document when it is answered."""
+
+    def __init__(self, order: CallOrder) -> None:
+        self._order = order
+
+    def answered(self, call: Call) -> None:
+        async def source() -> Document:
+            return await call.ask(self._order.answer, call.event("answer"))
+
+        call.begin(source)
 
 
 def _live(conference: Conference) -> Conference:
