@@ -11,6 +11,10 @@ OTHERS_CPU = {"Asterisk ConfBridge": 76.5, "FreeSWITCH mod_conference": 93.5}
 OTHERS_DELAY = {"Asterisk ConfBridge": 21.5, "FreeSWITCH mod_conference": 44.5}
 
 
+def _name(figures: dict[str, Any]) -> str:
+    return "MixMinus (void run)" if figures["void"] else "MixMinus"
+
+
 def draw(figures: dict[str, dict[str, Any]]) -> Path | None:
     """benchmarks/results/overview.png from the results of load and latency, or None without matplotlib."""
     try:
@@ -21,11 +25,11 @@ def draw(figures: dict[str, dict[str, Any]]) -> Path | None:
     from matplotlib import pyplot
 
     panels = []
-    if "load" in figures and not figures["load"]["void"]:
-        cpu = {"MixMinus": figures["load"]["cpu_us_per_leg_frame"]["all"], **OTHERS_CPU}
+    if "load" in figures:
+        cpu = {_name(figures["load"]): figures["load"]["cpu_us_per_leg_frame"]["all"], **OTHERS_CPU}
         panels.append((cpu, f"CPU per leg and frame (us), {figures['load']['up']} legs"))
-    if "latency" in figures and not figures["latency"]["void"]:
-        delay = {"MixMinus": figures["latency"]["delay_ms_median"], **OTHERS_DELAY}
+    if "latency" in figures and figures["latency"]["delay_ms_median"] is not None:
+        delay = {_name(figures["latency"]): figures["latency"]["delay_ms_median"], **OTHERS_DELAY}
         panels.append((delay, "delay added, median (ms)"))
     if not panels:
         return None

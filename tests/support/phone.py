@@ -133,22 +133,27 @@ class Phone:
         return time.time()
 
     @property
+    def host_port(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def contact(self) -> str:
         suffix = ";transport=tcp" if self.transport == "tcp" else ""
-        return f"sip:{self.user}@{self.host}:{self.port}{suffix}"
+        return f"sip:{self.user}@{self.host_port}{suffix}"
 
     @property
     def uri(self) -> str:
-        return f"sip:{self.user}@{self.host}:{self.port}"
+        return f"sip:{self.user}@{self.host_port}"
 
     @property
     def from_value(self) -> str:
         name = f'"{self.display_name}" ' if self.display_name else ""
-        return f"{name}<sip:{self.user}@{self.host}>"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{name}<sip:{self.user}@{host}>"
 
     def via(self) -> str:
         branch = "z9hG4bK" + secrets.token_hex(8)
-        return f"SIP/2.0/{self.transport.upper()} {self.host}:{self.port};rport;branch={branch}"
+        return f"SIP/2.0/{self.transport.upper()} {self.host_port};rport;branch={branch}"
 
     # --- calling
 

@@ -58,6 +58,7 @@ class Server:
         sections: Mapping[str, Any] | None = None,
         numbers: Sequence[str] = ("*",),
         callback_timeout: int = 15,
+        listen: str = "127.0.0.1",
         rtp_ports: int = 64,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
@@ -70,6 +71,7 @@ class Server:
         self.bare = bare
         self.numbers = list(numbers)
         self.callback_timeout = callback_timeout
+        self.listen = listen
         self.arguments = arguments
         self.environment = {**os.environ, **(environment or {})}
         self.log_file = Path(self.directory.name) / "log"
@@ -85,7 +87,7 @@ class Server:
             }
 
     def _listen(self) -> list[str]:
-        return [f"udp:127.0.0.1:{self.sip_port}", f"tcp:127.0.0.1:{self.sip_port}"]
+        return [f"udp:{self.listen}:{self.sip_port}", f"tcp:{self.listen}:{self.sip_port}"]
 
     def _config(self, application_url: str | None, sections: Mapping[str, Any]) -> dict[str, Any]:
         config: dict[str, Any] = {
