@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config = config.with_password(password)
         return asyncio.run(_serve(config, note))
     except (OSError, ConfigError) as error:
-        print(f"Cannot start: {error}", file=sys.stderr)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        print(f"Cannot start: {reason}", file=sys.stderr)
         return 1
 
 

@@ -125,7 +125,7 @@ class Server:
             self._stack.push_async_callback(self.media.close)
             await self.speech.start()
             self._stack.push_async_callback(self.speech.close)
-            await self.sip.start(self._config.sip.listen)
+            await self._listen()
             self._stack.push_async_callback(self.sip.close)
             await self.http.start()
             self._stack.push_async_callback(self.http.close)
@@ -134,6 +134,12 @@ class Server:
             raise
         self._ready = True
         logger.info("server_started", extra={"version": VERSION, "pids": self.pids})
+
+    async def _listen(self) -> None:
+        try:
+            await self.sip.start(self._config.sip.listen)
+        except OSError as error:
+            raise OSError(error.errno, f"sip.listen {error.strerror}") from error
 
     async def stop(self) -> None:
         """Take no new calls, end the live ones, deliver what has to be told, stop everything."""
