@@ -35,8 +35,14 @@ class Subject:
 def _keep_apart(found: Subject, cpus: list[int]) -> None:
     os.sched_setaffinity(0, {cpus[-1]})
     found.pin({cpus[0]})
-    with contextlib.suppress(PermissionError):  # only root may; a generator that is late voids the run
-        os.setpriority(os.PRIO_PROCESS, 0, -15)
+    with contextlib.suppress(PermissionError):  # only root may; a generator that is late voids its run
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+
+def _let_go(cpus: list[int]) -> None:
+    os.sched_setaffinity(0, set(cpus))
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextlib.contextmanager
@@ -54,7 +60,7 @@ def subject(target: str | None, pid: int | None, *, pinned: bool) -> Iterator[Su
         try:
             yield found
         finally:
-            os.sched_setaffinity(0, set(cpus))
+            _let_go(cpus)
         return
     server = Server(bare=True, rtp_ports=128)
     try:
@@ -68,5 +74,5 @@ def subject(target: str | None, pid: int | None, *, pinned: bool) -> Iterator[Su
         yield found
         server.stop()
     finally:
-        os.sched_setaffinity(0, set(cpus))
+        _let_go(cpus)
         server.close()
