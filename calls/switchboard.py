@@ -6,12 +6,13 @@ after them. It is the only place that knows which session, which leg and which c
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bxml import BxmlError, Document
 from calls import clock
+from calls.admission import TOO_MANY, AccountLimits, Admission
 from calls.application import Application, called
 from calls.call import Call, Services, from_application
 from calls.callbacks import Courier
@@ -23,7 +24,7 @@ from calls.history import History
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder, Redirect
 from calls.performance import read
-from calls.routing import Routing, Unreachable, party
+from calls.routing import Route, Routing, Unreachable, party
 from media.client import (
     DigitReceived,
     LegHeard,
@@ -53,13 +54,15 @@ class Settings:
     """What the operator decided about calls.
 
     `address`: the one to put into SDP, empty for the one that reaches the peer; `silence_hangup`:
-    seconds without a packet after which a call is ended, 0 = never.
+    seconds without a packet after which a call is ended, 0 = never; `accounts`: the limits of those
+    accounts that have any.
     """
 
     public_url: str
     address: str = ""
     silence_hangup: float = 0.0
     limits: Limits = field(default_factory=Limits)
+    accounts: Mapping[str, AccountLimits] = field(default_factory=dict)
 
 
 class Switchboard:
@@ -98,6 +101,7 @@ class Switchboard:
         self._live: dict[str, Call] = {}
         self._by_session: dict[int, Call] = {}
         self._dialling: dict[str, Dialling] = {}
+        self._admissions: dict[str, Admission] = {}
         self._silence: dict[int, asyncio.TimerHandle] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -163,6 +167,12 @@ class Switchboard:
         if application is None:
             logger.info("call_refused", extra={"to": user, "reason": "no application has this number"})
             self._sip.reject(session, 404, "No application has this number")
+            return
+        if self._admission(application.account).full:
+            # 486 and not 503: it is this account that is busy, and a trunk that hears 503 turns away from the
+            # whole server (RFC 3261 section 21.5.4).
+            logger.info("call_refused", extra={"to": user, "reason": TOO_MANY})
+            self._sip.reject(session, 486, "Busy Here")
             return
         media = MediaSession(
             self._media,
@@ -261,15 +271,23 @@ class Switchboard:
     # Orders: calls
 
     async def create_call(self, account: str, order: CallOrder) -> Call:
-        """Place an outbound call. Raises Invalid (names the field), Unavailable (stopping).
+        """Place an outbound call: at once, or in its turn where the account may begin only so many a second.
 
-        What goes wrong from here on is told by the call's disconnect event.
+        Raises Invalid (names the field), LimitReached, Unavailable (stopping). What goes wrong from here on
+        is told by the call's disconnect event.
         """
         if self.stopping:
             raise Unavailable("The server is stopping")
         application = self._applications.get(order.application_id)
         if application is None or application.account != account:
             raise Invalid(f"Could not create call: Application id {order.application_id} not found")
+        try:
+            self._route(account, order.to)
+        except Unreachable as error:
+            # Who is not registered now may be when it is his turn.
+            logger.info("callee_not_registered", extra={"account": account, "reason": str(error)})
+        admission = self._admission(account)
+        admission.check()
         call = Call(
             self._services,
             account=account,
@@ -282,11 +300,22 @@ class Switchboard:
             order=order,
             tag=order.tag or None,
         )
-        self._place(call, order.dial, _Ordered(order))
+        call.enqueued_time = clock.now()
+        self._register(call)
+        admission.submit(call, order.priority)
         return call
 
+    def _start_ordered(self, call: Call) -> None:
+        """It is the turn of a call that REST ordered."""
+        if call.order is None:
+            raise RuntimeError(f"{call.id} was queued and not ordered")
+        self._dial(call, call.order.dial, _Ordered(call.order))
+
     def place_leg(self, parent: Call, order: LegOrder, listener: Listener) -> Call:
-        """Dial a call for another one. It may have ended already when it is returned."""
+        """Dial a call for another one. It may have ended already when it is returned.
+
+        It does not wait in the account's queue, but counts as if it had.
+        """
         leg = Call(
             self._services,
             account=parent.account,
@@ -301,29 +330,42 @@ class Switchboard:
         )
         leg.parent = parent.id
         leg.inherited = order.fields
+        leg.enqueued_time = clock.now()
+        admission = self._admission(leg.account)
+        full = admission.full
+        self._register(leg)
+        if full:
+            leg.end("account-limit", TOO_MANY)
+            return leg
+        admission.passed()
         try:
-            self._place(leg, order.dial, listener)
+            self._dial(leg, order.dial, listener)
         except Invalid as error:
-            self._register(leg)
             leg.end("error", str(error))
         return leg
 
-    def _place(self, call: Call, dial: Dial, listener: Listener) -> None:
-        """Find the way and dial. Raises Invalid, of nothing done."""
-        call.enqueued_time = clock.now()
+    def _dial(self, call: Call, dial: Dial, listener: Listener) -> None:
+        """Find the way and send the INVITE. Raises Invalid, of nothing done."""
         try:
-            route = self._routing.route(call.account, dial.to, now=asyncio.get_running_loop().time())
+            route = self._route(call.account, dial.to)
         except Unreachable as error:
-            self._register(call)
             call.end("rejected", str(error), sip_response_code=480)
             return
-        self._register(call)
 
         def dialled(session: Session) -> None:
             self._by_session[session.id] = call
 
         self._dialling[call.id] = dialling = Dialling(call, dial, route, listener)
         dialling.start(self._settings.address, dialled)
+
+    def _route(self, account: str, to: str) -> Route:
+        return self._routing.route(account, to, now=asyncio.get_running_loop().time())
+
+    def _admission(self, account: str) -> Admission:
+        if account not in self._admissions:
+            limits = self._settings.accounts.get(account, AccountLimits())
+            self._admissions[account] = Admission(limits, self._start_ordered)
+        return self._admissions[account]
 
     def calls(
         self,
@@ -385,8 +427,7 @@ class Switchboard:
 
     def statistics(self, account: str) -> tuple[int, int]:
         """Calls that wait to be dialled, and how many may. Source: contract rest.md section 5."""
-        queued = sum(call.account == account and call.state == "queued" for call in self._live.values())
-        return queued, 0
+        return self._admission(account).statistics
 
     # Orders: conferences
 
@@ -453,6 +494,9 @@ class Switchboard:
         """Take no new calls, let live ones go on for `drain` seconds, then end them."""
         self.stopping = True
         self._sip.stop_accepting()
+        for call in self.live_calls:
+            if call.state == "queued":
+                call.end("cancel", "The server is stopping")
         if drain and self._live:
             try:
                 await asyncio.wait_for(self._idle.wait(), drain)
@@ -465,6 +509,7 @@ class Switchboard:
         self._calls.add(call)
         self._live[call.id] = call
         self._idle.clear()
+        self._admission(call.account).begun()
         self.calls_total += 1
         if call.session is not None:
             self._by_session[call.session.id] = call
@@ -473,6 +518,7 @@ class Switchboard:
         self._live.pop(call.id, None)
         if not self._live:
             self._idle.set()
+        self._admission(call.account).ended(call)
         dialling = self._dialling.pop(call.id, None)
         if dialling is not None:
             dialling.call_ended()

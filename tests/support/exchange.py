@@ -198,7 +198,9 @@ def session_from(caller, called, *, identifier):
 class Exchange:
     """The switchboard under test with its fakes, and the phones' side of it."""
 
-    def __init__(self, *, applications=None, silence_hangup=0.0, limits=None, trunks=(), users=None):
+    def __init__(
+        self, *, applications=None, silence_hangup=0.0, limits=None, trunks=(), users=None, accounts=None
+    ):
         self.sip, self.media, self.speech = FakeSip(), FakeMedia(), FakeSpeech()
         self.courier = FakeCourier()
         self.registrar = Registrar(tuple(users or {}))
@@ -214,7 +216,10 @@ class Exchange:
             ]
         self.switchboard = Switchboard(
             settings=Settings(
-                public_url="http://server.test", silence_hangup=silence_hangup, limits=limits or Limits()
+                public_url="http://server.test",
+                silence_hangup=silence_hangup,
+                limits=limits or Limits(),
+                accounts=accounts or {},
             ),
             applications=applications,
             routing=Routing(
