@@ -45,8 +45,8 @@ def _decisions(law: str) -> npt.NDArray[np.int64]:
     """
     segments, steps = np.divmod(np.arange(128), 16)
     if law == "PCMU":
-        return (((steps + 16) << (segments + 1)) - 33) * 4
-    return np.where(segments == 0, steps * 16, ((steps + 16) << segments) * 8)
+        return np.asarray((((steps + 16) << (segments + 1)) - 33) * 4)
+    return np.asarray(np.where(segments == 0, steps * 16, ((steps + 16) << segments) * 8))
 
 
 VALUES: dict[str, Pcm] = {"PCMU": _ulaw_values(), "PCMA": _alaw_values()}

@@ -5,7 +5,6 @@ Phones live in a `Studio`, see there.
 """
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.eventually import eventually
 from tests.support.phone_call import CallRefused, Media, PhoneCall
+from tests.support.sip_streams import Streams
 from tests.support.sip_text import (
     Message,
     address,
@@ -21,7 +21,6 @@ from tests.support.sip_text import (
     digest_response,
     host_port,
     parse,
-    split_stream,
     tag,
 )
 
@@ -104,9 +103,7 @@ class Phone:
         self._nonces: dict[str, str] = {}
         self._hops: dict[str, tuple[str, int]] = {}  # branch -> where its request went
         self._datagrams: asyncio.DatagramTransport | None = None
-        self._streams: list[asyncio.StreamWriter] = []
-        self._readers: set[asyncio.Task[None]] = set()
-        self._listener: asyncio.Server | None = None
+        self._streams = Streams(self._received)
 
     async def open(self) -> "Phone":
         loop = asyncio.get_running_loop()
@@ -117,7 +114,7 @@ class Phone:
                 def datagram_received(self, data: bytes, source: Any) -> None:
                     phone._received(data, source)
 
-                def error_received(self, error: OSError) -> None:
+                def error_received(self, exc: Exception) -> None:
                     pass  # ICMP: nobody listens there (any more); the transaction's time-out tells the test
 
             self._datagrams, _ = await loop.create_datagram_endpoint(
@@ -125,8 +122,7 @@ class Phone:
             )
             self.port = self._datagrams.get_extra_info("sockname")[1]
         else:
-            self._listener = await asyncio.start_server(self._accepted, self.host, self.port)
-            self.port = self._listener.sockets[0].getsockname()[1]
+            self.port = await self._streams.listen(self.host, self.port)
         return self
 
     def now(self) -> float:
@@ -257,7 +253,7 @@ class Phone:
         deadline, wait, sent = time.monotonic() + within, T1, False
         try:
             if self.transport == "tcp":
-                await self._connected(self._next_hop(request))
+                await self._streams.connect(self._next_hop(request), self.host)
             while (left := deadline - time.monotonic()) > 0:
                 settled = heard.is_set() and request.method == "INVITE"
                 if not sent or (self.transport == "udp" and not settled):
@@ -291,7 +287,7 @@ class Phone:
             return
         hop = self._next_hop(message)
         if self.transport == "tcp":
-            self._stream_to(hop).write(message.encode())
+            self._streams.to(hop).write(message.encode())
         else:
             assert self._datagrams is not None
             self._datagrams.sendto(message.encode(), hop)
@@ -409,42 +405,6 @@ class Phone:
         self.respond(invite, 407, headers=(("Proxy-Authenticate", challenge),))
         return False
 
-    # --- TCP
-
-    def _stream_to(self, hop: tuple[str, int]) -> asyncio.StreamWriter:
-        for writer in self._streams:
-            if not writer.is_closing() and writer.get_extra_info("peername")[:2] == hop:
-                return writer
-        raise AssertionError(f"no connection to {hop}")
-
-    async def _connected(self, hop: tuple[str, int]) -> None:
-        for writer in self._streams:
-            if not writer.is_closing() and writer.get_extra_info("peername")[:2] == hop:
-                return
-        reader, writer = await asyncio.open_connection(*hop, local_addr=(self.host, 0))
-        self._accepted(reader, writer)
-
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._streams.append(writer)
-        task = asyncio.get_running_loop().create_task(self._read(reader, writer))
-        self._readers.add(task)
-        task.add_done_callback(self._readers.discard)
-
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        buffer = bytearray()
-        try:
-            while data := await reader.read(65536):
-                buffer += data
-                for message in split_stream(buffer):
-                    self._received(message, writer)
-        except ConnectionError:
-            pass  # as good as the end of the stream
-        finally:
-            self._streams.remove(writer)
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
-
     # --- the end
 
     def ladder_text(self, call_id: str | None = None) -> str:
@@ -466,10 +426,5 @@ class Phone:
             future.cancel()
         if self._datagrams is not None:
             self._datagrams.close()
-        if self._listener is not None:
-            self._listener.close()
-        for task in list(self._readers):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._streams.close()
         await asyncio.sleep(0)  # transports shut their sockets in the next turn of the loop

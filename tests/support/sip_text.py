@@ -90,7 +90,7 @@ def parse(data: bytes) -> Message:
 
 def split_stream(buffer: bytearray) -> list[bytes]:
     """Takes the whole messages off the front of a TCP buffer."""
-    messages = []
+    messages: list[bytes] = []
     while True:
         while buffer[:2] == b"\r\n":
             del buffer[:2]
@@ -195,7 +195,8 @@ class Description:
 def describe(body: bytes) -> Description:
     text = body.decode()
     address = ""
-    port, types, direction = 0, (), "sendrecv"
+    port, direction = 0, "sendrecv"
+    types: tuple[int, ...] = ()
     names = {0: "PCMU", 8: "PCMA"}
     ptime: int | None = None
     maxptime: int | None = None

@@ -74,11 +74,11 @@ class Rule:
     @staticmethod
     def _matches(event: Event, name: str, value: Any) -> bool:
         if name == "path":
-            return event.path == value
+            return bool(event.path == value)
         if name == "user":  # the called user of an initiate event
             to = str(event.get("to"))
             return to == value or to.startswith(f"sip:{value}@")
-        return event.get(name) == value
+        return bool(event.get(name) == value)
 
 
 class Application:
@@ -168,8 +168,8 @@ class Application:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         if request.path in self.files:
-            body, kind = self.files[request.path]
-            return web.Response(body=body, content_type=kind)
+            content, kind = self.files[request.path]
+            return web.Response(body=content, content_type=kind)
         event = Event(
             time.time(),
             request.path,
