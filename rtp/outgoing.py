@@ -3,6 +3,9 @@
 Every leg keeps one slot of the outbox (two for a ptime of 10 ms) and gathers frames in it until its ptime is
 full. Sequence number, timestamp and SSRC begin at random (RFC 3550 section 5.1). Timestamps follow the beat,
 whether or not a packet was sent; sequence numbers count packets, and the first one after a gap is marked.
+
+While a key is sent, its events take the place of audio: one a beat, all with the timestamp at which it began,
+the end in three beats (RFC 4733 section 2.5.1). A key begins where a packet of audio has ended.
 """
 
 import secrets
@@ -12,33 +15,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtp.datagrams import OUT_SLOT, Outbox
+from rtp.keys import KeySender
 from rtp.packet import HEADER, HEADER_BYTES
 
 FRAME: Final = 160
 HALF: Final = FRAME // 2
 MOST_FRAMES: Final = 3
 PTIMES: Final = (10, 20, 40, 60)
+NO_EVENTS: Final = -1
 _OUT_HEADER: Final = np.dtype(
     {"names": ["header"], "formats": [HEADER], "offsets": [0], "itemsize": OUT_SLOT}
 )
+_EVENT: Final = np.dtype(
+    {
+        "names": ["code", "end_and_volume", "duration"],
+        "formats": ["u1", "u1", ">u2"],
+        "offsets": [HEADER_BYTES, HEADER_BYTES + 1, HEADER_BYTES + 2],
+        "itemsize": OUT_SLOT,
+    }
+)
+_EVENT_BYTES: Final = 4
+_END: Final = 0x80
+_VOLUME: Final = 10  # -10 dBm0
+_SLOTS: Final = 3  # of a leg
 
 
 class Outgoing:
     """Columns of `rows` legs, by the mixer's rows. Slot `row` of the outbox is a leg's packet, slot
-    `rows + row` the second one of a beat where the ptime is 10 ms."""
+    `rows + row` the second one of a beat where the ptime is 10 ms, slot `2 * rows + row` its event."""
 
     def __init__(self, rows: int) -> None:
-        self.outbox = Outbox(2 * rows)
+        self.outbox = Outbox(_SLOTS * rows)
         self.sent = np.zeros(rows, np.int64)
         self._rows = rows
         self._clock = 0
         self._header = self.outbox.slots.view(_OUT_HEADER)[:, 0]["header"]
         self._header["flags"] = 0x80
+        self._event = self.outbox.slots.view(_EVENT)[:, 0]
+        self.outbox.lengths[2 * rows :] = HEADER_BYTES + _EVENT_BYTES
+        self._slots_of = np.arange(_SLOTS) * rows  # of row 0
+        self._keys = KeySender(rows)
         payload = self.outbox.slots[:rows, HEADER_BYTES : HEADER_BYTES + MOST_FRAMES * FRAME]
         self._frames = payload.reshape(rows, MOST_FRAMES, FRAME, copy=False)
         self._sending = np.zeros(rows, bool)
         self._port = np.zeros(rows, np.int32)
         self._type = np.zeros(rows, np.uint8)
+        self._event_type = np.full(rows, NO_EVENTS, np.int16)
         self._sequence = np.zeros(rows, np.uint16)
         self._timestamp = np.zeros(rows, np.uint32)
         self._every = np.ones(rows, np.int32)
@@ -56,12 +78,13 @@ class Outgoing:
         self._port[row] = port
         self._sequence[row] = secrets.randbits(16)
         self._timestamp[row] = secrets.randbits(32)
-        self._header["ssrc"][[row, self._rows + row]] = secrets.randbits(32)
+        self._header["ssrc"][self._slots_of + row] = secrets.randbits(32)
         self._every[row] = 1
         self.sent[row] = 0
         self._dirty = True
 
     def close(self, row: int) -> None:
+        self._keys.drop(row)
         self._sending[row] = False
         self._dirty = True
 
@@ -69,8 +92,11 @@ class Outgoing:
         self._port[row] = port
         self._dirty = True
 
-    def send_as(self, row: int, payload_type: int, ptime: int, sending: bool) -> None:
-        """How the leg is sent to from now on; ptime in ms, one of PTIMES."""
+    def send_as(
+        self, row: int, payload_type: int, ptime: int, sending: bool, events: int = NO_EVENTS
+    ) -> None:
+        """How the leg is sent to from now on; ptime in ms, one of PTIMES; `events`: the payload type of its
+        telephone-event."""
         every = max(1, ptime // 20)
         halved = ptime == 10
         begins = sending and not self._sending[row]
@@ -79,6 +105,7 @@ class Outgoing:
         if begins:
             self._marker[row] = True
         self._type[row] = payload_type
+        self._event_type[row] = events
         self._every[row] = every
         self.outbox.lengths[row] = HEADER_BYTES + (HALF if halved else every * FRAME)
         self.outbox.lengths[self._rows + row] = HEADER_BYTES + HALF if halved else 0
@@ -87,10 +114,25 @@ class Outgoing:
 
     def send_to(self, row: int, address: int, port: int) -> None:
         """Where the leg's packets go: IPv4 in host order, UDP port."""
-        names = self.outbox.names
-        for slot in (row, self._rows + row):
-            names["address"][slot] = address
-            names["port"][slot] = port
+        slots = self._slots_of + row
+        self.outbox.names["address"][slots] = address
+        self.outbox.names["port"][slots] = port
+
+    def press(self, row: int, id: int, keys: str, *, tone: float, interval: float) -> None:
+        """Send keys, as `rtp.keys.plan` reads them, from the next beat on; `tone` and `interval` in ms. Time
+        goes on where nothing is sent to the leg. Raises ValueError."""
+        if self._event_type[row] == NO_EVENTS:
+            raise ValueError("the far end takes no telephone events")
+        self._keys.send(id, row, keys, tone=tone, interval=interval, clock=self._clock)
+
+    def release(self, id: int) -> None:
+        """Send no more keys of that `press`."""
+        self._keys.stop(id)
+
+    def take_pressed(self) -> list[int]:
+        """The ids of those `press` whose keys have been sent, and whose last silence is over."""
+        pressed, self._keys.finished = self._keys.finished, []
+        return pressed
 
     # What the beat does
 
@@ -98,6 +140,7 @@ class Outgoing:
         """So many beats are left out: time goes on, half-gathered packets are given up, what comes next is
         marked."""
         self._clock += beats * FRAME
+        self._keys.skip(beats * FRAME)
         self._gathered[:] = 0
         self._marker[self._sending] = True
 
@@ -106,9 +149,15 @@ class Outgoing:
         order of local port, and (port, start, stop) of each port's part."""
         if self._dirty:
             self._arrange()
-        rows = self._active
+        rows, halved = self._active, self._halved
+        events: NDArray[np.intp] | None = None
+        if self._keys.sending:
+            self._keys.begin(self._clock, lambda row: not (self._sending[row] and self._gathered[row]))
+            silenced = self._keys.on
+            rows, halved = rows[~silenced[rows]], halved[~silenced[halved]]
+            events = self._write_events()
         self._clock += FRAME
-        if not len(rows):
+        if not len(rows) and events is None:
             return rows, []
         gathered = self._gathered[rows]
         self._frames[rows, gathered] = heard[rows]
@@ -119,9 +168,11 @@ class Outgoing:
         due = rows if full.all() else rows[full]
         self._write_headers(due, due, 0)
         slots = due
-        if len(self._halved):
-            slots = self._write_second_halves(due, heard)
+        if len(halved):
+            slots = self._in_order(due, self._write_second_halves(halved, heard))
         self.sent[due] += 1
+        if events is not None:
+            slots = self._in_order(slots, events)
         if not len(slots):
             return slots, []
         ports = self._port[slots % self._rows]
@@ -166,11 +217,33 @@ class Outgoing:
         self._sequence[rows] += 1
         self._marker[rows] = False
 
-    def _write_second_halves(self, due: NDArray[np.intp], heard: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """The second packet of a beat for each leg of 10 ms; all slots of the beat in order of port."""
-        second = self._halved + self._rows
-        self.outbox.slots[second, HEADER_BYTES : HEADER_BYTES + HALF] = heard[self._halved, HALF:]
-        self._write_headers(self._halved, second, HALF)
-        self.sent[self._halved] += 1
-        slots = np.concatenate([due, second])
+    def _write_second_halves(self, halved: NDArray[np.intp], heard: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """The second packet of a beat for each leg of 10 ms; its slots."""
+        second = halved + self._rows
+        self.outbox.slots[second, HEADER_BYTES : HEADER_BYTES + HALF] = heard[halved, HALF:]
+        self._write_headers(halved, second, HALF)
+        self.sent[halved] += 1
+        return second
+
+    def _write_events(self) -> NDArray[np.intp]:
+        """The events of this beat; their slots."""
+        tones = self._keys.advance()
+        self._marker[tones.rows[tones.last]] = True  # of the audio that follows
+        said = self._sending[tones.rows] & (self._event_type[tones.rows] != NO_EVENTS)
+        rows = tones.rows[said]
+        slots: NDArray[np.intp] = rows + 2 * self._rows
+        self._header["type"][slots] = self._event_type[rows] | tones.first[said].astype(np.int16) << 7
+        self._header["sequence"][slots] = self._sequence[rows]
+        began = (tones.began[said] & 0xFFFF_FFFF).astype(np.uint32)
+        self._header["timestamp"][slots] = self._timestamp[rows] + began
+        self._event["code"][slots] = tones.code[said]
+        self._event["end_and_volume"][slots] = _VOLUME + _END * tones.over[said]
+        self._event["duration"][slots] = tones.duration[said]
+        self._sequence[rows] += 1
+        self.sent[rows] += 1
+        return slots
+
+    def _in_order(self, slots: NDArray[np.intp], more: NDArray[np.intp]) -> NDArray[np.intp]:
+        """All of them in order of local port; those of one leg stay in the order given."""
+        slots = np.concatenate([slots, more])
         return slots[np.argsort(self._port[slots % self._rows], kind="stable")]
