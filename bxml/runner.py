@@ -24,6 +24,7 @@ from bxml.verbs import (
     StartGather,
     StopGather,
     Tag,
+    Transfer,
 )
 
 
@@ -61,6 +62,10 @@ class Performer(Protocol):
         """Return when the two calls are parted, or were not joined; the answer of the verb's URL, if it has
         one, replaces the document."""
 
+    async def transfer(self, verb: Transfer) -> Document | None:
+        """Return when the destination has left, or none has answered; the answer of the verb's URL, if it
+        has one, replaces the document."""
+
     async def redirect(self, verb: Redirect) -> Document:
         """Ask the URL; its answer replaces the document."""
 
@@ -90,6 +95,7 @@ _PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[Document
     StopGather: lambda performer, verb: performer.stop_gather(),
     Conference: lambda performer, verb: performer.confer(verb),
     Bridge: lambda performer, verb: performer.bridge(verb),
+    Transfer: lambda performer, verb: performer.transfer(verb),
 }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calls.call import Call
 from calls.errors import Unavailable
 from calls.media_session import MediaSession
 from calls.order import Dial
@@ -16,6 +15,7 @@ from sip.sdp import SdpError
 from sip.uri import sip_uri
 
 if TYPE_CHECKING:
+    from calls.call import Call
     from sip.session import Session
 
 logger = logging.getLogger(__name__)
@@ -48,20 +48,20 @@ def failure(status: int, reason: str) -> tuple[str, str | None]:
 class Listener:
     """Whoever had a call dialled, and is told what becomes of it. Here nothing is done about it."""
 
-    def rings(self, call: Call) -> None:
+    def rings(self, call: "Call") -> None:
         """The callee is being alerted; may be told more than once."""
 
-    def answered(self, call: Call) -> None:
+    def answered(self, call: "Call") -> None:
         """The callee has answered, and media flows."""
 
-    def failed(self, call: Call) -> None:
+    def failed(self, call: "Call") -> None:
         """The call has ended without an answer; why stands in it."""
 
 
 class Dialling:
     """One outbound call on its way: begun by `start`, fed with what SIP says, over at the answer."""
 
-    def __init__(self, call: Call, dial: Dial, route: Route, listener: Listener) -> None:
+    def __init__(self, call: "Call", dial: Dial, route: Route, listener: Listener) -> None:
         self._call = call
         self._dial = dial
         self._route = route

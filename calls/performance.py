@@ -13,6 +13,7 @@ from calls.callbacks import Callback
 from calls.errors import VerbFailed
 from calls.gathering import gather
 from calls.loudspeaker import Loudspeaker
+from calls.transfer import transfer
 
 if TYPE_CHECKING:
     from calls.call import Call
@@ -135,6 +136,9 @@ class Performance:
 
     async def bridge(self, verb: verbs.Bridge) -> Document | None:
         return await bridge(self._call, verb)
+
+    async def transfer(self, verb: verbs.Transfer) -> Document | None:
+        return await transfer(self._call, verb)
 
     async def redirect(self, verb: verbs.Redirect) -> Document:
         call = self._call

@@ -9,7 +9,17 @@ import bxml
 from bxml import Document
 from bxml.element import Verb
 from bxml.runner import Performer, Unsupported, run
-from bxml.verbs import Bridge, Conference, Gather, PlayAudio, Redirect, Ring, SpeakSentence, StartGather
+from bxml.verbs import (
+    Bridge,
+    Conference,
+    Gather,
+    PlayAudio,
+    Redirect,
+    Ring,
+    SpeakSentence,
+    StartGather,
+    Transfer,
+)
 
 
 class Transcript:
@@ -56,6 +66,10 @@ class Transcript:
     async def bridge(self, verb: Bridge) -> Document | None:
         self._note(f"bridge {verb.call_id}")
         return bxml.parse(next(self._answers)) if verb.bridge_complete_url else None
+
+    async def transfer(self, verb: Transfer) -> Document | None:
+        self._note(f"transfer {len(verb.destinations)}")
+        return bxml.parse(next(self._answers)) if verb.transfer_complete_url else None
 
     async def redirect(self, verb: Redirect) -> Document:
         self._note(f"redirect {verb.redirect_url}")
@@ -171,7 +185,6 @@ NOT_YET = """
     <PauseRecording/> <Record/> <Refer><SipUri>sip:a</SipUri></Refer> <ResumeRecording/>
     <SendDtmf>1</SendDtmf> <StartRecording/> <StartStream destination="wss://a"/>
     <StartTranscription/> <StopRecording/> <StopStream name="a"/> <StopTranscription/>
-    <Transfer><SipUri>sip:a</SipUri></Transfer>
 """
 
 

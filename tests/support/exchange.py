@@ -13,6 +13,7 @@ from calls.switchboard import Settings, Switchboard
 from sip import events as sip_events
 from sip.access import Access, Trunk
 from sip.flow import Flow
+from sip.message import Request
 from sip.registrar import Registrar
 from sip.uri import Uri
 from speech.prompt import Prompt
@@ -185,13 +186,14 @@ class FakeCourier:
         return next(event for _, event in reversed(self.told) if event["eventType"] == kind)
 
 
-def session_from(caller, called, *, identifier):
+def session_from(caller, called, *, identifier, headers=()):
     return SimpleNamespace(
         id=identifier,
         call_id=f"sip-call-{identifier}",
         request_uri=Uri.parse(called),
         from_uri=Uri.parse(caller),
         remote_ip="127.0.0.1",
+        request=Request("INVITE", called, headers),
     )
 
 
@@ -238,9 +240,9 @@ class Exchange:
     def answer_with(self, document, kind="initiate"):
         self.courier.answers[kind] = document.encode() if isinstance(document, str) else document
 
-    def ring(self, called="sip:room@127.0.0.1", caller="sip:+19195550001@127.0.0.1", sdp=OFFER):
+    def ring(self, called="sip:room@127.0.0.1", caller="sip:+19195550001@127.0.0.1", sdp=OFFER, headers=()):
         """A phone calls in. Returns its session; the call may already be refused."""
-        session = session_from(caller, called, identifier=next(self._sessions))
+        session = session_from(caller, called, identifier=next(self._sessions), headers=headers)
         self.switchboard.on_sip(sip_events.IncomingCall(session, None, None, sdp))
         return session
 
