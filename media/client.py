@@ -7,10 +7,13 @@ written at once; everything else happens over there.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
+
+import numpy as np
 
 from media import messages
 from media.library import Library
@@ -33,6 +36,7 @@ __all__ = [
     "LegHeard",
     "LegMedia",
     "LegSilent",
+    "LegStatistics",
     "MediaClient",
     "MediaConfig",
     "MediaDown",
@@ -100,6 +104,27 @@ class Leg:
     port: int
     signalling: str | None
     learns: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LegStatistics:
+    """A leg's figures, at most a fifth of a second old.
+
+    `source`: the address and port its packets are taken from, None while no packet has shown it;
+    `silent_for`: seconds since the last packet, None if there was none; `received`, `sent`, `lost`, `late`,
+    `duplicate`: packets; `delay_ms`: from a packet's arrival to the beat that plays it; `level_db`: how loud
+    it spoke lately (the greatest sample, relative to full scale), None for nothing at all.
+    """
+
+    source: Remote | None
+    silent_for: float | None
+    received: int
+    sent: int
+    lost: int
+    late: int
+    duplicate: int
+    delay_ms: float
+    level_db: float | None
 
 
 class Playback:
@@ -327,6 +352,28 @@ class MediaClient:
         for command in self._library.excess():
             self._supervisor.send(command)
         return playback
+
+    def leg_statistics(self, leg: Leg) -> LegStatistics | None:
+        """What is known of one leg; None while nothing is: it is closed, or was opened a moment ago."""
+        shared = self._supervisor.shared
+        if shared is None or leg.id not in self._legs:
+            return None
+        rows = np.flatnonzero(shared.legs["leg"] == leg.id)
+        if not len(rows):
+            return None
+        figures, far = shared.legs[rows[0]], shared.sources[rows[0]]
+        pinned, heard, peak = int(far["pinned"]), float(far["heard"]), int(figures["peak"])
+        return LegStatistics(
+            source=(str(IPv4Address(pinned >> 16 & 0xFFFF_FFFF)), pinned & 0xFFFF) if pinned else None,
+            silent_for=max(time.monotonic() - heard, 0.0) if heard else None,
+            received=int(figures["received"]),
+            sent=int(figures["sent"]),
+            lost=int(figures["lost"]),
+            late=int(figures["late"]),
+            duplicate=int(figures["duplicate"]),
+            delay_ms=int(figures["delay"]) / 8.0,
+            level_db=round(20.0 * math.log10(peak / 32768.0), 1) if peak else None,
+        )
 
     def statistics(self) -> dict[str, float]:
         """The counters of `media.shared`, and in milliseconds the quantiles of how late beats began

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from media import memory, messages
 from media.messages import AnyCommand, AnyEvent
-from media.shared import COUNTERS, Shared
+from media.shared import COUNTERS, PEAK_DECAY, Shared
 from mixer import Full, Handle, Mixer, Room
 from rtp.datagrams import Inbox, Transport
 from rtp.demux import ALAW, COMFORT, EVENT, Demux
@@ -68,6 +68,8 @@ class Engine:
         self._since = np.zeros(rows)
         self._silent = np.zeros(rows, bool)
         self._received = np.zeros(rows, np.int64)
+        # Of legs that are closed: the mixer's columns end with them, the totals must not.
+        self._gone = {"packets_lost": 0, "packets_late": 0, "packets_doubled": 0}
         self._prompts: dict[int, NDArray[np.int16]] = {}
         self._plays: dict[int, tuple[int, int | Room]] = {}  # the mixer's number -> ours, and row or room
         self._ending: list[
@@ -177,11 +179,14 @@ class Engine:
         handle = self._handles.pop(leg)
         self._closed.add(leg)
         row = handle & 0xFFFF
+        for name, column in self._stream_columns():
+            self._gone[name] += int(column[row])
         self._mixer.close(handle)
         self._demux.close(row, now)
         self._outgoing.close(row)
         self._receives[row] = self._silent[row] = False
         self._leg[row] = 0
+        self._shared.legs[row] = 0
         self._keys.pop(row, None)
         self._forget_plays(row)
 
@@ -377,8 +382,23 @@ class Engine:
         counts["sent_to"] = self._outgoing.active
         counts["plays"] = len(self._plays)
         counts["beats"] = self._beats
+        for name, column in self._stream_columns():
+            # A packet that comes after it was counted as lost is taken back; the total waits for the next.
+            counts[name] = max(counts[name], self._gone[name] + int(column.sum()))
         self._shared.counters[:] = list(counts.values())
         legs = self._shared.legs
         legs["leg"] = self._leg
         legs["received"] = self._received
         legs["sent"] = self._outgoing.sent
+        legs["lost"], legs["late"] = self._mixer.lost, self._mixer.late
+        legs["duplicate"], legs["delay"] = self._mixer.duplicate, self._mixer.delay
+        legs["peak"] = np.maximum(self._mixer.level, legs["peak"] * PEAK_DECAY)
+
+    def _stream_columns(self) -> tuple[tuple[str, NDArray[np.int64]], ...]:
+        """The mixer's columns whose totals are counters, by the counter's name."""
+        mixer = self._mixer
+        return (
+            ("packets_lost", mixer.lost),
+            ("packets_late", mixer.late),
+            ("packets_doubled", mixer.duplicate),
+        )

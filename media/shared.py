@@ -38,6 +38,9 @@ COUNTERS: Final = (
     "legs",
     "sent_to",
     "plays",
+    "packets_lost",
+    "packets_late",
+    "packets_doubled",
 )
 """Names of the counters, in the order of their column. `legs`, `sent_to` (legs that are sent packets) and
 `plays` are levels."""
@@ -47,7 +50,23 @@ BINS: Final = 64
 
 TOMBSTONES: Final = 8192
 
-_LEG = np.dtype([("leg", "<i8"), ("received", "<i8"), ("sent", "<i8")])
+PEAK_DECAY: Final = 0.75
+"""What is left of a leg's `peak` at the next copy, a fifth of a second later, if nothing louder comes."""
+
+_LEG = np.dtype(
+    [
+        ("leg", "<i8"),
+        ("received", "<i8"),
+        ("sent", "<i8"),
+        ("lost", "<i8"),
+        ("late", "<i8"),
+        ("duplicate", "<i8"),
+        ("delay", "<i4"),
+        ("peak", "<i4"),
+    ]
+)
+"""A leg's figures: packets, as `mixer.Mixer` counts them; `delay` in samples; `peak`: the greatest sample
+spoken lately, as looked at five times a second. `leg` is 0 where the row is free."""
 
 
 class Shared:

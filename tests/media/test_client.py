@@ -155,6 +155,30 @@ async def test_a_phone_that_sends_nothing_gets_silence_every_twenty_milliseconds
     assert phone.line.lost() == 0
 
 
+async def test_each_leg_tells_how_it_fares(house: House) -> None:
+    speaker, mute = house.phone(410), house.phone()
+    leg = speaker.dial()
+    quiet = mute.dial()
+    mute.line.sending = False
+    assert house.media.leg_statistics(leg) is None, "nothing is known before the first copy"
+
+    def spoken() -> bool:
+        figures = house.media.leg_statistics(leg)
+        return figures is not None and figures.received > 20 and figures.level_db is not None
+
+    await eventually(spoken, within=5.0)
+    figures, nothing = house.media.leg_statistics(leg), house.media.leg_statistics(quiet)
+    assert figures is not None and nothing is not None
+    assert figures.source == speaker.socket.address
+    assert figures.silent_for is not None and figures.silent_for < 1.0
+    assert 0.0 < figures.delay_ms <= 60.0
+    assert figures.level_db is not None and -30.0 < figures.level_db < 0.0
+    assert (nothing.source, nothing.silent_for, nothing.received) == (None, None, 0)
+    assert nothing.sent > 0 and nothing.level_db is None
+    house.media.close_leg(leg)
+    assert house.media.leg_statistics(leg) is None
+
+
 async def test_two_phones_on_one_socket_hear_their_own_rooms(house: House) -> None:
     shared = house.phone(410)
     first = shared.dial()

@@ -430,6 +430,41 @@ def test_each_kind_of_bad_packet_has_its_counter(media: VirtualMedia) -> None:
     assert counted(media, "packets_received") == 8
 
 
+def test_a_leg_has_figures_of_its_own_and_leaves_none_to_its_successor(media: VirtualMedia) -> None:
+    media.open(1, ALICE)
+    for number in (1, 2, 4, 4, 5):
+        media.say(ALICE, rtp(number, payload=b"\x00" * 160))
+        media.beat()
+    media.beat(15)
+    row = int(np.flatnonzero(media.shared.legs["leg"] == 1)[0])
+    figures = media.shared.legs[row]
+    assert (figures["received"], figures["lost"], figures["duplicate"]) == (5, 1, 1)
+    assert figures["sent"] == 20
+    assert 0 < figures["delay"] <= 480
+    media.commands.append(Close(1))
+    media.open(2, BOB)
+    media.beat(20)
+    assert media.shared.legs[row].tolist() == (2, 0, 20, 0, 0, 0, 0, 0)
+    assert counted(media, "packets_lost") == counted(media, "packets_doubled") == 1
+
+
+def test_the_peak_of_a_leg_outlasts_a_pause_between_words_and_then_fades(media: VirtualMedia) -> None:
+    media.open(1, ALICE)
+    for number in range(20):
+        media.say(ALICE, rtp(number, payload=b"\x80" * 160))
+        media.beat()
+    loud = int(media.shared.legs["peak"].max())
+    assert loud > 30_000
+    for number in range(20, 40):
+        media.say(ALICE, rtp(number))
+        media.beat()
+    assert loud / 2 < media.shared.legs["peak"].max() < loud
+    for number in range(40, 400):
+        media.say(ALICE, rtp(number, payload=SILENCE))
+        media.beat()
+    assert media.shared.legs["peak"].max() == 0
+
+
 def test_any_bytes_from_the_right_source_leave_the_beat_running(media: VirtualMedia) -> None:
     media.open(1, ALICE)
     media.open(2, BOB)
