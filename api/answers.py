@@ -27,6 +27,11 @@ def answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | Non
     return Response(_bytes(model), status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
+def empty_list() -> Response:
+    """A list without rows."""
+    return Response(b"[]", media_type=MEDIA_TYPE)
+
+
 async def page(
     request: Request,
     rows: Sequence[_Row],

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 
-from api import calls, conferences, document, errors, statistics, system
+from api import calls, conferences, document, errors, hearing, recordings, statistics, system
 from api.auth import Account, Credentials
-from api.gate import PREFIX, Gate
+from api.gate import OWN_PREFIX, PREFIX, Gate
 from api.links import Links
 from api.system import Health, Metrics
 
@@ -48,8 +48,12 @@ def create_app(
     contract = APIRouter(prefix=PREFIX)
     contract.include_router(calls.routes(switchboard, links))
     contract.include_router(conferences.routes(switchboard, links))
+    contract.include_router(recordings.routes(switchboard))
     contract.include_router(statistics.routes(switchboard))
     app.include_router(contract)
+    beyond = APIRouter(prefix=OWN_PREFIX)
+    beyond.include_router(hearing.routes(switchboard))
+    app.include_router(beyond)
     app.include_router(system.routes(app, credentials, health, metrics))
     errors.install(app)
     document.install(app)

@@ -1,5 +1,6 @@
 """Calls by REST. Source: contract rest.md section 2."""
 
+import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from calls.call import Call
     from calls.switchboard import Switchboard
 
+logger = logging.getLogger(__name__)
 
 _MASK = "*****"
 """Stands for a password in an answer (contract rest.md section 2.1)."""
@@ -42,6 +44,15 @@ def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
         """The answer says that the call was taken, nothing about who is called."""
         wanted = await read_json(request, CreateCall)
         call = await switchboard.create_call(account, order(wanted))
+        if wanted.machine_detection is not None:
+            logger.warning(
+                "machine_not_detected",
+                extra={
+                    "call_id": call.id,
+                    "mode": wanted.machine_detection.mode,
+                    "reason": "machineDetection is accepted, but nothing is detected yet",
+                },
+            )
         created = _created(call, wanted, links)
         return answer(created, status=201, headers={"Location": created.call_url})
 

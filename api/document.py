@@ -12,6 +12,8 @@ from api import models
 AccountId = Annotated[str, Path(alias="accountId", description="The account whose credentials are sent.")]
 CallId = Annotated[str, Path(alias="callId", description="From a webhook or an answer: c-…")]
 ConferenceId = Annotated[str, Path(alias="conferenceId", description="From a webhook or a list: conf-…")]
+RecordingId = Annotated[str, Path(alias="recordingId", description="From a webhook or a list: r-…")]
+TranscriptionId = Annotated[str, Path(alias="transcriptionId", description="From a webhook or a list: t-…")]
 MemberId = Annotated[str, Path(alias="memberId", description="The call id of the member.")]
 
 BXML_BODY: dict[str, Any] = {
@@ -31,6 +33,8 @@ _REQUESTS: tuple[type[BaseModel], ...] = (
     models.UpdateCall,
     models.UpdateConference,
     models.UpdateMember,
+    models.UpdateRecording,
+    models.TranscribeRecording,
 )
 
 _REFUSALS = {

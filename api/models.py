@@ -105,6 +105,7 @@ Url = Annotated[str, Field(max_length=2048, json_schema_extra={"format": "uri"})
 Username = Annotated[str, Field(max_length=1024)]
 Password = Annotated[SecretStr, Field(max_length=1024)]
 Tag = Annotated[str, Field(max_length=4096)]
+Seconds = Annotated[float, Field(ge=0)]
 QueryTime = Annotated[datetime, BeforeValidator(_moment)]
 Time = Annotated[datetime, PlainSerializer(clock.text, return_type=str)]
 
@@ -137,14 +138,14 @@ class Error(BaseModel):
 
 
 class MachineDetection(Request):
-    """How an answering machine would be told from a person."""
+    """How an answering machine would be told from a person. Source: contract rest.md section 2.1.1."""
 
     mode: Literal["sync", "async"] = "async"
-    detection_timeout: float = 15
-    silence_timeout: float = 10
-    speech_threshold: float = 10
-    speech_end_threshold: float = 5
-    machine_speech_end_threshold: float | None = None
+    detection_timeout: Seconds = 15.0
+    silence_timeout: Seconds = 10.0
+    speech_threshold: Seconds = 10.0
+    speech_end_threshold: Seconds = 5.0
+    machine_speech_end_threshold: Seconds | None = None
     delay_result: bool = False
     callback_url: Url | None = None
     callback_method: Method = "POST"
@@ -154,6 +155,12 @@ class MachineDetection(Request):
     fallback_method: Method = "POST"
     fallback_username: Username | None = None
     fallback_password: Password | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "MachineDetection":
+        if self.mode == "async" and self.callback_url is None:
+            raise at_odds("machineDetection.callbackUrl", "is required with mode async")
+        return self
 
 
 class CreateCall(Request):
@@ -187,8 +194,6 @@ class CreateCall(Request):
             raise at_odds("displayName", f"with privacy it must be one of {', '.join(_HIDDEN_NAMES)}")
         if self.uui is not None and not self.to.lower().startswith("sip:"):
             raise at_odds("uui", "needs a SIP URI in to")
-        if self.machine_detection is not None and self.machine_detection.mode == "sync":
-            raise at_odds("machineDetection.mode", "sync is not supported by this server")
         return self
 
 
@@ -243,6 +248,35 @@ class UpdateMember(Request):
     mute: bool | None = None
     hold: bool | None = None
     call_ids_to_coach: list[str] | None = None
+
+
+class UpdateRecording(Request):
+    """Pause or resume a recording. Source: contract rest.md section 4."""
+
+    state: Literal["paused", "recording"]
+
+
+class TranscribeRecording(Request):
+    """Order a transcription of a recording. Source: contract rest.md section 4."""
+
+    callback_url: Url | None = None
+    callback_method: Method = "POST"
+    username: Username | None = None
+    password: Password | None = None
+    tag: Tag | None = None
+    callback_timeout: Annotated[float, Field(ge=1, le=25)] = 15.0
+    detect_language: bool = False
+
+
+class RecordingQuery(BaseModel):
+    """The query of the account's recordings, which has no pages. Source: contract rest.md section 4."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+    to: str | None = None
+    from_: str | None = Field(None, alias="from")
+    min_start_time: QueryTime | None = None
+    max_start_time: QueryTime | None = None
 
 
 class Page(BaseModel):

@@ -9,6 +9,8 @@ from calls.order import CallOrder
 from tests.api.rest import ORDER, fault
 from tests.support.fake_switchboard import FakeSwitchboard
 
+SYNC = {"mode": "sync"}
+
 
 async def test_a_new_call_is_answered_with_all_fields_and_its_place(client: httpx.AsyncClient) -> None:
     response = await client.post("/calls", json=ORDER)
@@ -157,7 +159,64 @@ async def test_all_missing_fields_are_named_at_once(client: httpx.AsyncClient) -
         ("uui", "abc;encoding=hex", "Invalid uui: needs a SIP URI in to"),
         ("machineDetection", "sync", "Invalid machineDetection: must be a JSON object"),
         ("machineDetection", {"mode": "fast"}, "Invalid machineDetection.mode: must be 'sync' or 'async'"),
-        ("machineDetection", {"mode": "sync"}, "Invalid machineDetection.mode: sync is not supported"),
+        ("machineDetection", {"mode": "async"}, "Invalid machineDetection.callbackUrl: is required"),
+        ("machineDetection", {}, "Invalid machineDetection.callbackUrl: is required with mode async"),
+        (
+            "machineDetection",
+            SYNC | {"detectionTimeout": -1},
+            "Invalid machineDetection.detectionTimeout: must",
+        ),
+        (
+            "machineDetection",
+            SYNC | {"silenceTimeout": "10"},
+            "Invalid machineDetection.silenceTimeout: must",
+        ),
+        ("machineDetection", SYNC | {"speechThreshold": True}, "Invalid machineDetection.speechThreshold: "),
+        (
+            "machineDetection",
+            SYNC | {"speechEndThreshold": []},
+            "Invalid machineDetection.speechEndThreshold",
+        ),
+        (
+            "machineDetection",
+            SYNC | {"machineSpeechEndThreshold": -0.5},
+            "Invalid machineDetection.machineSpeechEndThreshold: must be at least 0, but was -0.5",
+        ),
+        (
+            "machineDetection",
+            SYNC | {"delayResult": 1},
+            "Invalid machineDetection.delayResult: must be true or",
+        ),
+        (
+            "machineDetection",
+            {"callbackUrl": "/m"},
+            "Invalid machineDetection.callbackUrl: must be an absolute",
+        ),
+        (
+            "machineDetection",
+            SYNC | {"callbackMethod": "PUT"},
+            "Invalid machineDetection.callbackMethod: must",
+        ),
+        (
+            "machineDetection",
+            SYNC | {"fallbackUrl": 7},
+            "Invalid machineDetection.fallbackUrl: must be a string",
+        ),
+        (
+            "machineDetection",
+            SYNC | {"fallbackMethod": "X"},
+            "Invalid machineDetection.fallbackMethod: must be",
+        ),
+        (
+            "machineDetection",
+            SYNC | {"username": "u" * 1025},
+            "Invalid machineDetection.username: must have at",
+        ),
+        (
+            "machineDetection",
+            SYNC | {"fallbackPassword": 1},
+            "Invalid machineDetection.fallbackPassword: must",
+        ),
     ],
 )
 async def test_a_wrong_field_is_named_with_what_was_expected(
@@ -166,6 +225,44 @@ async def test_a_wrong_field_is_named_with_what_was_expected(
     description = fault(await client.post("/calls", json=ORDER | {field: value}))
     assert description.startswith(expected)
     assert switchboard.done == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "mode"),
+    [
+        ({"mode": "sync"}, "sync"),
+        ({"callbackUrl": "https://app.example/m"}, "async"),
+        (
+            {
+                "mode": "async",
+                "detectionTimeout": 15,
+                "silenceTimeout": 10.5,
+                "speechThreshold": 10,
+                "speechEndThreshold": 5,
+                "machineSpeechEndThreshold": None,
+                "delayResult": True,
+                "callbackUrl": "https://app.example/m",
+                "callbackMethod": "GET",
+                "username": "u",
+                "password": "hidden",
+                "fallbackUrl": "https://second.example/m",
+                "fallbackMethod": "POST",
+                "fallbackUsername": "fu",
+                "fallbackPassword": "hidden",
+            },
+            "async",
+        ),
+    ],
+)
+async def test_machine_detection_is_taken_and_the_log_says_that_nothing_is_detected(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, wanted: dict[str, object], mode: str
+) -> None:
+    response = await client.post("/calls", json=ORDER | {"machineDetection": wanted})
+    assert response.status_code == 201
+    [record] = [record for record in caplog.records if record.message == "machine_not_detected"]
+    assert record.call_id == response.json()["callId"]  # type: ignore[attr-defined]
+    assert record.mode == mode  # type: ignore[attr-defined]
+    assert "hidden" not in str(record.__dict__)
 
 
 async def test_a_hidden_number_takes_only_four_names(client: httpx.AsyncClient) -> None:

@@ -18,7 +18,44 @@ OPERATIONS = {
     ("put", "/conferences/{conferenceId}/bxml"): ("updateConferenceBxml", "Conferences"),
     ("get", "/conferences/{conferenceId}/members/{memberId}"): ("getConferenceMember", "Conferences"),
     ("put", "/conferences/{conferenceId}/members/{memberId}"): ("updateConferenceMember", "Conferences"),
+    ("get", "/conferences/{conferenceId}/recordings"): ("listConferenceRecordings", "Conferences"),
+    ("get", "/conferences/{conferenceId}/recordings/{recordingId}"): (
+        "getConferenceRecording",
+        "Conferences",
+    ),
+    ("get", "/conferences/{conferenceId}/recordings/{recordingId}/media"): (
+        "downloadConferenceRecording",
+        "Conferences",
+    ),
+    ("get", "/recordings"): ("listAccountCallRecordings", "Recordings"),
+    ("put", "/calls/{callId}/recording"): ("updateCallRecordingState", "Recordings"),
+    ("get", "/calls/{callId}/recordings"): ("listCallRecordings", "Recordings"),
+    ("get", "/calls/{callId}/recordings/{recordingId}"): ("getCallRecording", "Recordings"),
+    ("delete", "/calls/{callId}/recordings/{recordingId}"): ("deleteRecording", "Recordings"),
+    ("get", "/calls/{callId}/recordings/{recordingId}/media"): ("downloadCallRecording", "Recordings"),
+    ("delete", "/calls/{callId}/recordings/{recordingId}/media"): ("deleteRecordingMedia", "Recordings"),
+    ("get", "/calls/{callId}/recordings/{recordingId}/transcription"): (
+        "getRecordingTranscription",
+        "Recordings",
+    ),
+    ("post", "/calls/{callId}/recordings/{recordingId}/transcription"): (
+        "transcribeCallRecording",
+        "Recordings",
+    ),
+    ("delete", "/calls/{callId}/recordings/{recordingId}/transcription"): (
+        "deleteRecordingTranscription",
+        "Recordings",
+    ),
     ("get", "/statistics"): ("getStatistics", "Statistics"),
+    ("get", "/calls/{callId}/transcriptions"): ("listRealTimeTranscriptions", "Transcriptions"),
+    ("get", "/calls/{callId}/transcriptions/{transcriptionId}"): (
+        "getRealTimeTranscription",
+        "Transcriptions",
+    ),
+    ("delete", "/calls/{callId}/transcriptions/{transcriptionId}"): (
+        "deleteRealTimeTranscription",
+        "Transcriptions",
+    ),
 }
 
 
