@@ -14,6 +14,7 @@ from bxml.errors import BxmlError
 from bxml.verbs import (
     Bridge,
     Conference,
+    Forward,
     Gather,
     Hangup,
     Pause,
@@ -66,6 +67,9 @@ class Performer(Protocol):
         """Return when the destination has left, or none has answered; the answer of the verb's URL, if it
         has one, replaces the document."""
 
+    async def forward(self, verb: Forward) -> Document:
+        """Send the call on; it has ended when this returns, and the document that follows is empty."""
+
     async def redirect(self, verb: Redirect) -> Document:
         """Ask the URL; its answer replaces the document."""
 
@@ -96,6 +100,7 @@ _PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[Document
     Conference: lambda performer, verb: performer.confer(verb),
     Bridge: lambda performer, verb: performer.bridge(verb),
     Transfer: lambda performer, verb: performer.transfer(verb),
+    Forward: lambda performer, verb: performer.forward(verb),
 }
 
 

@@ -42,7 +42,12 @@ Direction = Literal["inbound", "outbound"]
 Source = Callable[[], Awaitable[Document]]
 
 # The final response to an unanswered inbound call, by why it ends (contract bxml.md 4.6).
-_REFUSALS = {"hangup": (603, "Decline"), "node-capacity-exceeded": (503, "Service Unavailable")}
+_REFUSALS = {
+    "hangup": (603, "Decline"),
+    "rejected": (603, "Decline"),
+    "busy": (486, "Busy Here"),
+    "node-capacity-exceeded": (503, "Service Unavailable"),
+}
 _REFUSAL = (480, "Temporarily Unavailable")
 
 

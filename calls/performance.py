@@ -11,6 +11,7 @@ from bxml import Document, verbs
 from calls.bridge import bridge
 from calls.callbacks import Callback
 from calls.errors import VerbFailed
+from calls.forward import forward
 from calls.gathering import gather
 from calls.loudspeaker import Loudspeaker
 from calls.transfer import transfer
@@ -139,6 +140,10 @@ class Performance:
 
     async def transfer(self, verb: verbs.Transfer) -> Document | None:
         return await transfer(self._call, verb)
+
+    async def forward(self, verb: verbs.Forward) -> Document:
+        await forward(self._call, verb)
+        return Document()
 
     async def redirect(self, verb: verbs.Redirect) -> Document:
         call = self._call

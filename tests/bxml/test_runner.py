@@ -8,10 +8,12 @@ import pytest
 import bxml
 from bxml import Document
 from bxml.element import Verb
+from bxml.errors import BxmlError
 from bxml.runner import Performer, Unsupported, run
 from bxml.verbs import (
     Bridge,
     Conference,
+    Forward,
     Gather,
     PlayAudio,
     Redirect,
@@ -70,6 +72,10 @@ class Transcript:
     async def transfer(self, verb: Transfer) -> Document | None:
         self._note(f"transfer {len(verb.destinations)}")
         return bxml.parse(next(self._answers)) if verb.transfer_complete_url else None
+
+    async def forward(self, verb: Forward) -> Document:
+        self._note(f"forward {verb.to}")
+        return Document()
 
     async def redirect(self, verb: Redirect) -> Document:
         self._note(f"redirect {verb.redirect_url}")
@@ -165,6 +171,32 @@ async def test_a_bridge_with_a_url_replaces_the_document_and_one_without_goes_on
     ]
 
 
+async def test_a_forward_does_not_answer_and_nothing_runs_after_it() -> None:
+    assert await acts("<Forward to='+19195551234'/><Pause/>") == ["forward +19195551234", "hang up"]
+
+
+async def test_what_is_barred_refuses_the_whole_document_and_each_that_follows() -> None:
+    performer = Transcript("<Response><Pause/><Conference>a</Conference></Response>")
+    document = bxml.parse("<Response><Pause/><Redirect redirectUrl='/b'/></Response>")
+    with pytest.raises(BxmlError, match=r"^line 1, column 19: <Conference> is not allowed in this document"):
+        await run(document, performer, barred={Conference})
+    assert performer.acts == ["answer", "pause 1", "redirect /b"]
+
+
+async def test_what_is_to_come_then_comes_before_the_hang_up_unless_a_hangup_was_the_end() -> None:
+    for inside, wanted in {
+        "<Tag>a</Tag>": ["tag 'a'", "then", "hang up"],
+        "<Tag>a</Tag><Hangup/>": ["tag 'a'", "hang up"],
+    }.items():
+        performer = Transcript()
+
+        async def then(performer: Transcript = performer) -> None:
+            performer.acts.append("then")
+
+        await run(bxml.parse(f"<Response>{inside}</Response>"), performer, then=then)
+        assert performer.acts == wanted
+
+
 async def test_ring_decides_itself_whether_it_answers_and_stop_gather_needs_no_answer() -> None:
     assert await acts("<Ring duration='2'/><StopGather/><StartGather dtmfUrl='/c'/>") == [
         *("ring 2.0", "stop gather", "answer", "start gather /c", "hang up"),
@@ -181,7 +213,7 @@ async def test_a_tag_is_set_before_its_verb_and_an_empty_one_clears() -> None:
 
 
 NOT_YET = """
-    <Connect><Endpoint>e-1</Endpoint></Connect> <Forward to="+19195551234"/>
+    <Connect><Endpoint>e-1</Endpoint></Connect>
     <PauseRecording/> <Record/> <Refer><SipUri>sip:a</SipUri></Refer> <ResumeRecording/>
     <SendDtmf>1</SendDtmf> <StartRecording/> <StartStream destination="wss://a"/>
     <StartTranscription/> <StopRecording/> <StopStream name="a"/> <StopTranscription/>
