@@ -17,7 +17,10 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "/api/v2"
 
-_ACCOUNT = re.compile(rf"{PREFIX}/accounts/([^/]+)")
+OWN_PREFIX = "/api/mixminus/v1"
+"""Where what this server offers beyond the contract is found."""
+
+_ACCOUNT = re.compile(rf"(?:{PREFIX}|{OWN_PREFIX})/accounts/([^/]+)")
 
 # No path of ours needs an escape, a dot segment or an empty segment; what has one is a trick.
 _PLAIN_PATH = re.compile(rb"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+|/")
@@ -62,7 +65,7 @@ class Gate:
     def _admit(self, scope: Scope) -> Scope:
         """The scope to go on with: no trailing slash, HEAD as the GET it stands for. Raises ApiError."""
         path: str = scope["path"]
-        if path == PREFIX or path.startswith(f"{PREFIX}/"):
+        if any(path == prefix or path.startswith(f"{prefix}/") for prefix in (PREFIX, OWN_PREFIX)):
             account = self._credentials.account(header(scope, b"authorization"))
             named = _ACCOUNT.match(path)
             if named and named[1] != account.id:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bxml import BxmlError
 from calls import clock, ids
@@ -38,9 +38,20 @@ class Limits:
     hours: float = 24.0
 
 
+@dataclass(frozen=True)
+class Change:
+    """Who gave one of a member's settings its value, and when: the document that seated it, or REST."""
+
+    by: Literal["document", "rest"]
+    at: datetime
+
+
 @dataclass
 class Member:
-    """A call in a conference. `coaches` lists the call ids that hear it; empty: everybody does."""
+    """A call in a conference. `coaches` lists the call ids that hear it; empty: everybody does.
+
+    `changes`: for `mute`, `hold` and `coaches`, where the value they have came from.
+    """
 
     call: "Call"
     leg: "Leg"
@@ -48,6 +59,10 @@ class Member:
     hold: bool
     coaches: tuple[str, ...]
     left: asyncio.Future[None]
+    changes: dict[str, Change] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.changes = dict.fromkeys(("mute", "hold", "coaches"), Change("document", clock.now()))
 
     @property
     def call_id(self) -> str:
@@ -299,6 +314,7 @@ class Conferences:
         listed = None if coaches is None else tuple(dict.fromkeys(coaches))
         if listed and not member.coaches:
             self._check_coach(conference, call_id, Invalid)
+        before = (member.mute, member.hold, member.coaches)
         if mute is not None or hold is not None:
             member.mute = member.mute if mute is None else mute
             member.hold = member.hold if hold is None else hold
@@ -306,6 +322,10 @@ class Conferences:
         if listed is not None and listed != member.coaches:
             member.coaches = listed
             self._media.coach(member.leg, conference.heard_by(call_id, listed))
+        after = (member.mute, member.hold, member.coaches)
+        for name, old, new in zip(member.changes, before, after, strict=True):
+            if new != old:
+                member.changes[name] = Change("rest", clock.now())
 
     def member(self, conference: Conference, call_id: str) -> Member:
         """One member, by its call id. Raises NotFound."""

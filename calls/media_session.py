@@ -40,6 +40,11 @@ class MediaSession:
         self._agreed: Agreement | None = None
         self._late_offer = False
 
+    @property
+    def agreed(self) -> Agreement | None:
+        """What the last offer and answer have agreed, None before any did."""
+        return self._agreed
+
     # An inbound call
 
     def consider(self, offer: bytes | None) -> None:

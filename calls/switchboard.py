@@ -20,6 +20,7 @@ from calls.conference import Conference, Conferences, Limits, Member
 from calls.dialling import Dialling, Listener
 from calls.digits import Source
 from calls.errors import Conflict, Invalid, NotFound, Unavailable
+from calls.hearing import Hearing, Party, examine
 from calls.history import History
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder, Redirect
@@ -393,6 +394,15 @@ class Switchboard:
         if call is None:
             raise NotFound("Call", call_id)
         return call
+
+    def hearing(self, account: str, listener_id: str, speaker_id: str) -> Hearing:
+        """Whether one call hears another and, if not, why. Raises NotFound."""
+        listener, speaker = self.call(account, listener_id), self.call(account, speaker_id)
+        return examine(self._party(listener), self._party(speaker), clock.now())
+
+    def _party(self, call: Call) -> Party:
+        figures = None if call.leg is None else self._media.leg_statistics(call.leg)
+        return Party(call, figures)
 
     async def redirect_call(self, call: Call, redirect: Redirect) -> None:
         """Interrupt a call and fetch its next document. Raises Conflict."""

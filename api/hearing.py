@@ -1,0 +1,175 @@
+"""Why one call does not hear another, by REST. Beyond the contract."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+from starlette.responses import Response
+
+from api.answers import answer
+from api.document import AccountId, CallId, refusals
+from api.models import Answer, Time
+
+if TYPE_CHECKING:
+    from calls import hearing
+    from calls.conference import Change
+    from calls.switchboard import Switchboard
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+_OtherCallId = Annotated[str, Path(alias="otherCallId", description="The call that should be heard.")]
+
+
+class Finding(Answer):
+    """One reason, or one hint."""
+
+    code: str = Field(description="For programs; new ones may come.")
+    description: str
+    sure: bool = Field(description="False: it need not stop the voice.")
+
+
+class Setting(Answer):
+    """Since when a member's setting has its value, and who gave it."""
+
+    by: Literal["document", "rest"]
+    at: Time
+
+
+class Seat(Answer):
+    """A place in a conference."""
+
+    conference_id: str
+    conference_name: str
+    mute: bool
+    hold: bool
+    call_ids_to_coach: list[str]
+    mute_set: Setting
+    hold_set: Setting
+    call_ids_to_coach_set: Setting
+
+
+class Media(Answer):
+    """What was agreed, and what media counts. Directions are the phone's."""
+
+    direction: Direction = Field(description="Of the phone's side; what is not sendrecv is a hold.")
+    codec: str
+    packet_time: int
+    sdp_address: str | None
+    source_address: str | None = Field(description="Where packets come from, null until one came.")
+    seconds_since_packet: float | None
+    level: float | None = Field(description="dB of full scale at the loudest of late, null for silence.")
+    delay_milliseconds: float
+    packets_received: int
+    packets_sent: int
+    packets_lost: int
+    packets_late: int
+    packets_doubled: int
+
+
+class Party(Answer):
+    """One of the two calls."""
+
+    call_id: str
+    state: str
+    signalling_address: str | None
+    seat: Seat | None
+    media: Media | None
+
+
+class Hearing(Answer):
+    """Whether the first call hears the second; `findings` in the order of the way from phone to phone."""
+
+    hears: bool
+    findings: list[Finding]
+    listener: Party
+    speaker: Party
+
+
+def routes(switchboard: "Switchboard") -> APIRouter:
+    """The endpoint /accounts/{accountId}/calls/{callId}/hears/{otherCallId}."""
+    router = APIRouter(prefix="/accounts/{accountId}/calls", tags=["Beyond the contract"])
+
+    @router.get(
+        "/{callId}/hears/{otherCallId}",
+        operation_id="getHearing",
+        summary="See why one call does not hear another",
+        response_model=Hearing,
+        responses=refusals(401, 403, 404, 500),
+    )
+    async def get_hearing(account: AccountId, call_id: CallId, other_id: _OtherCallId) -> Response:
+        found = switchboard.hearing(account, call_id, other_id)
+        return answer(
+            Hearing(
+                hears=found.hears,
+                findings=[
+                    Finding(code=each.code, description=each.description, sure=each.sure)
+                    for each in found.findings
+                ],
+                listener=_party(found.listener),
+                speaker=_party(found.speaker),
+            )
+        )
+
+    return router
+
+
+def _party(party: "hearing.Party") -> Party:
+    session = party.call.session
+    return Party(
+        call_id=party.call.id,
+        state=party.call.state,
+        signalling_address=None if session is None else session.remote_ip,
+        seat=_seat(party),
+        media=_media(party),
+    )
+
+
+def _seat(party: "hearing.Party") -> Seat | None:
+    if party.seat is None:
+        return None
+    conference, member = party.seat
+    return Seat(
+        conference_id=conference.id,
+        conference_name=conference.name,
+        mute=member.mute,
+        hold=member.hold,
+        call_ids_to_coach=list(member.coaches),
+        mute_set=_setting(member.changes["mute"]),
+        hold_set=_setting(member.changes["hold"]),
+        call_ids_to_coach_set=_setting(member.changes["coaches"]),
+    )
+
+
+def _setting(change: "Change") -> Setting:
+    return Setting(by=change.by, at=change.at)
+
+
+def _media(party: "hearing.Party") -> Media | None:
+    agreed, figures = party.agreed, party.figures
+    if agreed is None or figures is None:
+        return None
+    directions: dict[tuple[bool, bool], Direction] = {
+        (True, True): "sendrecv",
+        (True, False): "sendonly",
+        (False, True): "recvonly",
+        (False, False): "inactive",
+    }
+    return Media(
+        direction=directions[agreed.receives, agreed.sends],
+        codec=agreed.codec.name,
+        packet_time=agreed.ptime,
+        sdp_address=_place(agreed.remote),
+        source_address=_place(figures.source),
+        seconds_since_packet=None if figures.silent_for is None else round(figures.silent_for, 2),
+        level=figures.level_db,
+        delay_milliseconds=figures.delay_ms,
+        packets_received=figures.received,
+        packets_sent=figures.sent,
+        packets_lost=figures.lost,
+        packets_late=figures.late,
+        packets_doubled=figures.duplicate,
+    )
+
+
+def _place(address: tuple[str, int] | None) -> str | None:
+    return None if address is None else f"{address[0]}:{address[1]}"
