@@ -29,6 +29,7 @@ from net.policy import Policy
 from sip.access import Access, Trunk
 from sip.endpoint import EndpointConfig
 from sip.registrar import Registrar
+from sip.session_timer import TimerPolicy
 from sip.shell import SipServer
 from speech.speech import Speech
 
@@ -62,6 +63,7 @@ class Server:
                 advertise=config.sip.advertise,
                 access=access,
                 registrar=registrar,
+                session_timers=TimerPolicy(config.sip.session_expires, config.sip.session_minimum),
             ),
             lambda event: self.switchboard.on_sip(event),
         )

@@ -44,6 +44,14 @@ class Sip:
         "Who may call in without credentials; others: a trunk's inbound list, a user's digest, else 403",
         ["127.0.0.0/8", "::1"],
     )
+    session_expires: int = setting(
+        kinds.whole(0, SECONDS_A_DAY),
+        "Seconds that an outbound call asks to be refreshed within (RFC 4028); 0: it does not ask",
+        1800,
+    )
+    session_minimum: int = setting(
+        kinds.whole(90, SECONDS_A_DAY), "Seconds below which a caller who asks for that is refused (422)", 90
+    )
 
     @property
     def endpoints(self) -> tuple[kinds.Endpoint, ...]:

@@ -13,12 +13,15 @@ from sip.layer import TransactionLayer, reply_flow
 from sip.message import Headers, Request, Response, respond
 from sip.registrar import Registrar
 from sip.session import Session, State, Unacknowledged
+from sip.session_timer import TimerPolicy
 from sip.timers import TimerQueue, TimerValues
 from sip.transaction import ServerTransaction
 from sip.uri import host_port
 
 ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
 """Methods that are understood; REGISTER too, where there is a registrar."""
+SUPPORTED = ("timer",)
+"""Extensions that a peer may require of us."""
 RECOGNISED = (*ALLOW, "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE")
 """Methods whose meaning is known: refused with 405, all others with 501 (section 8.2.1)."""
 
@@ -34,6 +37,7 @@ class EndpointConfig:
     advertise: str = ""
     """The host to be named in Contact and Via; empty for the local address of each flow."""
     timers: TimerValues = field(default_factory=TimerValues)
+    session_timers: TimerPolicy = field(default_factory=TimerPolicy)
     max_sessions: int = 5_000
     """Further INVITEs get 503."""
     max_transactions: int = 20_000
@@ -163,7 +167,7 @@ class Core:
             return
         session.state = State.ENDED
         self.sessions.pop(session.id, None)
-        for name in ("refresh", "expires", "glare", "cancel"):
+        for name in ("refresh", "expires", "glare", "cancel", "session refresh", "session expiry"):
             self.timers.cancel(session, name)
         remote_tag = session.dialog.remote.tag if session.dialog is not None else ""
         for cseq in session.awaiting_ack:

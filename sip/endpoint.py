@@ -19,6 +19,7 @@ from sip.info import pressed
 from sip.message import Headers, MessageError, Request, Response, parse
 from sip.offers import Offers
 from sip.reason import Reason
+from sip.refresh import SessionTimers
 from sip.registration import register
 from sip.session import Session, State
 from sip.transaction import ServerTransaction
@@ -42,9 +43,10 @@ class Endpoint:
 
     def __init__(self, config: EndpointConfig) -> None:
         self._core = Core(config)
-        self._uas = Uas(self._core)
-        self._uac = Uac(self._core)
-        self._offers = Offers(self._core, self._uas, self._uac)
+        timers = SessionTimers(self._core)
+        self._uas = Uas(self._core, timers)
+        self._uac = Uac(self._core, timers)
+        self._offers = Offers(self._core, self._uas, self._uac, timers)
         self._logged = (0, 0)
 
     # The doors.

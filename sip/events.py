@@ -7,6 +7,7 @@ and tells nothing. `hang_up` of an outbound call that is not answered yet (a CAN
 
 from dataclasses import dataclass, field
 
+from sip.reason import Reason
 from sip.session import Session
 
 
@@ -56,6 +57,8 @@ class CallFailed:
     session: Session
     status: int
     reason: str
+    reasons: tuple[Reason, ...] = ()
+    """The response's Reason headers: a gateway tells the Q.850 cause here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class CallCancelled:
 
     session: Session
     cause: str
+    reasons: tuple[Reason, ...] = ()
+    """The Reason headers of the peer's request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class CallEnded:
 
     session: Session
     cause: str
+    reasons: tuple[Reason, ...] = ()
+    """The Reason headers of the peer's request."""
 
 
 @dataclass(frozen=True, slots=True)

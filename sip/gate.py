@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from sip.access import Admitted, MayAuthenticate, Refused
-from sip.core import RECOGNISED, Core
+from sip.core import RECOGNISED, SUPPORTED, Core
 from sip.errors import SipError
 from sip.flow import Flow
 from sip.message import Headers, Request
+from sip.session_timer import too_brief
 
 ACCEPT = "application/sdp"
 SUPPORTED_HEADERS = (
     ("Accept", ACCEPT),
     ("Accept-Encoding", "identity"),
     ("Accept-Language", "en"),
-    ("Supported", ""),
+    ("Supported", ", ".join(SUPPORTED)),
 )
 
 
@@ -75,10 +76,14 @@ def inspect(core: Core, request: Request) -> Refusal | None:
     try:
         required = request.get_list("Require")
         accepted = request.get_list("Accept")
+        request.get_list("Supported")
+        timers = core.config.session_timers
+        brief = request.method in ("INVITE", "UPDATE") and too_brief(request, timers)
     except SipError as error:
         return Refusal(error.status, error.reason)
-    if required:
-        return Refusal(420, "", (("Unsupported", ", ".join(required)),))
+    unsupported = [option for option in required if option not in SUPPORTED]
+    if unsupported:
+        return Refusal(420, "", (("Unsupported", ", ".join(unsupported)),))
     if request.method not in ("INVITE", "UPDATE"):
         return None
     if request.body and request.content_type != ACCEPT:
@@ -87,6 +92,8 @@ def inspect(core: Core, request: Request) -> Refusal | None:
         return Refusal(415, "", (("Accept-Encoding", "identity"),))
     if accepted and not any(_media_range(value) in (ACCEPT, "application/*", "*/*") for value in accepted):
         return Refusal(406)
+    if brief:
+        return Refusal(422, "", (("Min-SE", str(timers.minimum)),))
     return None
 
 

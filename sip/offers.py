@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 from sip.closing import send_bye
-from sip.core import Core
+from sip.core import SUPPORTED, Core
 from sip.credentials import authorize
 from sip.dialog import Dialog
 from sip.events import CallEnded, MediaAnswered, MediaOffered, MediaRefused
 from sip.flow import Flow
 from sip.gate import SUPPORTED_HEADERS
-from sip.message import Request, Response
+from sip.message import Headers, Request, Response
+from sip.reason import reasons_of
+from sip.refresh import SessionTimers
 from sip.session import Session, State
 from sip.transaction import ServerTransaction
 from sip.uac import Uac
@@ -19,11 +21,13 @@ from sip.uas import Uas, contact_user
 class Offers:
     """Who may offer now, and what waits."""
 
-    def __init__(self, core: Core, uas: Uas, uac: Uac) -> None:
+    def __init__(self, core: Core, uas: Uas, uac: Uac, timers: SessionTimers) -> None:
         self._core = core
         self._uas = uas
         self._uac = uac
+        self._timers = timers
         uas.on_established = self.proceed
+        timers.on_due = self.refresh
 
     # What arrives.
 
@@ -34,7 +38,7 @@ class Offers:
             core.reply(transaction, 481, now=now)
             return
         if request.method == "UPDATE" and not request.body:
-            core.reply(transaction, 200, now=now, headers=self._accepted(session))
+            core.reply(transaction, 200, now=now, headers=self._accepted(session, request, now))
             return
         if session.peer_offer is not None or (
             session.state is State.EARLY and session.direction == "inbound"
@@ -61,12 +65,18 @@ class Offers:
         if transaction is None:
             return
         session.peer_offer = None
+        if session.refreshing:
+            session.queued_offer = None
         if transaction.request.method == "INVITE":
             asked = transaction.request.sdp is None
             session.offered_in_2xx = asked
             self._uas.accept(session, transaction, sdp, self._when_acknowledged(session, asked), now)
         else:
-            headers = (*self._accepted(session), ("Content-Type", "application/sdp"))
+            headers = (
+                *self._accepted(session, transaction.request, now),
+                ("Content-Type", "application/sdp"),
+            )
+            session.local_sdp = sdp
             self._core.reply(transaction, 200, now=now, headers=headers, body=sdp)
         self.proceed(session, now)
 
@@ -87,7 +97,20 @@ class Offers:
             return
         if session.state is State.EARLY:
             raise ValueError("a call is renegotiated after its answer")
-        session.queued_offer = sdp
+        session.queued_offer, session.refreshing = sdp, False
+        self.proceed(session, now)
+
+    def refresh(self, session: Session, now: float) -> None:
+        """It is for us to refresh the session (RFC 4028 section 7.4): by UPDATE where the peer understands
+        it, else by our last offer once more. An offer that waits or is under way refreshes too."""
+        if session.closing:
+            return
+        if session.queued_offer is None and session.our_offer is None:
+            if session.updatable:
+                self._update(session, now)
+                return
+            session.queued_offer, session.refreshing = session.local_sdp, True
+        self._timers.retry(session, now)
         self.proceed(session, now)
 
     def proceed(self, session: Session, now: float) -> None:
@@ -106,18 +129,8 @@ class Offers:
         assert dialog is not None
         sdp, session.queued_offer = session.queued_offer, None
         flow = core.route(dialog)
-        request = dialog.request(
-            "INVITE",
-            core.via(flow),
-            headers=(
-                ("Contact", core.contact(flow, contact_user(session))),
-                ("Allow", core.allow),
-                ("Supported", ""),
-                ("User-Agent", core.config.user_agent),
-                ("Content-Type", "application/sdp"),
-            ),
-            body=sdp,
-        )
+        headers = (*self._headers(session, flow), ("Content-Type", "application/sdp"))
+        request = dialog.request("INVITE", core.via(flow), headers=headers, body=sdp)
         self._send(session, dialog, request, flow, now)
 
     # Helpers.
@@ -135,7 +148,7 @@ class Offers:
             transaction.terminate()
             if not session.ended:
                 session.our_offer = None
-                self._core.tell(MediaRefused(session, 408))
+                self._refused(session, 408)
                 self.proceed(session, now)
 
         session.our_offer = transaction = self._core.layer.request(request, flow, on_response, now)
@@ -154,25 +167,74 @@ class Offers:
             return
         session.our_offer = None
         if response.status < 300:
+            session.local_sdp = request.body
+            self._timers.answered(session, response, now)
             core.tell(MediaAnswered(session, response.sdp))
         elif response.status == 491:
             self._glare(session, request, now)
         elif response.status in (408, 481) or not response.headers:
             # Section 12.2.1.2: the peer does not know the call, or cannot be reached.
-            core.finish(session, CallEnded(session, f"{response.status} to our re-INVITE"), now)
-            send_bye(core, session, dialog, now)
+            self._lost(session, dialog, request, response, now)
             return
-        elif (again := authorize(core, session, request, response, flow, dialog)) is not None:
+        elif (again := self._again(session, dialog, request, response, flow)) is not None:
             self._send(session, dialog, again, flow, now)
             return
         else:
-            core.tell(MediaRefused(session, response.status))
+            self._refused(session, response.status)
         self.proceed(session, now)
+
+    def _refused(self, session: Session, status: int) -> None:
+        """The owner is told of the offers that are his."""
+        if not session.refreshing:
+            self._core.tell(MediaRefused(session, status))
+
+    def _lost(
+        self, session: Session, dialog: Dialog, request: Request, response: Response, now: float
+    ) -> None:
+        name = "re-INVITE" if request.method == "INVITE" else request.method
+        ended = CallEnded(session, f"{response.status} to our {name}", reasons_of(response))
+        self._core.finish(session, ended, now)
+        send_bye(self._core, session, dialog, now)
+
+    def _again(
+        self, session: Session, dialog: Dialog, request: Request, response: Response, flow: Flow
+    ) -> Request | None:
+        """The request with what the response asks for: credentials, or a longer interval."""
+        again = authorize(self._core, session, request, response, flow, dialog)
+        return again or self._timers.ask_again(session, request, response)
+
+    def _update(self, session: Session, now: float) -> None:
+        dialog = session.dialog
+        assert dialog is not None
+        flow = self._core.route(dialog)
+        request = dialog.request("UPDATE", self._core.via(flow), headers=self._headers(session, flow))
+        self._send_update(session, dialog, request, flow, now)
+
+    def _send_update(
+        self, session: Session, dialog: Dialog, request: Request, flow: Flow, now: float
+    ) -> None:
+        def on_response(response: Response, now: float) -> None:
+            if response.status < 200 or session.ended:
+                return
+            if response.status < 300:
+                dialog.refresh(response, dialog.flow)
+                self._timers.answered(session, response, now)
+            elif response.status in (408, 481) or not response.headers:
+                self._lost(session, dialog, request, response, now)
+            elif (again := self._again(session, dialog, request, response, flow)) is not None:
+                self._send_update(session, dialog, again, flow, now)
+            else:
+                session.updatable = response.status not in (405, 501)
+                self._timers.retry(session, now)
+
+        self._core.layer.request(request, flow, on_response, now)
 
     def _glare(self, session: Session, request: Request, now: float) -> None:
         """Both have offered at once. Who made the Call-ID waits 2.1 to 4 s, the other up to 2 s, in steps
         of 10 ms (section 14.1)."""
         core = self._core
+        if session.refreshing:
+            return  # theirs refreshes the session too, else the next attempt does
         if session.queued_offer is None:
             session.queued_offer = request.body
         steps = (210, 400) if session.direction == "outbound" else (0, 200)
@@ -200,7 +262,19 @@ class Offers:
             return session.request.sdp is None
         return session.offered_in_2xx
 
-    def _accepted(self, session: Session) -> tuple[tuple[str, str], ...]:
+    def _headers(self, session: Session, flow: Flow) -> Headers:
+        """What a re-INVITE or UPDATE of ours says of us."""
+        return (
+            ("Contact", self._core.contact(flow, contact_user(session))),
+            ("Allow", self._core.allow),
+            ("Supported", ", ".join(SUPPORTED)),
+            *self._timers.ask(session),
+            ("User-Agent", self._core.config.user_agent),
+        )
+
+    def _accepted(self, session: Session, request: Request, now: float) -> Headers:
+        """What a 2xx to an UPDATE says of us."""
         assert session.dialog is not None
         contact = self._core.contact(session.dialog.flow, contact_user(session))
-        return (("Contact", contact), ("Allow", self._core.allow), *SUPPORTED_HEADERS)
+        granted = self._timers.grant(session, request, now) if session.state is not State.EARLY else ()
+        return (("Contact", contact), ("Allow", self._core.allow), *SUPPORTED_HEADERS, *granted)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sip.errors import SipError
 from sip.headers import parse_parameters, quoted, split
+from sip.message import Message
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,18 @@ class Reason:
         if len(text) > 1 and text[0] == text[-1] == '"':
             text = text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
         return cls(int(cause), text, protocol)
+
+
+def reasons_of(message: Message) -> tuple[Reason, ...]:
+    """The Reason values of a message; those that cannot be read are left out."""
+    try:
+        values = message.get_list("Reason")
+    except SipError:
+        return ()
+    found = []
+    for value in values:
+        try:
+            found.append(Reason.parse(value))
+        except SipError:
+            continue
+    return tuple(found)

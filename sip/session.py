@@ -8,6 +8,7 @@ from enum import Enum
 from sip.dialog import Dialog
 from sip.flow import Flow
 from sip.message import Request, Response
+from sip.session_timer import Interval
 from sip.transaction import ClientTransaction, ServerTransaction
 from sip.uri import Uri
 
@@ -77,6 +78,16 @@ class Session:
     """Our re-INVITE in progress."""
     queued_offer: bytes | None = field(default=None, repr=False)
     """What our next re-INVITE is to offer, as soon as it may go."""
+    refreshing: bool = False
+    """The offer that waits or is under way says nothing new: it refreshes the session."""
+    local_sdp: bytes = field(default=b"", repr=False)
+    """The last description of ours that holds."""
+    interval: Interval | None = None
+    """The session timer; its refresher is `uac` when that is us."""
+    min_se: int = 0
+    """The shortest interval that the far side puts up with, 0 when it has not said."""
+    updatable: bool = False
+    """The peer understands UPDATE."""
 
     @property
     def remote_ip(self) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sip.closing import send_bye
-from sip.core import Core
+from sip.core import SUPPORTED, Core
 from sip.credentials import authorize
 from sip.dialog import Dialog
 from sip.errors import SipError
@@ -11,6 +11,8 @@ from sip.events import CallAnswered, CallFailed, CallRinging
 from sip.flow import Flow
 from sip.headers import NameAddr
 from sip.message import Headers, Request, Response
+from sip.reason import reasons_of
+from sip.refresh import SessionTimers
 from sip.session import Session, State
 from sip.transaction import ClientTransaction
 from sip.uri import Uri
@@ -24,8 +26,9 @@ LateKey = tuple[str, str, int]
 class Uac:
     """The calling side."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, timers: SessionTimers) -> None:
         self._core = core
+        self._timers = timers
         self._late: dict[LateKey, tuple[Session, Request]] = {}
 
     def __len__(self) -> int:
@@ -62,6 +65,7 @@ class Uac:
             request=Request("INVITE", str(target)),
             credentials=credentials,
             asked=flow,
+            local_sdp=sdp,
         )
         user = caller.userinfo.partition(":")[0] if caller.userinfo else None
         session.request = Request(
@@ -76,7 +80,8 @@ class Uac:
                 ("CSeq", "1 INVITE"),
                 ("Contact", core.contact(flow, user)),
                 ("Allow", core.allow),
-                ("Supported", ""),
+                ("Supported", ", ".join(SUPPORTED)),
+                *self._timers.ask(session),
                 ("User-Agent", core.config.user_agent),
                 *headers,
                 ("Content-Type", "application/sdp"),
@@ -180,18 +185,22 @@ class Uac:
         session.dialog = dialog
         session.state = State.ESTABLISHED
         core.add_dialog(session, dialog)
+        self._timers.answered(session, response, now)
         core.tell(CallAnswered(session, response.sdp))
 
     def _failed(self, session: Session, request: Request, response: Response, now: float) -> None:
         if not session.closing:
-            again = authorize(self._core, session, request, response, session.flow)
+            again = authorize(self._core, session, request, response, session.flow) or self._timers.ask_again(
+                session, request, response
+            )
             if again is not None:
                 self._drop_early(session)
                 self._send_invite(session, again, now)
                 return
         if not response.headers:
             self._expect_late(session, request, now)
-        self._core.finish(session, CallFailed(session, response.status, response.reason), now)
+        failed = CallFailed(session, response.status, response.reason, reasons_of(response))
+        self._core.finish(session, failed, now)
 
     def _send_cancel(self, session: Session, invite: ClientTransaction, now: float) -> None:
         core, request = self._core, invite.request

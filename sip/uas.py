@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sip.closing import send_bye
-from sip.core import Core
+from sip.core import SUPPORTED, Core
 from sip.dialog import Dialog
 from sip.errors import SipError
 from sip.events import CallAcknowledged, CallCancelled, CallEnded, IncomingCall
@@ -11,7 +11,8 @@ from sip.flow import Flow
 from sip.gate import Sender
 from sip.headers import number
 from sip.message import Headers, Request
-from sip.reason import Reason
+from sip.reason import Reason, reasons_of
+from sip.refresh import SessionTimers
 from sip.session import Session, State, Unacknowledged
 from sip.transaction import ServerTransaction
 from sip.uri import readable
@@ -23,8 +24,9 @@ REFRESH = 60.0
 class Uas:
     """The called side."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, timers: SessionTimers) -> None:
         self._core = core
+        self._timers = timers
         self.on_established: Callable[[Session, float], None] = lambda session, now: None
         """Called when the ACK to the first 2xx has come: an offer may be waiting for that."""
 
@@ -56,6 +58,7 @@ class Uas:
         core.sessions[session.id] = session
         core.add_dialog(session, dialog)
         core.statistics["calls_inbound"] += 1
+        session.updatable = "UPDATE" in (request.get("Allow") or "")
         transaction.tag = dialog.local.tag
         transaction.on_cancel = lambda cancel, then: self._gave_up(session, cancel, then)
         transaction.on_ack = self.receive_ack
@@ -99,10 +102,8 @@ class Uas:
         core.reply(transaction, 200, now=now)
         if session.ended:
             return
-        if session.state is State.EARLY:
-            self._core.finish(session, CallCancelled(session, cause_of(request, "BYE")), now)
-        else:
-            self._core.finish(session, CallEnded(session, cause_of(request, "BYE")), now)
+        kind = CallCancelled if session.state is State.EARLY else CallEnded
+        core.finish(session, kind(session, *told_by(request)), now)
 
     # What the owner does.
 
@@ -153,9 +154,11 @@ class Uas:
             *_recorded(request),
             ("Contact", core.contact(session.dialog.flow, contact_user(session))),
             ("Allow", core.allow),
-            ("Supported", ""),
+            ("Supported", ", ".join(SUPPORTED)),
+            *self._timers.grant(session, request, now),
             *((("Content-Type", "application/sdp"),) if sdp else ()),
         )
+        session.local_sdp = sdp or session.local_sdp
         response = core.reply(transaction, 200, now=now, headers=headers, body=sdp)
         cseq, values = request.cseq.number, core.config.timers
         waiting = Unacknowledged(session, transaction, response, values.t1, now + values.give_up, on_ack)
@@ -228,21 +231,16 @@ class Uas:
     def _gave_up(self, session: Session, cancel: Request | None, now: float) -> None:
         if session.ended or session.state is not State.EARLY:
             return
-        self._core.finish(
-            session, CallCancelled(session, cause_of(cancel, "CANCEL") if cancel else "Expires"), now
-        )
+        why, reasons = told_by(cancel) if cancel is not None else ("Expires", ())
+        self._core.finish(session, CallCancelled(session, why, reasons), now)
 
 
-def cause_of(request: Request, otherwise: str) -> str:
-    """The text of a request's Reason header, or `otherwise`."""
-    value = request.get("Reason")
-    if value is None:
-        return otherwise
-    try:
-        reason = Reason.parse(value)
-    except SipError:
-        return otherwise
-    return reason.text or f"{reason.protocol} {reason.cause}"
+def told_by(request: Request) -> tuple[str, tuple[Reason, ...]]:
+    """Why a BYE or CANCEL was sent: in a few words, by its method where it does not say, and as data."""
+    reasons = reasons_of(request)
+    if not reasons:
+        return request.method, ()
+    return reasons[0].text or f"{reasons[0].protocol} {reasons[0].cause}", reasons
 
 
 def contact_user(session: Session) -> str | None:

@@ -16,6 +16,8 @@ EVERYTHING = """
 listen = ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]   # also tls:, ws:, wss:
 advertise = ""
 allow = ["127.0.0.0/8", "::1"]
+session_expires = 1800
+session_minimum = 90
 
 [rtp]
 address = "127.0.0.1"

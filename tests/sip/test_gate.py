@@ -113,7 +113,7 @@ def test_options_says_what_we_can() -> None:
     ok = only(Wire(), request_text("OPTIONS"))
     assert ok.status == 200 and ok.get("Allow") == ALLOWED
     assert ok.get("Accept") == "application/sdp" and ok.get("Accept-Encoding") == "identity"
-    assert ok.get("Supported") == "" and ok.get("Server") == "MixMinus"
+    assert ok.get("Supported") == "timer" and ok.get("Server") == "MixMinus"
 
 
 def test_options_within_a_call_says_the_same() -> None:

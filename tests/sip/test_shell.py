@@ -299,7 +299,8 @@ async def test_a_dripping_sender_gains_no_time(start: Start) -> None:
 
     dripping = asyncio.create_task(drip())
     async with asyncio.timeout(5):
-        assert await reader.read() == b""
+        with contextlib.suppress(ConnectionResetError):  # a drop that crossed the end
+            assert await reader.read() == b""
     dripping.cancel()
     await asyncio.gather(dripping, return_exceptions=True)
     writer.close()
