@@ -21,6 +21,7 @@ from bxml.verbs import (
     PlayAudio,
     Redirect,
     Ring,
+    SendDtmf,
     SpeakSentence,
     StartGather,
     StopGather,
@@ -49,6 +50,9 @@ class Performer(Protocol):
 
     async def gather(self, verb: Gather) -> Document | None:
         """Collect digits; the answer of the verb's URL, if it has one, replaces the document."""
+
+    async def send_digits(self, verb: SendDtmf) -> None:
+        """Return when the digits have been sent, and the silence after the last."""
 
     async def start_gather(self, verb: StartGather) -> None:
         """From now on tell each digit to the verb's URL."""
@@ -95,6 +99,7 @@ _PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[Document
     Pause: lambda performer, verb: performer.pause(verb.duration),
     Ring: lambda performer, verb: performer.ring(verb),
     Gather: lambda performer, verb: performer.gather(verb),
+    SendDtmf: lambda performer, verb: performer.send_digits(verb),
     StartGather: lambda performer, verb: performer.start_gather(verb),
     StopGather: lambda performer, verb: performer.stop_gather(),
     Conference: lambda performer, verb: performer.confer(verb),

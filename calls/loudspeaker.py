@@ -9,7 +9,7 @@ from bxml.verbs import PlayAudio, SpeakSentence
 from bxml.voices import choose
 from calls.errors import VerbFailed
 from media import tones
-from media.client import PlaybackLost
+from media.client import Playback, PlaybackLost
 from speech.errors import AudioError, SpeechError
 
 if TYPE_CHECKING:
@@ -55,11 +55,15 @@ class Loudspeaker:
 
     async def let_hear(self, samples: bytes) -> None:
         """16-bit little-endian mono samples at 8 kHz."""
-        playback = self.media.play(self.target, samples)
-        try:
-            # Shielded: to cancel what is awaited would make it done, and leave nothing to stop.
-            await asyncio.shield(playback.done)
-        except PlaybackLost as error:
-            raise VerbFailed(f"The sound stopped: {error}") from error
-        finally:
-            playback.stop()
+        await heard(self.media.play(self.target, samples))
+
+
+async def heard(playback: Playback) -> None:
+    """Return at its end; cancelled, it is silenced at once. Raises VerbFailed when it is lost."""
+    try:
+        # Shielded: to cancel what is awaited would make it done, and leave nothing to stop.
+        await asyncio.shield(playback.done)
+    except PlaybackLost as error:
+        raise VerbFailed(f"The sound stopped: {error}") from error
+    finally:
+        playback.stop()

@@ -107,6 +107,11 @@ class MediaSession:
         self._version += 1
         return sdp.offer(self._local(self.leg.port))
 
+    @property
+    def takes_events(self) -> bool:
+        """The far end takes telephone events (RFC 4733)."""
+        return self._agreed is not None and self._agreed.dtmf is not None
+
     # Later
 
     def reanswered(self, answer: bytes | None) -> None:

@@ -13,8 +13,9 @@ from calls.callbacks import Callback
 from calls.errors import VerbFailed
 from calls.forward import forward
 from calls.gathering import gather
-from calls.loudspeaker import Loudspeaker
+from calls.loudspeaker import Loudspeaker, heard
 from calls.transfer import transfer
+from media import tones
 
 if TYPE_CHECKING:
     from calls.call import Call
@@ -96,6 +97,17 @@ class Performance:
                 await self.speak(prompt)
             else:
                 await self.play(prompt)
+
+    async def send_digits(self, verb: verbs.SendDtmf) -> None:
+        """As telephone events, or as their sound to a far end that takes none."""
+        call, tone, interval = self._call, verb.tone_duration, verb.tone_interval
+        if call.leg is None or call.media is None:
+            raise RuntimeError(f"{call.id} has no leg to send digits to")
+        if call.media.takes_events:
+            media = call.services.media
+            await heard(media.send_digits(call.leg, verb.digits, tone=tone, interval=interval))
+        else:
+            await self._loudspeaker().let_hear(tones.keys(verb.digits, tone=tone, interval=interval))
 
     async def start_gather(self, verb: verbs.StartGather) -> None:
         call = self._call

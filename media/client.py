@@ -128,7 +128,7 @@ class LegStatistics:
 
 
 class Playback:
-    """A prompt on its way to one leg or room.
+    """A prompt, or digits, on the way to one leg or room.
 
     `done` gives True when the last packet that carries it has had its time to be played out, False after
     `stop`, and raises PlaybackLost when its leg is closed, its room ends or the media process dies.
@@ -336,12 +336,9 @@ class MediaClient:
 
     def play(self, target: Leg | Room, prompt: bytes) -> Playback:
         """Play 16-bit little-endian mono samples at 8 kHz, from the next beat on."""
-        playback = Playback(self._next_play, target, self._stop)
-        self._next_play += 1
-        if not self._supervisor.ready or (isinstance(target, Leg) and target.id not in self._legs):
-            playback.lose("its leg is closed" if self._supervisor.ready else "the media process is away")
+        playback = self._playback(target)
+        if playback.done.done():
             return playback
-        self._playbacks[playback.id] = playback
         number, crossing = self._library.find(prompt)
         if crossing is not None:
             self._supervisor.send(crossing.command, crossing.descriptor)
@@ -374,6 +371,15 @@ class MediaClient:
             delay_ms=int(figures["delay"]) / 8.0,
             level_db=round(20.0 * math.log10(peak / 32768.0), 1) if peak else None,
         )
+
+    def send_digits(self, leg: Leg, digits: str, *, tone: float, interval: float) -> Playback:
+        """Send keys as telephone events, from the next beat on: a tone of `tone` ms each and `interval` ms of
+        silence after it; a comma or w (0.5 s) and W (1 s) take the interval's place. To be asked only of a
+        leg with a payload type for them, once at a time; it is done after the last interval."""
+        playback = self._playback(leg)
+        if not playback.done.done():
+            self._supervisor.send(messages.SendDigits(playback.id, leg.id, digits, tone, interval))
+        return playback
 
     def statistics(self) -> dict[str, float]:
         """The counters of `media.shared`, and in milliseconds the quantiles of how late beats began
@@ -418,6 +424,16 @@ class MediaClient:
             )
         )
         return True
+
+    def _playback(self, target: Leg | Room) -> Playback:
+        """A new one; it is lost at once where nothing can be played."""
+        playback = Playback(self._next_play, target, self._stop)
+        self._next_play += 1
+        if not self._supervisor.ready or (isinstance(target, Leg) and target.id not in self._legs):
+            playback.lose("its leg is closed" if self._supervisor.ready else "the media process is away")
+        else:
+            self._playbacks[playback.id] = playback
+        return playback
 
     def _send(self, leg: Leg, command: messages.Command) -> None:
         if leg.id in self._legs:

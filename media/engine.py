@@ -25,6 +25,7 @@ SWEEP_BEATS = 10
 MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
 EVENT_PACKETS = 256  # telephone events looked at in a batch; more come only from one who floods
 COMFORT_TYPE = 13  # RFC 3551 table 4
+_PLAYS = (messages.PlayToLeg, messages.PlayToRoom, messages.SendDigits)
 _OF_LEGS = (messages.Open, messages.Connect, messages.Move, messages.Close)
 
 
@@ -86,7 +87,7 @@ class Engine:
             except (LookupError, ValueError, OSError, Full) as error:
                 self._counts["refused_commands"] += 1
                 name = type(command).__name__
-                if isinstance(command, messages.PlayToLeg | messages.PlayToRoom):
+                if isinstance(command, _PLAYS):
                     self.events.append(messages.Unplayed(command.play, f"{error!r}"))
                 else:
                     self.events.append(messages.Refused(name, f"{error!r}"))
@@ -134,7 +135,13 @@ class Engine:
             case messages.PlayToRoom():
                 room = Room(command.room)
                 self._play(command.play, command.prompt, room, room)
+            case messages.SendDigits():
+                row = handles[command.leg] & 0xFFFF
+                self._outgoing.press(
+                    row, command.play, command.digits, tone=command.tone, interval=command.interval
+                )
             case messages.StopPlay():
+                self._outgoing.release(command.play)
                 for number, (play, _) in list(self._plays.items()):
                     if play == command.play:
                         mixer.stop(number)
@@ -169,7 +176,7 @@ class Engine:
         if named:
             self._outgoing.send_to(row, command.address, command.port)
         sends = command.sends and command.port != 0
-        self._outgoing.send_as(row, command.payload_type, command.ptime, sends)
+        self._outgoing.send_as(row, command.payload_type, command.ptime, sends, command.dtmf)
         self._mixer.set_law(handle, command.law)
         if command.receives and not self._receives[row]:
             self._since[row] = now
@@ -253,6 +260,7 @@ class Engine:
             failed = self._transport.send(self._outgoing.outbox, slots, runs)
             self._counts["send_errors"] += len(failed)
             self._counts["packets_sent"] += len(slots) - len(failed)
+        self.events.extend(messages.Played(play) for play in self._outgoing.take_pressed())
         if self._mixer.finished:
             self._finish()
         if self._ending:

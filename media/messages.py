@@ -115,6 +115,19 @@ class PlayToRoom(Command, frozen=True):
     room: int
 
 
+class SendDigits(Command, frozen=True):
+    """Press keys as `rtp.keys.plan` reads them; `tone` and `interval` in ms. It is a play like the others."""
+
+    play: int
+    leg: int
+    digits: str
+    tone: float
+    interval: float
+
+    def __repr__(self) -> str:
+        return f"SendDigits(play={self.play}, leg={self.leg})"
+
+
 class StopPlay(Command, frozen=True):
     play: int
 
@@ -134,6 +147,7 @@ AnyCommand = (
     | Forget
     | PlayToLeg
     | PlayToRoom
+    | SendDigits
     | StopPlay
 )
 
@@ -177,7 +191,7 @@ class Heard(Event, frozen=True):
 
 
 class Played(Event, frozen=True):
-    """The last packet of a play has left, and its ptime has passed."""
+    """The last packet of a play has left, and its ptime has passed; of keys, the interval after the last."""
 
     play: int
 

@@ -18,6 +18,7 @@ from bxml.verbs import (
     PlayAudio,
     Redirect,
     Ring,
+    SendDtmf,
     SpeakSentence,
     StartGather,
     Transfer,
@@ -55,6 +56,9 @@ class Transcript:
     async def gather(self, verb: Gather) -> Document | None:
         self._note(f"gather {verb.gather_url}")
         return bxml.parse(next(self._answers)) if verb.gather_url else None
+
+    async def send_digits(self, verb: SendDtmf) -> None:
+        self._note(f"send {verb.digits}")
 
     async def start_gather(self, verb: StartGather) -> None:
         self._note(f"start gather {verb.dtmf_url}")
@@ -197,6 +201,10 @@ async def test_what_is_to_come_then_comes_before_the_hang_up_unless_a_hangup_was
         assert performer.acts == wanted
 
 
+async def test_digits_are_sent_in_an_answered_call() -> None:
+    assert await acts("<SendDtmf>1,2</SendDtmf>") == ["answer", "send 1,2", "hang up"]
+
+
 async def test_ring_decides_itself_whether_it_answers_and_stop_gather_needs_no_answer() -> None:
     assert await acts("<Ring duration='2'/><StopGather/><StartGather dtmfUrl='/c'/>") == [
         *("ring 2.0", "stop gather", "answer", "start gather /c", "hang up"),
@@ -215,7 +223,7 @@ async def test_a_tag_is_set_before_its_verb_and_an_empty_one_clears() -> None:
 NOT_YET = """
     <Connect><Endpoint>e-1</Endpoint></Connect>
     <PauseRecording/> <Record/> <Refer><SipUri>sip:a</SipUri></Refer> <ResumeRecording/>
-    <SendDtmf>1</SendDtmf> <StartRecording/> <StartStream destination="wss://a"/>
+    <StartRecording/> <StartStream destination="wss://a"/>
     <StartTranscription/> <StopRecording/> <StopStream name="a"/> <StopTranscription/>
 """
 

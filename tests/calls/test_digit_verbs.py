@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from media import tones
-from media.client import DigitReceived
+from media.client import DigitReceived, PlaybackLost
 from sip import events as sip_events
-from tests.support.exchange import Exchange, join, settle
+from tests.support.exchange import OFFER, Exchange, join, settle
 
 PROMPT = "<SpeakSentence>Your PIN, please.</SpeakSentence>"
 MORE = "<SpeakSentence>More</SpeakSentence>"
@@ -280,6 +280,44 @@ async def test_start_gather_outlives_the_document_that_began_it():
     await settle()
     await press(exchange, call, "5")
     assert keys_told(exchange) == [("http://app.test/keys", "5")]
+
+
+# SendDtmf
+
+
+async def test_digits_are_sent_as_events_and_the_next_verb_waits_for_their_end():
+    exchange = Exchange()
+    digits = '<SendDtmf toneDuration="100" toneInterval="250">1,2w#</SendDtmf>'
+    call = await exchange.dial_in(f"<Response>{digits}{PROMPT}</Response>")
+    assert exchange.media.of("send_digits") == [(call.leg.id, "1,2w#", 100, 250)]
+    assert len(exchange.media.playbacks) == 1
+    await exchange.finish_prompt()
+    assert said(exchange)[-1] == ("Your PIN, please.", False)
+
+
+async def test_digits_are_heard_as_tones_where_no_events_were_agreed():
+    exchange = Exchange()
+    await exchange.dial_in(
+        f"<Response><SendDtmf>42</SendDtmf>{PROMPT}</Response>", sdp=OFFER.replace(b" 101\r\n", b"\r\n")
+    )
+    assert exchange.media.of("send_digits") == []
+    assert exchange.media.playbacks[0].samples == tones.keys("42", tone=200, interval=400)
+
+
+async def test_digits_that_are_being_sent_stop_with_their_document():
+    exchange = Exchange()
+    call = await exchange.dial_in("<Response><SendDtmf>1</SendDtmf></Response>")
+    await exchange.switchboard.replace_bxml(call, join("room").encode())
+    await settle()
+    assert exchange.media.playbacks[0].stopped
+
+
+async def test_digits_that_are_lost_end_the_call_as_a_prompt_does():
+    exchange = Exchange()
+    await exchange.dial_in("<Response><SendDtmf>1</SendDtmf></Response>")
+    exchange.media.playbacks[0].done.set_exception(PlaybackLost("the media process was lost"))
+    await settle()
+    assert exchange.courier.event("disconnect")["cause"] == "application-error"
 
 
 # Ring

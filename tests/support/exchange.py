@@ -115,6 +115,10 @@ class FakeMedia:
         self.playbacks.append(playback)
         return playback
 
+    def send_digits(self, leg, digits, *, tone, interval):
+        self.done.append(("send_digits", leg.id, digits, tone, interval))
+        return self.play(leg, b"")
+
     def of(self, verb):
         return [entry[1:] for entry in self.done if entry[0] == verb]
 
