@@ -197,6 +197,11 @@ class Line:
             self._digit_start = None
             self.marker = True
 
+    def longest_pause(self, since: float) -> float:
+        """The most seconds between two packets sent since then: over its ptime, and the phone was held up."""
+        times = [since, *(at for at, _ in self.sent if at >= since)]
+        return max((later - sooner for sooner, later in pairwise(times)), default=0.0)
+
     # --- what it heard
 
     @property

@@ -8,6 +8,7 @@ async with Studio() as studio:
 """
 
 import asyncio
+import gc
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,8 @@ class Studio:
         self._sockets: list[MediaSocket] = []
 
     async def __aenter__(self) -> "Studio":
+        # A full collection of all that pytest has loaded takes longer than a phone may be silent.
+        gc.freeze()
         self.clock.start()
         return self
 
@@ -56,6 +59,7 @@ class Studio:
         ]
         goodbyes = await asyncio.gather(*(call.bye(within=2.0) for call in live), return_exceptions=True)
         await self.clock.stop()
+        gc.unfreeze()
         for phone in self.phones:
             await phone.close()
         for media in self._sockets:
