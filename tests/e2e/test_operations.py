@@ -1,0 +1,86 @@
+"""What an operator does with a running server: ask why somebody is not heard, change its configuration."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.ears import all_hear_the_others, hears, voices
+from tests.support.eventually import eventually
+from tests.support.house import House
+from tests.support.phone import PhoneCall
+from tests.support.rest import Rest
+from tests.support.server import ACCOUNT
+from tests.support.studio import Studio
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def why(house: House, listener: str, speaker: str) -> dict[str, Any]:
+    """The answer for two call ids."""
+    async with Rest(house.server) as rest:
+        rest.base = f"{house.server.http}/api/mixminus/v1/accounts/{ACCOUNT}"
+        status, body = await rest.get(f"/calls/{listener}/hears/{speaker}")
+    assert status == 200, body
+    return dict(body)
+
+
+async def found(house: House, listener: str, speaker: str, *codes: str) -> dict[str, Any]:
+    """Waits for exactly these findings: media's figures are a fifth of a second old."""
+
+    async def told() -> dict[str, Any]:
+        body = await why(house, listener, speaker)
+        assert [finding["code"] for finding in body["findings"]] == list(codes), body
+        return body
+
+    return dict(await eventually(told))
+
+
+async def pair(house: House, studio: Studio, room: str) -> list[tuple[PhoneCall, str]]:
+    """Two callers who hear each other, with their call ids."""
+    made = []
+    for user, voice in zip((f"{room}-a", f"{room}-b"), voices(), strict=False):
+        house.seat(user, room)
+        phone = await studio.phone(user, house.server.sip, sound=voice)
+        call = await phone.dial(house.uri(user))
+        made.append((call, await house.call_id(user)))
+    await all_hear_the_others([call for call, _ in made])
+    return made
+
+
+async def test_why_somebody_is_not_heard_is_answered_with_evidence(house: House, studio: Studio) -> None:
+    room = house.room()
+    (alice, a), (bob, b) = await pair(house, studio, room)
+    well = await found(house, a, b)
+    assert well["hears"] is True
+    media = well["speaker"]["media"]
+    assert media["codec"] == "PCMU" and media["direction"] == "sendrecv"
+    assert media["sourceAddress"] == media["sdpAddress"] and media["secondsSincePacket"] < 1.0
+    assert -30.0 < media["level"] < 0.0 and media["packetsReceived"] > 0
+    assert well["listener"]["seat"]["conferenceName"] == room
+
+    assert (await house.member(room, b, mute=True))[0] == 204
+    body = await found(house, a, b, "speaker-muted")
+    assert (
+        body["speaker"]["seat"]["muteSet"]["by"] == "rest" and "by REST" in body["findings"][0]["description"]
+    )
+    assert body["speaker"]["seat"]["holdSet"]["by"] == "document"
+    await hears(alice, [])
+    assert (await house.member(room, b, mute=False, callIdsToCoach=["c-nobody"]))[0] == 204
+    await found(house, a, b, "speaker-coaches-others")
+    assert (await house.member(room, b, callIdsToCoach=[]))[0] == 204
+    await found(house, a, b)
+
+    assert (await bob.reoffer("recvonly")).status == 200
+    await found(house, a, b, "speaker-direction")
+    await found(house, b, a)
+    assert (await bob.reoffer("sendrecv")).status == 200
+    bob.line.sending = False
+    body = await found(house, a, b, "speaker-no-packets")
+    assert body["speaker"]["media"]["secondsSincePacket"] >= 1.0
+
+
+async def test_the_figures_of_all_legs_are_in_the_metrics_as_totals(house: House) -> None:
+    figures = house.server.metrics()
+    for name in ("lost", "late", "doubled"):
+        assert figures[f"mixminus_media_packets_{name}_total"] >= 0
+    assert not any("{" in name for name in figures)
