@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 import sys
 from dataclasses import replace
 from itertools import pairwise
@@ -16,6 +17,7 @@ from tests.support.free_ports import free_port
 from tests.support.house import House
 from tests.support.phone import Media, PhoneCall
 from tests.support.prompts import spoken, wav
+from tests.support.rtp_line import unwrapped
 from tests.support.server import ROOT, Server
 from tests.support.sipp import Sipp
 from tests.support.sounds import noise
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REST = '<Pause duration="60"/>'
 RELAY = "application/dtmf-relay"
+SIPP_HAS_KEYS = Path("/usr/share/sip-tester/dtmf_2833_0.pcap").exists()
 
 
 async def caller(house: House, studio: Studio, user: str, **options: object) -> PhoneCall:
@@ -186,7 +189,7 @@ async def test_a_phone_that_sends_both_ways_presses_each_key_once(house: House, 
 
 
 async def test_sipps_recorded_keys_are_understood(house: House) -> None:
-    if os.geteuid() != 0 or not Path("/usr/share/sip-tester/dtmf_2833_0.pcap").exists():
+    if os.geteuid() != 0 or not SIPP_HAS_KEYS:
         pytest.skip("sipp plays its recordings, those of Debian, through a raw socket: for root only")
     room = house.room()
     house.tell(room, '<Gather gatherUrl="/sipp" maxDigits="4"/>')
@@ -235,6 +238,92 @@ async def test_every_key_of_a_muted_member_is_told_in_order_and_nobody_hears_it(
     event = await house.application.event("gather", callId=call_id)
     assert event["digits"] == "8", "what StartGather did not take is typed ahead"
     assert len(house.application.of("dtmf", callId=call_id)) == len(keys) + 1
+
+
+# SendDtmf
+
+
+class Events:
+    """RFC 4733 as a receiver of its own reads it: packets of one payload type, grouped by their timestamp."""
+
+    def __init__(self, call: PhoneCall) -> None:
+        packets = [packet for packet in call.line.received if packet.payload_type == call.line.dtmf]
+        stamps = list(dict.fromkeys(packet.timestamp for packet in packets))
+        self.groups = [[packet for packet in packets if packet.timestamp == stamp] for stamp in stamps]
+
+    @property
+    def keys(self) -> str:
+        return "".join("0123456789*#ABCD"[group[0].payload[0]] for group in self.groups)
+
+    @property
+    def starts(self) -> list[float]:
+        """Seconds from the first key's timestamp to each."""
+        stamps = unwrapped([group[0].timestamp for group in self.groups])
+        return [(stamp - stamps[0]) / 8000 for stamp in stamps]
+
+
+@pytest.mark.parametrize("ptime", [10, 20, 60])
+async def test_a_phone_gets_the_digits_that_are_sent_to_it(house: House, studio: Studio, ptime: int) -> None:
+    room = house.room()
+    after = sound_file(house, "after", 0.3, 47)
+    house.tell(
+        room,
+        '<SendDtmf toneDuration="120" toneInterval="80">1#aw*,W2</SendDtmf>'
+        '<SendDtmf toneInterval="50">9</SendDtmf><PlayAudio>/after.wav</PlayAudio>',
+    )
+    lines = {"maxptime_line": 10} if ptime == 10 else {}
+    call = await caller(house, studio, room, ptime_line=ptime, **lines)
+    await call.ended(within=15)
+    events = Events(call)
+    assert events.keys == "1#A*29"
+    wanted = [0.0, 0.2, 0.4, 0.4 + 0.62, 0.4 + 0.62 + 1.62, 0.4 + 0.62 + 1.62 + 0.2]
+    # A key begins where a packet of audio ends.
+    assert events.starts == pytest.approx(wanted, abs=0.25 if ptime == 60 else 0.1)
+    for number, group in enumerate(events.groups):
+        flags, durations = (
+            [p.payload[1] for p in group],
+            [int.from_bytes(p.payload[2:], "big") for p in group],
+        )
+        assert [packet.marker for packet in group] == [True] + [False] * (len(group) - 1)
+        assert [bool(flag & 0x80) for flag in flags] == [False] * (len(group) - 3) + [True] * 3
+        assert durations == sorted(durations) and durations[-1] == (1600 if number == 5 else 960)
+        first, last = group[0].at, group[-3].at
+        assert last - first == pytest.approx(durations[-1] / 8000 - 0.02, abs=0.06), "as long as it says"
+    assert call.line.lost() == 0
+    score, lag = find(after, call.line.pcm())
+    assert score > 0.95, "audio after the digits is whole and in its place"
+    end = (events.groups[-1][0].timestamp - call.line.audio[0].timestamp) % 2**32 + 1600
+    assert lag >= end
+
+
+async def test_a_phone_without_events_hears_the_digits(house: House, studio: Studio) -> None:
+    room = house.room()
+    house.tell(room, "<SendDtmf>7</SendDtmf>")
+    call = await caller(house, studio, room, dtmf=None)
+    await call.ended()
+    begin, end = loud_span(call.line.pcm())
+    tone = call.line.pcm()[begin:end]
+    assert len(tone) == pytest.approx(1600, abs=20)
+    assert level(tone, 852) > 7000 and level(tone, 1209) > 9000
+    assert level(tone, 770) < 300 and level(tone, 1336) < 300
+
+
+async def test_what_is_sent_to_one_call_can_be_gathered_in_another(house: House, studio: Studio) -> None:
+    """The server's own digits, back through a phone that answers a call of the server."""
+    room = house.room()
+    house.tell(room, '<Gather gatherUrl="/echo" terminatingDigits="#"/>')
+    house.application.on("gather", bxml(REST), path="/echo")
+    sender = house.room()
+    house.tell(sender, f"<SendDtmf>2468,#</SendDtmf>{REST}")
+    receiving = await caller(house, studio, room)
+    sending = await caller(house, studio, sender)
+    await eventually(lambda: Events(sending).keys == "2468#", within=10)
+    for packet in [packet for group in Events(sending).groups for packet in group]:
+        kind = packet.payload_type | packet.marker << 7
+        header = struct.pack("!BBHII", 0x80, kind, packet.sequence, packet.timestamp, receiving.line.ssrc)
+        assert receiving.line.remote is not None
+        receiving.socket.send(header + packet.payload, receiving.line.remote)
+    assert await gathered(house, room) == ("2468", "#")
 
 
 # Ring
