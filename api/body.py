@@ -20,7 +20,11 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 async def read_json(request: Request, model: type[_Model]) -> _Model:
     """The body as a model of `api.models`. Raises ApiError 400, 408, 413 or 415."""
-    content = await read(request, "application/json")
+    return parse_json(await read(request, "application/json"), model)
+
+
+def parse_json(content: bytes, model: type[_Model]) -> _Model:
+    """A body that was read, as a model of `api.models`. Raises ApiError 400."""
     try:
         # Depth and the size of numbers are bounded by the parser; NaN and Infinity are not JSON.
         value = from_json(content, allow_inf_nan=False, cache_strings="none")

@@ -1,6 +1,7 @@
 """Calls by REST. Source: contract rest.md section 2."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import answer, page
-from api.body import read, read_json, read_query
-from api.document import BXML_BODY, AccountId, CallId, json_body, query_parameters, refusals
+from api.body import parse_json, read, read_json, read_query
+from api.document import (
+    BXML_BODY,
+    AccountId,
+    CallId,
+    header_parameter,
+    json_body,
+    query_parameters,
+    refusals,
+)
+from api.idempotency import HEADER, REPLAYED, Idempotency, key_of
 from api.links import Links
 from api.models import CallQuery, CallState, CreateCall, CreatedCall, RedirectFields, UpdateCall
 from calls.callbacks import Callback
@@ -27,8 +37,17 @@ _MASK = "*****"
 """Stands for a password in an answer (contract rest.md section 2.1)."""
 
 
+@dataclass(frozen=True)
+class _Placed:
+    """What of a new call is not in its order."""
+
+    call_id: str
+    enqueued_time: datetime | None
+
+
 def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
     """The endpoints under /accounts/{accountId}/calls."""
+    idempotency: Idempotency[_Placed] = Idempotency()
     router = APIRouter(prefix="/accounts/{accountId}/calls", tags=["Calls"])
 
     @router.post(
@@ -37,24 +56,22 @@ def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
         summary="Place an outbound call",
         status_code=201,
         response_model=CreatedCall,
-        responses=refusals(400, 401, 403, 415, 429, 500, 503),
-        openapi_extra=json_body(CreateCall),
+        responses=refusals(400, 401, 403, 413, 415, 422, 429, 500, 503),
+        openapi_extra=json_body(CreateCall)
+        | header_parameter(HEADER, "Sent again with the same key within 24 hours, no second call is placed."),
     )
     async def create_call(request: Request, account: AccountId) -> Response:
         """The answer says that the call was taken, nothing about who is called."""
-        wanted = await read_json(request, CreateCall)
-        call = await switchboard.create_call(account, order(wanted))
-        if wanted.machine_detection is not None:
-            logger.warning(
-                "machine_not_detected",
-                extra={
-                    "call_id": call.id,
-                    "mode": wanted.machine_detection.mode,
-                    "reason": "machineDetection is accepted, but nothing is detected yet",
-                },
-            )
-        created = _created(call, wanted, links)
-        return answer(created, status=201, headers={"Location": created.call_url})
+        key, body = key_of(request), await read(request, "application/json")
+        wanted = parse_json(body, CreateCall)
+
+        async def place() -> _Placed:
+            return await _place(switchboard, account, wanted)
+
+        placed, earlier = await idempotency.once(account, key, body, place)
+        created = _created(account, placed, wanted, links)
+        headers = {"Location": created.call_url} | ({REPLAYED: "true"} if earlier else {})
+        return answer(created, status=201, headers=headers)
 
     @router.get(
         "",
@@ -183,15 +200,29 @@ def redirect(update: RedirectFields, timeout: float, tag: str | None = None) -> 
     return Redirect(callback, tag=tag)
 
 
-def _created(call: "Call", wanted: CreateCall, links: Links) -> CreatedCall:
+async def _place(switchboard: "Switchboard", account: str, wanted: CreateCall) -> _Placed:
+    call = await switchboard.create_call(account, order(wanted))
+    if wanted.machine_detection is not None:
+        logger.warning(
+            "machine_not_detected",
+            extra={
+                "call_id": call.id,
+                "mode": wanted.machine_detection.mode,
+                "reason": "machineDetection is accepted, but nothing is detected yet",
+            },
+        )
+    return _Placed(call.id, call.enqueued_time)
+
+
+def _created(account: str, placed: _Placed, wanted: CreateCall, links: Links) -> CreatedCall:
     return CreatedCall(
-        application_id=call.application_id,
-        account_id=call.account,
-        call_id=call.id,
-        to=call.to,
-        from_=call.from_,
-        enqueued_time=call.enqueued_time,
-        call_url=links.call(call.account, call.id),
+        application_id=wanted.application_id,
+        account_id=account,
+        call_id=placed.call_id,
+        to=wanted.to,
+        from_=wanted.from_,
+        enqueued_time=placed.enqueued_time,
+        call_url=links.call(account, placed.call_id),
         call_timeout=_number(wanted.call_timeout),
         callback_timeout=_number(wanted.callback_timeout),
         tag=wanted.tag,
