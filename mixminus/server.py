@@ -63,6 +63,7 @@ class Server:
                 advertise=config.sip.advertise,
                 access=access,
                 registrar=registrar,
+                stranger_rate=config.sip.stranger_rate,
                 session_timers=TimerPolicy(config.sip.session_expires, config.sip.session_minimum),
             ),
             lambda event: self.switchboard.on_sip(event),

@@ -44,6 +44,12 @@ class Sip:
         "Who may call in without credentials; others: a trunk's inbound list, a user's digest, else 403",
         ["127.0.0.0/8", "::1"],
     )
+    stranger_rate: float = setting(
+        kinds.number(0, 100_000),
+        "Requests a second that are looked at from one address which may not call in without credentials, "
+        "five times as many at once; 0: no limit",
+        20,
+    )
     session_expires: int = setting(
         kinds.whole(0, SECONDS_A_DAY),
         "Seconds that an outbound call asks to be refreshed within (RFC 4028); 0: it does not ask",

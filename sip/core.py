@@ -10,6 +10,7 @@ from sip.events import CallFailed, Event
 from sip.flow import Flow, Outgoing
 from sip.headers import MAGIC_COOKIE, Via
 from sip.layer import TransactionLayer, reply_flow
+from sip.limits import RateLimit
 from sip.message import Headers, Request, Response, respond
 from sip.registrar import Registrar
 from sip.session import Session, State, Unacknowledged
@@ -42,6 +43,9 @@ class EndpointConfig:
     """Further INVITEs get 503."""
     max_transactions: int = 20_000
     """Further requests outside of calls get 503."""
+    stranger_rate: float = 20.0
+    """Requests outside of calls that are looked at per second from one source which the rules do not let in
+    by its address; 0: no limit. What is above is dropped, and the sender's own retransmission comes later."""
     random: Random = field(default_factory=SystemRandom)
     """Source of tags, branches and waiting times."""
 
@@ -57,13 +61,16 @@ class Core:
         """The Allow header."""
         self.statistics: Counter[str] = Counter()
         self.timers = TimerQueue()
-        self.layer = TransactionLayer(self.timers, config.timers, self.send, self.statistics)
+        self.layer = TransactionLayer(
+            self.timers, config.timers, self.send, self.statistics, self.stream_instead
+        )
         self.outgoing: deque[Outgoing] = deque()
         self.events: deque[Event] = deque()
         self.sessions: dict[int, Session] = {}
         self.dialogs: dict[tuple[str, str, str], tuple[Session, Dialog]] = {}
         self.unacknowledged: dict[tuple[str, str, int], Unacknowledged] = {}
         """By Call-ID, From tag and CSeq of the INVITE."""
+        self.strangers = RateLimit(config.stranger_rate, self.statistics)
         self.accepting = True
         self.ports: dict[str, int] = {}
         self._last_id = 0
@@ -101,6 +108,12 @@ class Core:
     def host(self, flow: Flow) -> str:
         """What we call ourselves towards that peer."""
         return self.config.advertise or flow.local[0]
+
+    def stream_instead(self, flow: Flow) -> Flow | None:
+        """The TCP way to the same place, for what is too large for a datagram; None where we do not listen
+        on TCP."""
+        port = self.ports.get("tcp")
+        return None if port is None else Flow("tcp", (flow.local[0], port), flow.remote)
 
     def route(self, dialog: Dialog) -> Flow:
         """The way of our next request in a dialog; on another transport we listen at another port."""

@@ -8,13 +8,14 @@ may cross.
 
 import logging
 
+from sip.access import Admitted
 from sip.closing import send_bye
 from sip.core import Core, EndpointConfig
 from sip.dialog import Dialog
 from sip.errors import SipError
 from sip.events import DigitReceived, Event
 from sip.flow import Flow, Outgoing
-from sip.gate import SUPPORTED_HEADERS, Refusal, identify, inspect
+from sip.gate import SUPPORTED_HEADERS, Refusal, identify, inspect, judge
 from sip.info import pressed
 from sip.message import Headers, MessageError, Request, Response, parse
 from sip.offers import Offers
@@ -231,17 +232,30 @@ class Endpoint:
             return
         core.statistics[f"requests_{request.method if request.method in core.methods else 'other'}"] += 1
         if request.method == "CANCEL":
-            self._uas.receive_cancel(core.layer.open_server(request, flow), now)
+            if core.layer.find_cancelled(request) is None:
+                self._refuse_unknown(request, flow, now)
+            else:
+                self._uas.receive_cancel(core.layer.open_server(request, flow), now)
         elif request.to.tag:
             self._receive_in_dialog(request, flow, now)
-        else:
+        elif self._looks_at(flow, now):
             self._receive_outside(request, flow, now)
+
+    def _looks_at(self, flow: Flow, now: float) -> bool:
+        """False for a stranger's request that is one too many."""
+        core = self._core
+        return isinstance(judge(core, flow), Admitted) or core.strangers.takes(flow.remote[0], now)
+
+    def _refuse_unknown(self, request: Request, flow: Flow, now: float) -> None:
+        """481, without state."""
+        if self._looks_at(flow, now):
+            self._core.refuse(request, flow, 481)
 
     def _receive_in_dialog(self, request: Request, flow: Flow, now: float) -> None:
         core = self._core
         found = core.dialogs.get((request.call_id, request.to.tag, request.from_.tag))
         if found is None:
-            core.refuse(request, flow, 481)
+            self._refuse_unknown(request, flow, now)
             return
         session, dialog = found
         transaction = core.layer.open_server(request, flow)
@@ -346,7 +360,7 @@ class Endpoint:
         if self._may_log(now):
             source = f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}"
             log.info("sip_malformed", extra={"source": source, "fault": error.reason})
-        if request is None or request.method == "ACK":
+        if request is None or request.method == "ACK" or not self._looks_at(flow, now):
             return
         try:
             request = request.seen_from(*flow.remote)

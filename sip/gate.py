@@ -11,7 +11,8 @@ from sip.flow import Flow
 from sip.message import Headers, Request
 from sip.session_timer import too_brief
 
-ACCEPT = "application/sdp"
+ACCEPT = "application/sdp, multipart/mixed"
+_ACCEPTABLE = ("application/sdp", "application/*", "*/*")
 SUPPORTED_HEADERS = (
     ("Accept", ACCEPT),
     ("Accept-Encoding", "identity"),
@@ -40,12 +41,7 @@ class Sender:
 def identify(core: Core, request: Request, flow: Flow, now: float) -> Sender | Refusal:
     """By source address, else by digest. A source that is neither gets 403, or 401 where users exist."""
     access = core.config.access
-    verdict = access.admit(flow.remote[0])
-    source, local = ip_address(flow.remote[0]), ip_address(flow.local[0])
-    if not isinstance(verdict, Admitted) and local.is_loopback and not source.is_loopback:
-        # What arrives at a loopback address comes from this very machine: a phone on it may well name
-        # the machine's other address as its source. Loopback sources are told apart by the rules alone.
-        verdict = access.admit(flow.local[0])
+    verdict = judge(core, flow)
     registers = request.method == "REGISTER" and access.authenticator is not None
     match verdict:
         case Admitted(trunk) if not registers:
@@ -54,6 +50,18 @@ def identify(core: Core, request: Request, flow: Flow, now: float) -> Sender | R
             return Refusal(403)
         case Admitted() | MayAuthenticate():
             return _authenticate(core, request, now)
+
+
+def judge(core: Core, flow: Flow) -> Admitted | MayAuthenticate | Refused:
+    """What the rules say of a source."""
+    access = core.config.access
+    verdict = access.admit(flow.remote[0])
+    source, local = ip_address(flow.remote[0]), ip_address(flow.local[0])
+    if not isinstance(verdict, Admitted) and local.is_loopback and not source.is_loopback:
+        # What arrives at a loopback address comes from this very machine: a phone on it may well name
+        # the machine's other address as its source. Loopback sources are told apart by the rules alone.
+        return access.admit(flow.local[0])
+    return verdict
 
 
 def _authenticate(core: Core, request: Request, now: float) -> Sender | Refusal:
@@ -86,11 +94,11 @@ def inspect(core: Core, request: Request) -> Refusal | None:
         return Refusal(420, "", (("Unsupported", ", ".join(unsupported)),))
     if request.method not in ("INVITE", "UPDATE"):
         return None
-    if request.body and request.content_type != ACCEPT:
+    if request.body and request.sdp is None:
         return Refusal(415, "", (("Accept", ACCEPT),))
     if (request.get("Content-Encoding") or "identity").lower() != "identity":
         return Refusal(415, "", (("Accept-Encoding", "identity"),))
-    if accepted and not any(_media_range(value) in (ACCEPT, "application/*", "*/*") for value in accepted):
+    if accepted and not any(_media_range(value) in _ACCEPTABLE for value in accepted):
         return Refusal(406)
     if brief:
         return Refusal(422, "", (("Min-SE", str(timers.minimum)),))

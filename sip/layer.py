@@ -4,21 +4,37 @@
 from collections import Counter
 from collections.abc import Callable, Hashable
 
-from sip.flow import Flow
+from sip.flow import Address, Flow
 from sip.headers import MAGIC_COOKIE
 from sip.message import Request, Response
 from sip.timers import TimerQueue, TimerValues
 from sip.transaction import ClientTransaction, Send, ServerTransaction
 
+MAX_DATAGRAM = 1_300
+"""Bytes of a request that may go by UDP where the path's MTU is not known (section 18.1.1)."""
+NO_STREAM = 600.0
+"""Seconds for which a peer that did not take TCP is not asked again."""
+MAX_REMEMBERED = 1_000
+"""Such peers."""
+
 
 class TransactionLayer:
     """All transactions of an endpoint, each found by what the RFC names it by."""
 
-    def __init__(self, timers: TimerQueue, values: TimerValues, send: Send, statistics: Counter[str]) -> None:
+    def __init__(
+        self,
+        timers: TimerQueue,
+        values: TimerValues,
+        send: Send,
+        statistics: Counter[str],
+        stream_instead: Callable[[Flow], Flow | None],
+    ) -> None:
         self._timers = timers
         self._values = values
         self._send = send
         self._statistics = statistics
+        self._stream_instead = stream_instead
+        self._no_stream: dict[Address, float] = {}
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._servers: dict[Hashable, ServerTransaction] = {}
         self._merged: dict[Hashable, ServerTransaction] = {}
@@ -29,8 +45,13 @@ class TransactionLayer:
     def request(
         self, request: Request, flow: Flow, on_response: Callable[[Response, float], None], now: float
     ) -> ClientTransaction:
-        """Sends a request in a transaction of its own."""
+        """Sends a request in a transaction of its own. One that is too large for a datagram goes over TCP,
+        and over UDP after all where that fails (section 18.1.1)."""
         transaction = ClientTransaction(request, flow, self._timers, self._values, self._send, on_response)
+        stream = self._stream_instead(flow) if transaction.size > MAX_DATAGRAM and not flow.reliable else None
+        if stream is not None and self._no_stream.get(flow.remote, now) <= now:
+            self._statistics["large_requests"] += 1
+            transaction.prefer(stream, lambda then: self._fell_back(flow, then))
         key = (request.via.branch, request.method)
         self._clients[key] = transaction
 
@@ -41,6 +62,12 @@ class TransactionLayer:
         transaction.on_terminated = forget
         transaction.start(now)
         return transaction
+
+    def _fell_back(self, flow: Flow, now: float) -> None:
+        self._statistics["stream_fallbacks"] += 1
+        if len(self._no_stream) >= MAX_REMEMBERED:
+            self._no_stream.clear()
+        self._no_stream[flow.remote] = now + NO_STREAM
 
     def receive_response(self, response: Response, now: float) -> bool:
         """Hands a response to its transaction; False when there is none."""

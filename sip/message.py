@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sip.errors import SipError
 from sip.headers import TOKEN, CSeq, NameAddr, Via, number, split
+from sip.multipart import find_part, is_multipart, media_type
 from sip.uri import Uri
 
 MAX_MESSAGE = 65_535
@@ -180,12 +181,17 @@ class Message:
     @property
     def content_type(self) -> str:
         """The media type in lower case without parameters, "" when absent."""
-        return (self.get("Content-Type") or "").partition(";")[0].strip().lower()
+        return media_type(self.get("Content-Type") or "")
 
     @property
     def sdp(self) -> bytes | None:
-        """The body, when it is a session description."""
-        return self.body if self.body and self.content_type == "application/sdp" else None
+        """The session description: the body, or the part of it that is one."""
+        if not self.body:
+            return None
+        kind = self.get("Content-Type") or ""
+        if is_multipart(kind):
+            return find_part(self.body, kind, "application/sdp")
+        return self.body if media_type(kind) == "application/sdp" else None
 
     def check(self) -> None:
         """Raises `SipError` unless the headers that every message needs are there, once, and well formed."""
@@ -227,7 +233,11 @@ class Request(Message):
 
     def seen_from(self, ip: str, port: int) -> "Request":
         """With the source noted in the topmost Via (section 18.2.1). Raises `SipError`."""
-        via, headers = self.via.seen_from(ip, port), list(self.headers)
+        return self.through(self.via.seen_from(ip, port))
+
+    def through(self, via: Via) -> "Request":
+        """With another topmost Via. Raises `SipError`."""
+        headers = list(self.headers)
         at = next(i for i, (name, _) in enumerate(headers) if name == "Via")
         headers[at] = ("Via", ", ".join([str(via), *split(headers[at][1], ",")[1:]]))
         return replace(self, headers=tuple(headers))

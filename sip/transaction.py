@@ -269,6 +269,21 @@ class ClientTransaction(Machine):
         self._send = send
         self._data = bytes(request)
         self._on_response = on_response
+        self._otherwise: tuple[Request, Flow, Callable[[float], None]] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the request."""
+        return len(self._data)
+
+    def prefer(self, flow: Flow, on_fall_back: Callable[[float], None]) -> None:
+        """To be called before `start`: the request is to go over `flow`, with a Via that says so, and the
+        way it was made for when that fails before any response; then `on_fall_back` is called."""
+        self._otherwise = (self.request, self.flow, on_fall_back)
+        via = self.request.via
+        self._point(
+            self.request.through(replace(via, transport=flow.transport.upper(), port=flow.local[1])), flow
+        )
 
     @property
     def provisional(self) -> bool:
@@ -285,12 +300,22 @@ class ClientTransaction(Machine):
         self._enter(self.state, now)
         self._send(self._data, self.flow)
 
+    def _point(self, request: Request, flow: Flow) -> None:
+        self.request, self.flow, self._data = request, flow, bytes(request)
+
     def receive(self, response: Response, now: float) -> None:
         """A response that belongs here."""
         self._perform(self._step(kind(response.status), now), response, now)
 
     def transport_failed(self, now: float) -> None:
         """The request could not be sent."""
+        if self._otherwise is not None and self.state is self._figure.start:
+            request, flow, on_fall_back = self._otherwise
+            self._otherwise = None
+            self._point(request, flow)
+            on_fall_back(now)
+            self.start(now)
+            return
         self._perform(self._step(Input.TRANSPORT_ERROR, now), None, now)
 
     def _perform(self, actions: tuple[Do, ...], message: Request | Response | None, now: float) -> None:

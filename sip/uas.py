@@ -85,9 +85,7 @@ class Uas:
     def receive_cancel(self, transaction: ServerTransaction, now: float) -> None:
         """Answers the CANCEL and, when there is still time, the INVITE it is meant for."""
         invite = self._core.layer.find_cancelled(transaction.request)
-        if invite is None:
-            self._core.reply(transaction, 481, now=now)
-            return
+        assert invite is not None, "the endpoint has looked"
         transaction.tag = invite.tag
         self._core.reply(transaction, 200, now=now)
         if not invite.answered:

@@ -16,6 +16,7 @@ EVERYTHING = """
 listen = ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]   # also tls:, ws:, wss:
 advertise = ""
 allow = ["127.0.0.0/8", "::1"]
+stranger_rate = 20
 session_expires = 1800
 session_minimum = 90
 

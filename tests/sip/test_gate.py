@@ -112,7 +112,7 @@ def test_a_live_call_is_not_asked_who_it_is() -> None:
 def test_options_says_what_we_can() -> None:
     ok = only(Wire(), request_text("OPTIONS"))
     assert ok.status == 200 and ok.get("Allow") == ALLOWED
-    assert ok.get("Accept") == "application/sdp" and ok.get("Accept-Encoding") == "identity"
+    assert ok.get("Accept") == "application/sdp, multipart/mixed" and ok.get("Accept-Encoding") == "identity"
     assert ok.get("Supported") == "timer" and ok.get("Server") == "MixMinus"
 
 
@@ -177,7 +177,7 @@ def test_every_extension_that_is_required_and_unknown_is_listed() -> None:
 def test_an_unknown_body_is_415_with_what_we_accept() -> None:
     text = request_text("INVITE", body=b"x").replace(b"application/sdp", b"application/unknownformat")
     response = only(Wire(), text)
-    assert response.status == 415 and response.get("Accept") == "application/sdp"
+    assert response.status == 415 and response.get("Accept") == "application/sdp, multipart/mixed"
 
 
 def test_an_encoded_body_is_415_with_the_encoding_we_accept() -> None:
