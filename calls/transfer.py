@@ -154,9 +154,8 @@ class _Attempt(Listener):
         self._settled.set()
 
     def failed(self, leg: "Call") -> None:
-        if self._winner is None:
-            self._last = leg
-            self._settle()
+        self._last = leg
+        self._settle()
 
     def _settle(self) -> None:
         if not any(leg.live for leg in self._legs):

@@ -6,6 +6,7 @@ import pytest
 
 from calls.callbacks import Callback
 from calls.order import CallOrder, Redirect
+from media.client import DigitReceived
 from sip import events as sip_events
 from tests.support.exchange import ACCOUNT, APPLICATION, OFFER, DeliveryFailed, Exchange, join, settle
 
@@ -155,6 +156,26 @@ async def test_completing_either_ends_the_bridge(who):
     await settle()
     assert [call.live for call in calls] == [False, False]
     assert exchange.media.open == set() and exchange.switchboard.live_calls == []
+
+
+async def test_keys_pressed_meanwhile_are_not_typed_ahead_of_what_follows():
+    exchange = Exchange()
+    gather = "<Gather maxDigits='1' gatherUrl='/keys'/>"
+    call, other = await bridged(exchange, after=gather)
+    exchange.switchboard.on_media(DigitReceived(call.leg.id, "1", 100))
+    await hang_up(exchange, other)
+    assert asked(exchange) == [] and call.live
+    exchange.switchboard.on_media(DigitReceived(call.leg.id, "2", 100))
+    await settle()
+    assert exchange.courier.asked[-1][1]["digits"] == "2"
+
+
+async def test_the_target_is_asked_within_its_own_time():
+    exchange = Exchange()
+    call, other = await bridged(exchange, **BOTH)
+    other.callback_timeout = 3.0
+    await hang_up(exchange, call)
+    assert exchange.courier.asked[-1][0].timeout == 3.0
 
 
 async def test_when_both_hang_up_at_once_nothing_is_asked():

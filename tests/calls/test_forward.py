@@ -227,6 +227,15 @@ async def test_a_redirect_of_the_ringing_call_takes_it_back():
     assert f.call.live and f.leg.disconnect_cause == "cancel"
 
 
+async def test_a_redirect_of_the_destination_takes_it_out_alive():
+    f = await Forwarding().is_talking()
+    leg = f.leg
+    f.exchange.answer_with(join(), "redirect")
+    await f.exchange.switchboard.redirect_call(leg, Redirect(Callback(url="http://app.test/r")))
+    await settle()
+    assert leg.membership is not None and f.call.disconnect_cause == "hangup"
+
+
 async def test_completing_either_ends_both():
     f = await Forwarding().is_talking()
     await f.exchange.switchboard.complete_call(f.leg)

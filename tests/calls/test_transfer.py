@@ -306,6 +306,13 @@ async def test_a_failure_before_another_ones_answer_does_no_harm():
     assert t.joined(second)
 
 
+async def test_an_answer_without_usable_sound_is_a_failure():
+    t = await Transferring().begin()
+    t.on(t.legs[0], sip_events.CallAnswered, OFFER.replace(b"RTP/AVP 0 8 101", b"RTP/AVP 18"))
+    await settle()
+    assert t.asked("transferComplete")[0][1]["cause"] == "error" and t.call.membership is not None
+
+
 async def test_a_number_that_no_trunk_takes_fails_alone():
     t = await Transferring().begin(f"<PhoneNumber {URLS}>+4420123456</PhoneNumber>", phone("b"))
     gone, leg = t.legs
@@ -371,11 +378,13 @@ async def test_caller_id_and_display_name_are_shown():
 
 
 @pytest.mark.parametrize("word", ["Restricted", "anonymous", "Private", "Unavailable"])
-async def test_a_withheld_number_is_anonymous_to_the_callee(word):
-    t = await Transferring().begin(transferCallerId=word)
-    named = t.invites[0]
-    assert named["from_uri"] == "sip:anonymous@anonymous.invalid" and named["display_name"] == "Anonymous"
-    assert named["headers"] == (("Privacy", "id"),)
+async def test_a_withheld_number_is_anonymous_to_everybody(word):
+    trunk = Trunk(name="carrier", host="192.0.2.9", numbers=("+1*",))
+    t = Transferring(trunks=[trunk])
+    await t.begin("<PhoneNumber>+19195550100</PhoneNumber>", phone("b"), transferCallerId=word)
+    for named in t.invites:
+        assert named["from_uri"] == "sip:anonymous@anonymous.invalid" and named["display_name"] == "Anonymous"
+        assert named["headers"] == (("Privacy", "id"),)
 
 
 async def test_with_privacy_only_a_trunk_still_learns_the_number():
