@@ -1,18 +1,21 @@
-"""An outbound call up to its answer: how long it may ring, and what each failure is called."""
+"""An outbound call up to its answer: who rings, how long, who is tried next, and what each failure is called.
+
+A callee may be reached in several ways at once (a user's phones), and in one way after another (trunks):
+`Ways` is a sequence of groups, whose routes ring together. The first answer wins.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from calls.attempt import Attempt
 from calls.errors import Unavailable
-from calls.media_session import MediaSession
 from calls.order import Dial
-from calls.routing import Route
+from calls.routing import Route, Ways
 from sip.errors import SipError
 from sip.sdp import SdpError
-from sip.uri import sip_uri
 
 if TYPE_CHECKING:
     from calls.call import Call
@@ -23,8 +26,11 @@ logger = logging.getLogger(__name__)
 # Without any ringing a call is given up after this many seconds (contract rest.md 2.1, callTimeout).
 _SECONDS_TO_RINGING = 30.0
 
-# The words for a number that the callee must not know (contract bxml.md 4.26, transferCallerId).
-_WITHHELD = frozenset({"restricted", "anonymous", "private", "unavailable"})
+# With another way left, a callee from whom nothing at all has come is given up sooner.
+_SECONDS_TO_ANYTHING = 6.0
+
+# The final responses after which another way is tried (RFC 3263 section 4.3), if it did not ring before.
+_TRY_ELSEWHERE = frozenset({408, 503})
 
 # SIP final responses that have a cause of their own in callbacks.md 3.3; other 4xx and 6xx are a
 # refusal by the callee, and 5xx an error on the way.
@@ -45,6 +51,27 @@ def failure(status: int, reason: str) -> tuple[str, str | None]:
     return cause, f"Callee answered {status} {reason}".rstrip()
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What became of one attempt: the contract's cause and message, the SIP status if there was one."""
+
+    cause: str
+    message: str | None
+    status: int | None = None
+    elsewhere: bool = False
+    """Another way may do better."""
+
+    @property
+    def weight(self) -> int:
+        """Which of several phones' failures is the call's: a refusal for all, busy, any refusal, silence
+        (RFC 3261 section 16.7, step 6)."""
+        if self.status is None:
+            return 0
+        if self.status >= 600:
+            return 4
+        return {486: 3, 408: 1, 480: 1}.get(self.status, 2)
+
+
 class Listener:
     """Whoever had a call dialled, and is told what becomes of it. Here nothing is done about it."""
 
@@ -59,88 +86,129 @@ class Listener:
 
 
 class Dialling:
-    """One outbound call on its way: begun by `start`, fed with what SIP says, over at the answer."""
+    """One outbound call on its way: begun by `start`, fed with what SIP says, over at the answer.
 
-    def __init__(self, call: "Call", dial: Dial, route: Route, listener: Listener) -> None:
+    `sessions`: where the sessions of this call are to be found by their ids.
+    """
+
+    def __init__(
+        self,
+        call: "Call",
+        dial: Dial,
+        ways: Ways,
+        listener: Listener,
+        sessions: "MutableMapping[int, Call]",
+    ) -> None:
         self._call = call
         self._dial = dial
-        self._route = route
+        self._ways = list(ways)
         self._listener = listener
+        self._sessions = sessions
+        self._address = ""
+        self._attempts: dict[int, Attempt] = {}
+        self._failures: list[Failure] = []
+        self._ringing = False
         self._sending: asyncio.Task[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
 
-    def start(self, address: str, dialled: Callable[["Session"], None]) -> None:
+    def start(self, address: str) -> None:
         """Send the INVITE as soon as its next hop is known, which may take a look at the DNS.
 
-        `address` is the one to put into SDP, empty for the one that reaches the peer; `dialled` is
-        given the session before anything can happen to it.
+        `address` is the one to put into SDP, empty for the one that reaches the peer.
         """
+        self._address = address
+        self._try_next()
+
+    def _try_next(self) -> None:
+        self._ringing = False
+        routes = self._ways.pop(0)
         loop = asyncio.get_running_loop()
-        self._sending = loop.create_task(self._invite(address, dialled), name=f"dial {self._call.id}")
+        self._sending = loop.create_task(self._invite(routes), name=f"dial {self._call.id}")
 
-    async def _invite(self, address: str, dialled: Callable[["Session"], None]) -> None:
-        call, route, sip = self._call, self._route, self._call.services.sip
-        try:
-            flow = route.flow or await sip.reach(route.next_hop, route.transport)
-            media = MediaSession(
-                call.services.media,
-                signalling=flow.remote[0],
-                address=address or sip.local_address(flow),
+    async def _invite(self, routes: Sequence[Route]) -> None:
+        """Let all of a group ring."""
+        call = self._call
+        for route in routes:
+            attempt = Attempt(call, route)
+            try:
+                session = await attempt.send(self._dial, self._address)
+            except Unavailable as error:
+                attempt.close()
+                self._failures.append(Failure("node-capacity-exceeded", str(error)))
+                continue
+            except (OSError, ValueError, SipError) as error:
+                attempt.close()
+                logger.info("dial_failed", extra={"call_id": call.id, "reason": str(error)})
+                message = f"{route.next_hop} cannot be reached: {error}"
+                self._failures.append(Failure("error", message, elsewhere=True))
+                continue
+            self._attempts[session.id] = attempt
+            self._sessions[session.id] = call
+            if call.session is None:
+                call.initiate(session)
+            self._show()
+            logger.info(
+                "call_dialled",
+                extra={
+                    "call_id": call.id,
+                    "to": call.to,
+                    "next_hop": route.next_hop,
+                    "trunk": route.trunk,
+                    "sip_call_id": session.call_id,
+                },
             )
-            call.media = media
-            caller = identify(self._dial, flow.local[0], trusted=route.trusted)
-            session = sip.invite(
-                to=route.uri,
-                from_uri=caller.uri,
-                sdp=media.offer(),
-                target=flow,
-                headers=(*caller.headers, *self._dial.headers),
-                credentials=route.credentials,
-                display_name=caller.display_name,
-            )
-        except Unavailable as error:
-            call.end("node-capacity-exceeded", str(error))
-            return
-        except (OSError, ValueError, SipError) as error:
-            logger.info("dial_failed", extra={"call_id": call.id, "reason": str(error)})
-            call.end("error", f"{route.next_hop} cannot be reached: {error}")
-            return
-        call.initiate(session)
-        dialled(session)
-        self._give_up_in(_SECONDS_TO_RINGING)
-        logger.info("call_dialled", extra={"call_id": call.id, "to": call.to, "next_hop": route.next_hop})
+        if not self._attempts:
+            self._all_failed()
+        elif not self._ringing:
+            if self._ways:
+                self._call_later(_SECONDS_TO_ANYTHING, self._nothing_came)
+            else:
+                self._give_up_in(_SECONDS_TO_RINGING)
 
-    def rings(self) -> None:
-        """A 180 or 183 came: from here the call's own time-out counts."""
-        self._give_up_in(self._dial.call_timeout)
+    def rings(self, session: "Session") -> None:
+        """A 180 or 183 came: from the first one the call's own time-out counts."""
+        if not self._ringing:
+            self._ringing = True
+            self._give_up_in(self._dial.call_timeout)
         self._listener.rings(self._call)
 
-    def answered(self, sdp: bytes | None) -> None:
-        """A 2xx came: media flows."""
+    def answered(self, session: "Session", sdp: bytes | None) -> None:
+        """A 2xx came: the others stop ringing, and media flows."""
         self.stop()
-        call = self._call
-        if call.media is None or call.session is None:
-            raise RuntimeError(f"{call.id} was answered without having been dialled")
+        call, attempt = self._call, self._attempts.pop(session.id)
+        call.session, call.media = session, attempt.media
+        self._abandon_all()
         try:
-            moved = call.media.accept(sdp)
+            moved = attempt.media.accept(sdp)
         except SdpError as error:
             call.end("error", f"The callee's SDP cannot be used: {error}")
             self._listener.failed(call)
             return
         if moved is not None:
-            call.services.sip.reinvite(call.session, moved)
+            call.services.sip.reinvite(session, moved)
         call.connected()
         self._listener.answered(call)
 
-    def failed(self, status: int, reason: str) -> None:
-        """A final refusal, or nothing at all (408)."""
-        self.stop()
+    def failed(self, session: "Session", status: int, reason: str) -> None:
+        """A final refusal of one, or nothing at all (408)."""
+        self._drop(session.id).close()
         cause, message = failure(status, reason)
-        self._call.end(cause, message, by_peer=True, sip_response_code=status)
+        elsewhere = status in _TRY_ELSEWHERE and not self._ringing
+        self._failures.append(Failure(cause, message, status, elsewhere))
+        if status >= 600:  # he declines wherever he is
+            self._abandon_all()
+            self._ways.clear()
+        if self._attempts:
+            self._show()
+        elif self._sending is None or self._sending.done():
+            self._all_failed()
 
     def call_ended(self) -> None:
         """It has come to nothing, whoever ended it."""
         self.stop()
+        if self._call.session is not None and self._call.session.id in self._attempts:
+            self._drop(self._call.session.id).close()  # hung up by the call, with its reason
+        self._abandon_all()
         self._listener.failed(self._call)
 
     def stop(self) -> None:
@@ -150,34 +218,50 @@ class Dialling:
         if self._patience is not None:
             self._patience.cancel()
 
+    def _show(self) -> None:
+        """What the call has to show meanwhile is its oldest attempt: its leg and its session."""
+        attempt = next(iter(self._attempts.values()))
+        self._call.session, self._call.media = attempt.session, attempt.media
+
+    def _drop(self, session_id: int) -> Attempt:
+        self._sessions.pop(session_id, None)
+        return self._attempts.pop(session_id)
+
+    def _abandon_all(self) -> None:
+        for session_id in list(self._attempts):
+            self._drop(session_id).abandon()
+
+    def _nothing_came(self) -> None:
+        """No response of any kind, and another way is left."""
+        if any(attempt.progressing for attempt in self._attempts.values()):
+            self._give_up_in(_SECONDS_TO_RINGING - _SECONDS_TO_ANYTHING)
+            return
+        self._abandon_all()
+        self._failures.append(Failure("timeout", "No answer", 408, elsewhere=True))
+        self._all_failed()
+
+    def _all_failed(self) -> None:
+        if self._ways and self._failures[-1].elsewhere:
+            last = self._failures[-1]
+            logger.info(
+                "dial_elsewhere",
+                extra={"call_id": self._call.id, "status": last.status, "reason": last.message},
+            )
+            self._try_next()
+            return
+        self.stop()
+        worst = max(self._failures, key=lambda failure: failure.weight)
+        self._call.end(
+            worst.cause,
+            worst.message,
+            by_peer=worst.status is not None,
+            sip_response_code=worst.status,
+        )
+
     def _give_up_in(self, seconds: float) -> None:
+        self._call_later(seconds, lambda: self._call.end("timeout", "No answer"))
+
+    def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
         if self._patience is not None:
             self._patience.cancel()
-        loop = asyncio.get_running_loop()
-        self._patience = loop.call_later(seconds, self._call.end, "timeout", "No answer")
-
-
-@dataclass(frozen=True)
-class Caller:
-    """As whom an INVITE introduces us: its From, and the headers that say more."""
-
-    uri: str
-    display_name: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-def identify(dial: Dial, host: str, *, trusted: bool) -> Caller:
-    """The caller as the callee may know him; `host` is our address, where numbers live.
-
-    Whoever withholds his number appears as RFC 3323 section 4.1.1.3 says. Only a trunk, which is trusted
-    to heed Privacy, still learns it, in P-Asserted-Identity (RFC 3325 section 9.1).
-    """
-    from_ = dial.from_
-    uri = from_ if from_.lower().startswith("sip:") else str(sip_uri(from_, host))
-    withheld = from_.lower() in _WITHHELD
-    if not withheld and not dial.privacy:
-        return Caller(uri, dial.display_name)
-    headers = [("Privacy", "id")]
-    if trusted and not withheld:
-        headers.append(("P-Asserted-Identity", f"<{uri}>"))
-    return Caller("sip:anonymous@anonymous.invalid", dial.display_name or "Anonymous", tuple(headers))
+        self._patience = asyncio.get_running_loop().call_later(seconds, act)

@@ -1,14 +1,15 @@
 """Where an outbound call goes, and how parties are called in events and REST."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from calls.errors import Invalid
 from sip.access import Access
 from sip.errors import SipError
 from sip.flow import Flow
-from sip.registrar import Registrar
+from sip.registrar import Binding, Registrar
+from sip.registration import believed
 from sip.uri import Uri, host_port
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -34,7 +35,7 @@ class Route:
     """Where an INVITE goes.
 
     `uri`: the Request-URI; `next_hop`: the `host[:port]` that the INVITE is sent to; `flow`: the way
-    a registered phone came by, None to find one; `trusted`: it leads to a trunk.
+    a registered phone came by, None to find one; `trunk`: the name of the trunk that it leads to.
     """
 
     uri: str
@@ -42,7 +43,16 @@ class Route:
     transport: str = "udp"
     flow: Flow | None = None
     credentials: tuple[str, str] | None = None
-    trusted: bool = False
+    trunk: str | None = None
+
+    @property
+    def trusted(self) -> bool:
+        """Whoever is there heeds Privacy: a trunk (RFC 3324)."""
+        return self.trunk is not None
+
+
+Ways = Sequence[Sequence[Route]]
+"""How a callee is tried: the routes of a group at once, a group after the one before has failed."""
 
 
 class Unreachable(Exception):
@@ -64,8 +74,8 @@ class Routing:
         self._users = dict(users)
         self._hosts = hosts
 
-    def route(self, account: str, to: str, *, now: float) -> Route:
-        """Find the way to a number or a SIP URI. `now`: the registrar's clock.
+    def ways(self, account: str, to: str, *, now: float) -> Ways:
+        """Find the ways to a number or a SIP URI. `now`: the registrar's clock.
 
         Raises Invalid, Unreachable.
         """
@@ -78,29 +88,31 @@ class Routing:
         except SipError as error:
             raise Invalid(f"Invalid to: must be an E164 telephone number or a SIP URI ({error})") from error
         if uri.host in self._hosts and uri.user:
-            contact = self._contact(account, uri.user, now)
-            if contact is not None:
-                return contact
-        return Route(
+            contacts = self._contacts(account, uri.user, now)
+            if contacts is not None:
+                return (contacts,)
+        route = Route(
             uri=str(uri.bare()),
             next_hop=host_port(uri.host, uri.port),
             transport=uri.transport,
         )
+        return ((route,),)
 
-    def _by_trunk(self, account: str, number: str) -> Route:
+    def _by_trunk(self, account: str, number: str) -> Ways:
         trunk = self._access.trunk_for(number, account)
         if trunk is None:
             raise Invalid(f"Invalid to: no trunk takes the number {number}")
-        return Route(
+        route = Route(
             uri=f"sip:{number}@{trunk.host}",
             next_hop=trunk.host,
             transport=trunk.transport,
             credentials=trunk.credentials,
-            trusted=True,
+            trunk=trunk.name,
         )
+        return ((route,),)
 
-    def _contact(self, account: str, user: str, now: float) -> Route | None:
-        """The preferred contact of a user of ours; None where nobody of that name can be."""
+    def _contacts(self, account: str, user: str, now: float) -> tuple[Route, ...] | None:
+        """All phones of a user of ours; None where nobody of that name can be."""
         bindings = self._registrar.contacts(user, now)
         known = user in self._users
         if known and self._users[user] not in ("", account):
@@ -109,13 +121,14 @@ class Routing:
             if known:
                 raise Unreachable(f"{user} is not registered")
             return None
-        uri = Uri.parse(bindings[0].uri)
-        flow = bindings[0].source
-        if not isinstance(flow, Flow):
-            raise TypeError(f"the binding of {user} has no flow")
-        return Route(
-            uri=str(uri.bare()),
-            next_hop=host_port(*flow.remote),
-            transport=flow.transport,
-            flow=flow,
-        )
+        return tuple(_to_phone(binding) for binding in bindings)
+
+
+def _to_phone(binding: Binding) -> Route:
+    """A registered phone, at the address its Contact names, or at the one it came from (see `believed`)."""
+    uri, flow = Uri.parse(binding.uri), binding.source
+    if not isinstance(flow, Flow):
+        raise TypeError(f"the binding of {binding.uri} has no flow")
+    if believed(uri, flow):
+        return Route(uri=str(uri.bare()), next_hop=host_port(*uri.address), transport=uri.transport)
+    return Route(uri=str(uri.bare()), next_hop=host_port(*flow.remote), transport=flow.transport, flow=flow)

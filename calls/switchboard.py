@@ -25,7 +25,7 @@ from calls.history import History
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder, Redirect
 from calls.performance import read
-from calls.routing import Route, Routing, Unreachable, party
+from calls.routing import Routing, Unreachable, Ways, party
 from media.client import (
     DigitReceived,
     LegHeard,
@@ -123,14 +123,14 @@ class Switchboard:
                 self._incoming(event)
             case sip_events.CallRinging(session=session):
                 if (dialling := self._dialling_of(session)) is not None:
-                    dialling.rings()
+                    dialling.rings(session)
             case sip_events.CallAnswered(session=session, sdp=sdp):
                 if (dialling := self._dialling_of(session)) is not None:
                     del self._dialling[self._by_session[session.id].id]
-                    dialling.answered(sdp)
+                    dialling.answered(session, sdp)
             case sip_events.CallFailed(session=session, status=status, reason=reason):
                 if (dialling := self._dialling_of(session)) is not None:
-                    dialling.failed(status, reason)
+                    dialling.failed(session, status, reason)
             case _:
                 call = self._by_session.get(event.session.id)
                 if call is not None:
@@ -283,7 +283,7 @@ class Switchboard:
         if application is None or application.account != account:
             raise Invalid(f"Could not create call: Application id {order.application_id} not found")
         try:
-            self._route(account, order.to)
+            self._ways(account, order.to)
         except Unreachable as error:
             # Who is not registered now may be when it is his turn.
             logger.info("callee_not_registered", extra={"account": account, "reason": str(error)})
@@ -348,19 +348,15 @@ class Switchboard:
     def _dial(self, call: Call, dial: Dial, listener: Listener) -> None:
         """Find the way and send the INVITE. Raises Invalid, of nothing done."""
         try:
-            route = self._route(call.account, dial.to)
+            ways = self._ways(call.account, dial.to)
         except Unreachable as error:
             call.end("rejected", str(error), sip_response_code=480)
             return
+        self._dialling[call.id] = dialling = Dialling(call, dial, ways, listener, self._by_session)
+        dialling.start(self._settings.address)
 
-        def dialled(session: Session) -> None:
-            self._by_session[session.id] = call
-
-        self._dialling[call.id] = dialling = Dialling(call, dial, route, listener)
-        dialling.start(self._settings.address, dialled)
-
-    def _route(self, account: str, to: str) -> Route:
-        return self._routing.route(account, to, now=asyncio.get_running_loop().time())
+    def _ways(self, account: str, to: str) -> Ways:
+        return self._routing.ways(account, to, now=asyncio.get_running_loop().time())
 
     def _admission(self, account: str) -> Admission:
         if account not in self._admissions:

@@ -1,5 +1,7 @@
 """REGISTER (RFC 3261 section 10.3): from a request to the registrar's terms, and back to a response."""
 
+from ipaddress import ip_address
+
 from sip.core import Core
 from sip.errors import SipError
 from sip.flow import Flow
@@ -38,6 +40,22 @@ def register(core: Core, request: Request, sender: Sender, flow: Flow, now: floa
     except RegisterError as error:
         return Refusal(error.status, error.reason, error.headers)
     return Refusal(200, "", tuple(_printed(binding, now) for binding in bindings))
+
+
+def believed(contact: Uri, flow: Flow) -> bool:
+    """Whether a call goes to the address that a Contact names, and not to the one its REGISTER came from.
+
+    A phone at the other end of a connection is reached over that alone. Else a Contact counts, port included,
+    when its host is the packet's source, or a public address. A private one that differs from the source lies
+    behind a NAT, and a name means nothing outside of the phone's own network.
+    """
+    if flow.reliable or contact.transport not in ("udp", "tcp"):
+        return False
+    try:
+        host, source = ip_address(contact.host.strip("[]")), ip_address(flow.remote[0])
+    except ValueError:
+        return False
+    return host == source or host.is_global
 
 
 def _contact(value: str) -> Contact:

@@ -10,6 +10,7 @@ from sip.flow import Flow
 from sip.message import Request, Response
 from sip.session_timer import Interval
 from sip.transaction import ClientTransaction, ServerTransaction
+from sip.transaction import State as TransactionState
 from sip.uri import Uri
 
 
@@ -93,6 +94,11 @@ class Session:
     def remote_ip(self) -> str:
         """The peer's signalling address."""
         return self.flow.remote[0]
+
+    @property
+    def progressing(self) -> bool:
+        """Outbound: some response to the INVITE has come, be it a 100."""
+        return self.invite_client is None or self.invite_client.state is not TransactionState.CALLING
 
     @property
     def ended(self) -> bool:

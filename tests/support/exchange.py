@@ -170,7 +170,7 @@ class FakeCourier:
             answer = await answer
         return Answer(body=answer, url=callback.url)
 
-    def tell(self, callback, event, answered=None):
+    def tell(self, callback, event, answered=None, *, account=None):
         self.told.append((callback, event))
         if answered is not None:
             self.unanswered.append((callback, event, answered))
@@ -197,6 +197,7 @@ def session_from(caller, called, *, identifier, headers=()):
         request_uri=Uri.parse(called),
         from_uri=Uri.parse(caller),
         remote_ip="127.0.0.1",
+        progressing=False,
         request=Request("INVITE", called, headers),
     )
 
