@@ -1,0 +1,99 @@
+"""One INVITE of an outbound call: as whom it introduces us, its leg, its session.
+
+A call has several when its callee is tried in several ways; see `calls.dialling`.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from calls.media_session import MediaSession
+from calls.order import Dial
+from calls.routing import Route
+from sip.uri import sip_uri
+
+if TYPE_CHECKING:
+    from calls.call import Call
+    from sip.session import Session
+
+# The words for a number that the callee must not know (contract bxml.md 4.26, transferCallerId).
+_WITHHELD = frozenset({"restricted", "anonymous", "private", "unavailable"})
+
+
+class Attempt:
+    """One way to the callee, from `send` to its answer, its failure or `abandon`."""
+
+    def __init__(self, call: "Call", route: Route) -> None:
+        self.route = route
+        self.session: Session | None = None
+        self._call = call
+        self._media: MediaSession | None = None
+
+    @property
+    def media(self) -> MediaSession:
+        if self._media is None:
+            raise RuntimeError(f"an attempt of {self._call.id} has not been sent")
+        return self._media
+
+    @property
+    def progressing(self) -> bool:
+        """The callee's side has said anything at all."""
+        return self.session is not None and self.session.progressing
+
+    async def send(self, dial: Dial, address: str) -> "Session":
+        """Find the next hop, take a leg, send the INVITE; `address` is for SDP, empty for the one that
+        reaches the peer. Raises Unavailable (no leg), OSError, ValueError and SipError (no way there)."""
+        route, services = self.route, self._call.services
+        flow = route.flow or await services.sip.reach(route.next_hop, route.transport)
+        self._media = MediaSession(
+            services.media,
+            signalling=flow.remote[0],
+            address=address or services.sip.local_address(flow),
+        )
+        caller = identify(dial, flow.local[0], trusted=route.trusted)
+        self.session = services.sip.invite(
+            to=route.uri,
+            from_uri=caller.uri,
+            sdp=self._media.offer(),
+            target=flow,
+            headers=(*caller.headers, *dial.headers),
+            credentials=route.credentials,
+            display_name=caller.display_name,
+        )
+        return self.session
+
+    def abandon(self) -> None:
+        """Let it ring no more."""
+        if self.session is not None:
+            self._call.services.sip.hang_up(self.session)
+        self.close()
+
+    def close(self) -> None:
+        """Give its leg back."""
+        if self._media is not None:
+            self._media.close()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """As whom an INVITE introduces us: its From, and the headers that say more."""
+
+    uri: str
+    display_name: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def identify(dial: Dial, host: str, *, trusted: bool) -> Caller:
+    """The caller as the callee may know him; `host` is our address, where numbers live.
+
+    Whoever withholds his number appears as RFC 3323 section 4.1.1.3 says. Only a trunk, which is trusted
+    to heed Privacy, still learns it, in P-Asserted-Identity (RFC 3325 section 9.1).
+    """
+    from_ = dial.from_
+    uri = from_ if from_.lower().startswith("sip:") else str(sip_uri(from_, host))
+    withheld = from_.lower() in _WITHHELD
+    if not withheld and not dial.privacy:
+        return Caller(uri, dial.display_name)
+    headers = [("Privacy", "id")]
+    if trusted and not withheld:
+        headers.append(("P-Asserted-Identity", f"<{uri}>"))
+    return Caller("sip:anonymous@anonymous.invalid", dial.display_name or "Anonymous", tuple(headers))

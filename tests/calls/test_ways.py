@@ -1,0 +1,129 @@
+"""A callee with several phones: all ring, the first answer wins, and what becomes of the others."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from calls.dialling import Failure
+from sip import events as sip_events
+from sip.flow import Flow
+from sip.registrar import Contact
+from sip.registration import believed
+from sip.uri import Uri
+from tests.calls.test_outbound import ORDER, PAUSE
+from tests.support.exchange import ACCOUNT, OFFER, Exchange, settle
+
+LOCAL = ("127.0.0.1", 5060)
+
+
+def registered(exchange, *phones, user="alice"):
+    """Each phone registers from its own address, which is its Contact too."""
+    for number, port in enumerate(phones):
+        exchange.registrar.register(
+            user,
+            [Contact(f"sip:{user}@192.0.2.5:{port}")],
+            call_id=f"register-{number}",
+            cseq=1,
+            source=Flow("udp", LOCAL, ("192.0.2.5", port)),
+            now=asyncio.get_running_loop().time(),
+        )
+
+
+async def ringing(*ports):
+    """An exchange where alice's phones ring; their sessions, in the order of `ports`."""
+    exchange = Exchange(users={"alice": ""})
+    registered(exchange, *reversed(ports))  # the newest is asked first
+    exchange.answer_with(PAUSE, "answer")
+    call = await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="sip:alice@127.0.0.1"))
+    await settle()
+    sessions = [arguments[0] for verb, arguments, _ in exchange.sip.done if verb == "invite"]
+    return exchange, call, sessions
+
+
+def cancelled(exchange):
+    return [arguments[0] for verb, arguments, _ in exchange.sip.done if verb == "hang_up"]
+
+
+async def tell(exchange, event):
+    exchange.switchboard.on_sip(event)
+    await settle()
+
+
+async def refuses(exchange, session, status):
+    await tell(exchange, sip_events.CallFailed(session, status, "Refused"))
+
+
+async def test_all_phones_of_a_user_ring_at_once_each_with_a_leg_of_its_own():
+    exchange, _, sessions = await ringing(6001, 6002, 6003)
+    assert [s.request_uri.port for s in sessions] == [6001, 6002, 6003]
+    assert len(exchange.media.open) == 3
+
+
+async def test_the_first_answer_wins_and_the_others_stop_ringing():
+    exchange, call, (first, second, third) = await ringing(6001, 6002, 6003)
+    await tell(exchange, sip_events.CallRinging(first, 180, None))
+    await tell(exchange, sip_events.CallAnswered(second, OFFER))
+    assert call.state == "answered" and call.session is second
+    assert cancelled(exchange) == [first, third]
+    assert exchange.media.open == {call.leg.id} and len(exchange.media.of("connect")) == 1
+    for session in (first, third):
+        await refuses(exchange, session, 487)
+    assert call.live and exchange.courier.kinds() == []
+    await tell(exchange, sip_events.CallEnded(second, "BYE"))
+    assert not call.live and exchange.switchboard._by_session == {} and exchange.media.open == set()
+
+
+async def test_one_refusal_leaves_the_others_ringing_and_the_last_one_ends_the_call():
+    exchange, call, (first, second) = await ringing(6001, 6002)
+    await refuses(exchange, first, 486)
+    assert call.live and call.session is second and len(exchange.media.open) == 1
+    await refuses(exchange, second, 480)
+    assert call.disconnect_cause == "busy" and call.sip_response_code == 486
+    assert exchange.switchboard._by_session == {} and exchange.media.open == set()
+
+
+async def test_who_declines_at_one_phone_declines_at_all():
+    exchange, call, (first, second) = await ringing(6001, 6002)
+    await refuses(exchange, first, 603)
+    assert call.disconnect_cause == "rejected" and call.sip_response_code == 603
+    assert cancelled(exchange) == [second] and exchange.media.open == set()
+
+
+async def test_whoever_gives_up_stops_all_phones():
+    exchange, call, sessions = await ringing(6001, 6002)
+    await exchange.switchboard.complete_call(call)
+    assert sorted(s.id for s in cancelled(exchange)) == [s.id for s in sessions]
+    assert exchange.media.open == set() and exchange.switchboard._by_session == {}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "winner"),
+    [((408, 486), 486), ((480, 404), 404), ((486, 404), 486), ((486, 603), 603), ((408, 480), 408)],
+)
+def test_the_failure_that_says_most_is_told(statuses, winner):
+    failures = [Failure("", None, status) for status in statuses]
+    assert max(failures, key=lambda failure: failure.weight).status == winner
+
+
+UDP = Flow("udp", LOCAL, ("203.0.113.9", 61000))
+TCP = Flow("tcp", LOCAL, ("203.0.113.9", 61000), 7)
+
+
+@pytest.mark.parametrize(
+    ("contact", "flow", "counts"),
+    [
+        ("sip:a@203.0.113.9:5062", UDP, True),
+        ("sip:a@203.0.113.9", UDP, True),
+        ("sip:a@192.168.1.7:5060", UDP, False),
+        ("sip:a@100.64.3.2:5060", UDP, False),
+        ("sip:a@[fd00::7]:5060", UDP, False),
+        ("sip:a@8.8.8.8:5060", UDP, True),
+        ("sip:a@phone.local", UDP, False),
+        ("sip:a@abc.invalid;transport=ws", UDP, False),
+        ("sip:a@203.0.113.9:5062;transport=tls", UDP, False),
+        ("sip:a@203.0.113.9:5062;transport=tcp", TCP, False),
+    ],
+)
+def test_which_contacts_are_believed(contact, flow, counts):
+    assert believed(Uri.parse(contact), flow) is counts
