@@ -5,7 +5,6 @@ Dial sip:NAME@... to join NAME, sip:coach-NAME@... to coach whoever joined NAME 
 """
 
 import json
-from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import Request, urlopen
@@ -13,18 +12,18 @@ from urllib.request import Request, urlopen
 API = "http://127.0.0.1:8080/api/v2/accounts/9900000"
 HERE = "http://127.0.0.1:9000"
 APPLICATION = {"applicationId": "3f1d4c4e-7b1b-4d0c-8f7e-000000000001"}
-HEADERS = {"Authorization": f"Basic {b64encode(b'demo:secret').decode()}", "Content-Type": "application/json"}
+HEADERS = {"Authorization": "Basic ZGVtbzpzZWNyZXQ=", "Content-Type": "application/json"}  # demo:secret
 first = {}  # the call that joined each room first
 
 
 def rest(method, path, body=None):
-    data = json.dumps(body).encode() if body else None
-    return json.loads(urlopen(Request(API + path, data, HEADERS, method=method)).read() or "null")
+    request = Request(API + path, json.dumps(body).encode() if body else None, HEADERS, method=method)
+    return json.loads(urlopen(request).read() or "null")
 
 
 def join(room, call_id, coach=False):
-    coached = f'callIdsToCoach="{first.get(room, "")}"' if coach else ""
-    first.setdefault(room, call_id)
+    heard_by = first.get(room, "nobody-yet") if coach else first.setdefault(room, call_id)
+    coached = f'callIdsToCoach="{heard_by}"' if coach else ""
     return f"""<Response><SpeakSentence>Joining the conference now.</SpeakSentence>
         <Conference {coached} conferenceEventUrl="{HERE}/event">{room}</Conference>
         <SpeakSentence>The conference is over. Goodbye.</SpeakSentence></Response>"""
