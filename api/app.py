@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 
-from api import calls, conferences, document, errors, hearing, recordings, statistics, system
+from api import calls, conferences, document, errors, hearing, recordings, statistics, system, undelivered
 from api.auth import Account, Credentials
 from api.gate import OWN_PREFIX, PREFIX, Gate
 from api.links import Links
 from api.system import Health, Metrics
 
 if TYPE_CHECKING:
+    from api.webhooks import Courier
     from calls.switchboard import Switchboard
 
 _DESCRIPTION = (
@@ -24,12 +25,13 @@ def create_app(
     switchboard: "Switchboard",
     accounts: Sequence[Account],
     *,
+    courier: "Courier",
     health: Health,
     metrics: Metrics,
     public_url: str,
     version: str,
 ) -> FastAPI:
-    """The ASGI application over a switchboard.
+    """The ASGI application over a switchboard and the courier of its events.
 
     `health` gives the body of /healthz, whose `status` is "ok" when the server accepts calls;
     `metrics` the text of /metrics; `public_url` is how clients reach this server.
@@ -53,6 +55,7 @@ def create_app(
     app.include_router(contract)
     beyond = APIRouter(prefix=OWN_PREFIX)
     beyond.include_router(hearing.routes(switchboard))
+    beyond.include_router(undelivered.routes(courier, links))
     app.include_router(beyond)
     app.include_router(system.routes(app, credentials, health, metrics))
     errors.install(app)

@@ -8,15 +8,19 @@ conference its own line.
 import asyncio
 import json
 import logging
+import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode, urlsplit
 from weakref import WeakValueDictionary
 
+from api.letter import ID, SEQUENCE, SIGNATURE, Letter, Sequences, about, signature
+from api.undelivered import DeadLetters
 from calls.callbacks import Answer, Callback, DeliveryFailed, Event
-from net.errors import HttpError, Unreachable, shown
-from net.http import HttpClient
+from net.errors import HttpError, Refused, Unreachable, shown
+from net.http import HttpClient, request_target
 
 logger = logging.getLogger(__name__)
 
@@ -52,30 +56,31 @@ class _Target:
     timeout: float
 
 
-@dataclass(frozen=True)
-class _Letter:
-    """An event for the background, and who wants its answer."""
-
-    callback: Callback
-    event: Event
-    answered: Callable[[Answer], None] | None
-
-
-_Line = deque[_Letter]
+_Line = deque[Letter]
 """The events of one call or conference that have not been sent yet."""
 
 
 class Courier:
     """Delivers events over one HTTP client. Source: contract callbacks.md section 1.
 
-    `statistics` counts events: `delivered` and `failed` of both kinds, `retried`, `fell_back`, and
-    `dropped` for want of room or at the end. `head_start` is in seconds.
+    `statistics` counts events: `delivered` and `failed` of both kinds, `retried`, `fell_back`, `replayed`,
+    and `dropped` for want of room or at the end. `signing_key`: with one, every request is signed;
+    `head_start` is in seconds, `clock` gives those of the epoch.
     """
 
     def __init__(
-        self, client: HttpClient, *, at_once: int = _AT_ONCE, head_start: float = _HEAD_START
+        self,
+        client: HttpClient,
+        *,
+        signing_key: str = "",
+        at_once: int = _AT_ONCE,
+        head_start: float = _HEAD_START,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
+        self._signing_key = signing_key
+        self._clock = clock
+        self._sequences = Sequences()
         self._at_once = at_once
         self._head_start = head_start
         self._lines: dict[str, _Line] = {}
@@ -84,7 +89,11 @@ class Courier:
         self._closed = False
         self.waiting = 0
         """Events in the background that are neither delivered nor given up."""
-        self.statistics = dict.fromkeys(("delivered", "failed", "retried", "fell_back", "dropped"), 0)
+        self.undelivered = DeadLetters()
+        """Events that want no answer and were given up."""
+        self.statistics = dict.fromkeys(
+            ("delivered", "failed", "retried", "fell_back", "dropped", "replayed"), 0
+        )
 
     async def ask(self, callback: Callback, event: Event) -> Answer:
         """Deliver a synchronous event and bring its answer, at most MAX_ANSWER + 1 bytes of it.
@@ -93,7 +102,7 @@ class Courier:
         with a time-out of its own. Raises DeliveryFailed, whose text says what each of them did.
         """
         try:
-            answer = await self._carry(callback, event)
+            answer = await self._carry(self._letter(callback, event))
         except DeliveryFailed:
             self.statistics["failed"] += 1
             raise
@@ -101,26 +110,63 @@ class Courier:
         return answer
 
     def tell(
-        self, callback: Callback, event: Event, answered: Callable[[Answer], None] | None = None
+        self,
+        callback: Callback,
+        event: Event,
+        answered: Callable[[Answer], None] | None = None,
+        *,
+        account: str | None = None,
     ) -> None:
         """Deliver an event in the background; what becomes of it is logged.
 
         Events of one call or conference are sent in the order of the calls to `tell`. `answered` takes
         the answer of the synchronous ones, as `ask` would bring it. An asynchronous event without a
-        fallback is sent once more when the connection failed.
+        fallback is sent once more when the connection failed. One that wants no answer and cannot be
+        delivered is kept for its account: the event's own `accountId`, else `account`.
         """
-        key = str(event.get("conferenceId") or event.get("callId"))
+        self._enqueue(self._letter(callback, event, answered, account))
+
+    def replay(self, account: str, identifier: str) -> None:
+        """Send an undelivered event again, as it was. Raises NotFound."""
+        letter = self.undelivered.take(account, identifier).letter
+        self.statistics["replayed"] += 1
+        logger.info("webhook_replayed", extra=_names(letter.event))
+        self._enqueue(letter)
+
+    def _letter(
+        self,
+        callback: Callback,
+        event: Event,
+        answered: Callable[[Answer], None] | None = None,
+        account: str | None = None,
+    ) -> Letter:
+        return Letter(
+            callback,
+            event,
+            id=str(uuid.uuid4()),
+            sequence=self._sequences.next(about(event)),
+            account=str(event.get("accountId") or account or ""),
+            answered=answered,
+        )
+
+    def _enqueue(self, letter: Letter) -> None:
+        key = letter.line
         line = self._lines.get(key)
         queued = len(line) if line else 0
         if self._closed or queued >= _LONGEST_LINE or self.waiting >= _MOST_WAITING:
             self.statistics["dropped"] += 1
-            logger.error("webhook_dropped", extra={**_names(event), "waiting": self.waiting})
+            logger.error("webhook_dropped", extra={**_names(letter.event), "waiting": self.waiting})
+            self._give_up(letter, "not sent: too many events were waiting")
             return
         self.waiting += 1
         if line is None:
             line = self._lines[key] = deque()
             self._spawn(self._work(key, line))
-        line.append(_Letter(callback, event, answered))
+        line.append(letter)
+
+    def _give_up(self, letter: Letter, reason: str) -> None:
+        if letter.answered is None and letter.account:
+            self.undelivered.keep(replace(letter, attempts=letter.attempts + 1), reason)
 
     async def close(self, deadline: float = 5.0) -> None:
         """Take no more events, let those under way and in line go for `deadline` seconds, then drop them."""
@@ -149,13 +195,14 @@ class Courier:
             await asyncio.wait({delivery}, timeout=self._head_start)
         del self._lines[key]
 
-    async def _deliver(self, letter: _Letter, slot: asyncio.Semaphore) -> None:
+    async def _deliver(self, letter: Letter, slot: asyncio.Semaphore) -> None:
         retry = letter.answered is None and letter.callback.fallback_url is None
         try:
-            answer = await self._carry(letter.callback, letter.event, retry=retry)
+            answer = await self._carry(letter, retry=retry)
         except DeliveryFailed as error:
             self.statistics["failed"] += 1
             logger.warning("webhook_failed", extra={**_names(letter.event), "reason": str(error)})
+            self._give_up(letter, str(error))
         else:
             self.statistics["delivered"] += 1
             if letter.answered is not None:
@@ -185,21 +232,22 @@ class Courier:
 
     # One event
 
-    async def _carry(self, callback: Callback, event: Event, *, retry: bool = False) -> Answer:
+    async def _carry(self, letter: Letter, *, retry: bool = False) -> Answer:
+        callback = letter.callback
         first = _Target(callback.url, callback.method, callback.username, callback.password, callback.timeout)
         try:
             try:
-                return await self._send(first, event)
+                return await self._send(first, letter)
             except _NoConnection:
                 if not retry:
                     raise
                 self.statistics["retried"] += 1
-                return await self._send(first, event)
+                return await self._send(first, letter)
         except DeliveryFailed as failure:
             if callback.fallback_url is None:
                 raise
             self.statistics["fell_back"] += 1
-            logger.info("webhook_falls_back", extra={**_names(event), "reason": str(failure)})
+            logger.info("webhook_falls_back", extra={**_names(letter.event), "reason": str(failure)})
             second = _Target(
                 callback.fallback_url,
                 callback.fallback_method,
@@ -208,17 +256,23 @@ class Courier:
                 callback.timeout,
             )
             try:
-                return await self._send(second, event)
+                return await self._send(second, letter)
             except DeliveryFailed as last:
                 raise DeliveryFailed(f"{failure}; fallback {last}") from last
 
-    async def _send(self, target: _Target, event: Event) -> Answer:
+    async def _send(self, target: _Target, letter: Letter) -> Answer:
         """One request. Redirects are not followed: a 3xx is a failure as any status but 2xx is."""
-        body, headers, url = None, {}, with_event(target.url, event)
-        if target.method == "POST":
-            body = _compact(event).encode()
-            headers, url = {"Content-Type": "application/json"}, target.url
+        headers = {ID: letter.id, SEQUENCE: str(letter.sequence)}
+        body, url = None, target.url
         try:
+            if target.method == "POST":
+                body = _compact(letter.event).encode()
+                headers["Content-Type"] = "application/json"
+            else:
+                url = with_event(target.url, letter.event)
+            if self._signing_key:
+                content = request_target(url).encode() if body is None else body
+                headers[SIGNATURE] = signature(self._signing_key, int(self._clock()), content)
             reply = await self._client.request(
                 target.method,
                 url,
@@ -241,10 +295,13 @@ class Courier:
 def with_event(url: str, event: Event) -> str:
     """The URL of a GET webhook: the event's properties behind the query that it may have already.
 
-    A value that is no text is written as compact JSON.
+    A value that is no text is written as compact JSON. Raises net.errors.Refused for what is no URL.
     """
     texts = [(name, value if isinstance(value, str) else _compact(value)) for name, value in event.items()]
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise Refused(url, "not a URL") from None
     query = "&".join(filter(None, (parts.query, urlencode(texts, quote_via=quote, safe=""))))
     return parts._replace(query=query, fragment="").geturl()
 

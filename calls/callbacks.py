@@ -44,10 +44,16 @@ class Courier(Protocol):
         """Deliver a synchronous event and bring its answer. Raises DeliveryFailed."""
 
     def tell(
-        self, callback: Callback, event: Event, answered: Callable[[Answer], None] | None = None
+        self,
+        callback: Callback,
+        event: Event,
+        answered: Callable[[Answer], None] | None = None,
+        *,
+        account: str | None = None,
     ) -> None:
         """Deliver in the background, in order for one call or conference; failures are logged.
 
         `answered` is for events whose answer may hold a document: it is called once with whatever a 2xx
-        brought, when it arrives, and never if the delivery fails. No later event waits for that.
+        brought, when it arrives, and never if the delivery fails. No later event waits for that. `account`:
+        whose event it is, where it does not say so itself.
         """

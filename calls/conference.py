@@ -251,7 +251,8 @@ class Conferences:
             conference.expiry.cancel()
         logger.info("conference_completed", extra={"conference_id": conference.id})
         if conference.events is not None:
-            self._courier.tell(conference.events, conference.event("conferenceCompleted"))
+            event = conference.event("conferenceCompleted")
+            self._courier.tell(conference.events, event, account=conference.account)
 
     # Documents
 

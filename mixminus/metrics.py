@@ -25,6 +25,7 @@ _LEVELS = frozenset(
         "timers",
         "transactions",
         "unacknowledged_answers",
+        "undelivered",
         "waiting",
     }
 )

@@ -78,7 +78,7 @@ class Server:
         )
         self._web = HttpClient(_policy(config), user_agent=f"MixMinus/{VERSION}")
         self.speech = Speech(config.data.directory / "prompts", self._web)
-        self.courier = Courier(self._web)
+        self.courier = Courier(self._web, signing_key=config.webhooks.signing_key)
         self.switchboard = Switchboard(
             settings=Settings(
                 public_url=config.http.public_url,
@@ -109,13 +109,17 @@ class Server:
         app = create_app(
             self.switchboard,
             [Account(account.id, account.username, account.password) for account in config.accounts],
+            courier=self.courier,
             health=self.health,
             metrics=exposition(
                 self.switchboard,
                 {
                     "media": self.media.statistics,
                     "sip": lambda: self.sip.statistics,
-                    "webhooks": lambda: self.courier.statistics | {"waiting": self.courier.waiting},
+                    "webhooks": lambda: (
+                        self.courier.statistics
+                        | {"waiting": self.courier.waiting, "undelivered": len(self.courier.undelivered)}
+                    ),
                 },
             ),
             public_url=config.http.public_url,

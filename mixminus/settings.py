@@ -131,6 +131,9 @@ class Webhooks:
         ["127.0.0.0/8"],
     )
     require_https: bool = setting(kinds.flag, "Send credentials over https only", False)
+    signing_key: str = setting(
+        kinds.text, "Signs each webhook (HMAC-SHA256); empty: no signature", "", secret=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

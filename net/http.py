@@ -42,6 +42,14 @@ class Reply:
         return f"Reply({self.status}, {len(self.body)} bytes, {shown(self.url)!r})"
 
 
+def request_target(url: str) -> str:
+    """The path and query of a URL as a request carries them (RFC 9112 section 3.2.1). Raises Refused."""
+    try:
+        return URL(url).raw_path_qs
+    except ValueError:
+        raise Refused(url, "not a URL") from None
+
+
 class HttpClient:
     """One pool of connections under one policy. Make it anywhere, use and close it in one event loop.
 

@@ -8,6 +8,9 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.auth import Account
+from api.webhooks import Courier
+from net.http import HttpClient
+from net.policy import Policy
 from tests.support.fake_switchboard import FakeSwitchboard
 
 ACCOUNTS = (Account("9900000", "demo", "secret"), Account("1111111", "other", "different"))
@@ -24,10 +27,25 @@ def health() -> dict[str, object]:
 
 
 @pytest.fixture
-def app(switchboard: FakeSwitchboard, health: dict[str, object]) -> FastAPI:
+async def http() -> AsyncIterator[HttpClient]:
+    client = HttpClient(Policy(allow=["127.0.0.0/8"]))
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def courier(http: HttpClient) -> AsyncIterator[Courier]:
+    courier = Courier(http)
+    yield courier
+    await courier.close(0.0)
+
+
+@pytest.fixture
+def app(switchboard: FakeSwitchboard, courier: Courier, health: dict[str, object]) -> FastAPI:
     return create_app(
         switchboard,  # type: ignore[arg-type]
         ACCOUNTS,
+        courier=courier,
         health=lambda: health,
         metrics=lambda: b"calls_total 1\n",
         public_url="http://voice.example:8080/",

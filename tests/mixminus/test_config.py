@@ -43,6 +43,7 @@ drain = 0
 [webhooks]
 allow = ["127.0.0.0/8"]
 require_https = false
+signing_key = ""
 
 [[accounts]]
 id = "9900000"
