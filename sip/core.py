@@ -19,11 +19,11 @@ from sip.timers import TimerQueue, TimerValues
 from sip.transaction import ServerTransaction
 from sip.uri import host_port
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
 """Methods that are understood; REGISTER too, where there is a registrar."""
-SUPPORTED = ("timer",)
+SUPPORTED = ("timer", "100rel")
 """Extensions that a peer may require of us."""
-RECOGNISED = (*ALLOW, "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE")
+RECOGNISED = (*ALLOW, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE")
 """Methods whose meaning is known: refused with 405, all others with 501 (section 8.2.1)."""
 
 
@@ -180,7 +180,7 @@ class Core:
             return
         session.state = State.ENDED
         self.sessions.pop(session.id, None)
-        for name in ("refresh", "expires", "glare", "cancel", "session refresh", "session expiry"):
+        for name in ("refresh", "expires", "1xx", "glare", "cancel", "session refresh", "session expiry"):
             self.timers.cancel(session, name)
         remote_tag = session.dialog.remote.tag if session.dialog is not None else ""
         for cseq in session.awaiting_ack:

@@ -27,6 +27,10 @@ class Dialog:
     """True when no proxy stood between, so that the peer itself is at the other end of `flow`."""
     local_cseq: int
     remote_cseq: int | None
+    last_rseq: int | None = None
+    """Of the peer's reliable provisional responses, None before the first (RFC 3262)."""
+    early_answer: bytes | None = None
+    """The description that came in one of them: a 2xx need not repeat it."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -72,6 +76,11 @@ class Dialog:
         if message.contact is not None:
             self.remote_target = message.contact.uri
         self.flow = flow
+
+    def confirms(self, early: "Dialog") -> None:
+        """It is what an early dialog has become: requests count on."""
+        self.local_cseq, self.remote_cseq = early.local_cseq, early.remote_cseq
+        self.early_answer = early.early_answer
 
     def connection_lost(self) -> None:
         """The connection of `flow` is gone: our next request opens one to the route or Contact."""

@@ -274,6 +274,8 @@ class Endpoint:
         match request.method:
             case "INVITE" | "UPDATE":
                 self._offers.receive(session, transaction, now)
+            case "PRACK":
+                self._uas.receive_prack(session, transaction, now)
             case "INFO":
                 self._receive_info(session, transaction, now)
             case "OPTIONS":

@@ -40,14 +40,13 @@ class Offers:
         if request.method == "UPDATE" and not request.body:
             core.reply(transaction, 200, now=now, headers=self._accepted(session, request, now))
             return
-        if session.peer_offer is not None or (
-            session.state is State.EARLY and session.direction == "inbound"
-        ):
+        early = session.state is State.EARLY and not (request.method == "UPDATE" and _described(session))
+        if session.peer_offer is not None or (early and session.direction == "inbound"):
             # Section 14.2: the one before has no final response yet.
             wait = core.config.random.randint(0, 10)
             core.reply(transaction, 500, "Offer pending", now=now, headers=(("Retry-After", str(wait)),))
             return
-        if session.our_offer is not None or session.state is State.EARLY or self._offered_in_2xx(session):
+        if session.our_offer is not None or early or self._offered_in_2xx(session):
             core.reply(transaction, 491, now=now)
             return
         session.peer_offer = transaction
@@ -259,7 +258,7 @@ class Offers:
     def _offered_in_2xx(self, session: Session) -> bool:
         """True while an offer of ours in a 2xx waits for the answer that the ACK brings."""
         if session.state is State.ANSWERED:
-            return session.request.sdp is None
+            return session.request.sdp is None and not _described(session)
         return session.offered_in_2xx
 
     def _headers(self, session: Session, flow: Flow) -> Headers:
@@ -278,3 +277,8 @@ class Offers:
         contact = self._core.contact(session.dialog.flow, contact_user(session))
         granted = self._timers.grant(session, request, now) if session.state is not State.EARLY else ()
         return (("Contact", contact), ("Allow", self._core.allow), *SUPPORTED_HEADERS, *granted)
+
+
+def _described(session: Session) -> bool:
+    """True when offer and answer were done before the call is answered (RFC 3262 section 5)."""
+    return session.provisionals is not None and session.provisionals.described

@@ -1,13 +1,14 @@
 """One INVITE session: what is known of a call at the SIP level. Data only; `uas`, `uac` and `offers` act
 on it."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from sip.dialog import Dialog
 from sip.flow import Flow
-from sip.message import Request, Response
+from sip.message import Headers, Request, Response
 from sip.session_timer import Interval
 from sip.transaction import ClientTransaction, ServerTransaction
 from sip.transaction import State as TransactionState
@@ -23,6 +24,32 @@ class State(Enum):
     """Inbound: our 2xx waits for its ACK."""
     ESTABLISHED = "established"
     ENDED = "ended"
+
+
+@dataclass(eq=False)
+class Pending:
+    """A reliable provisional response of ours that waits for its PRACK (RFC 3262)."""
+
+    response: Response
+    interval: float
+    """Seconds to the next repetition."""
+    give_up: float
+    """When it is repeated no more."""
+
+
+@dataclass(eq=False)
+class Provisionals:
+    """The reliable provisional responses to one INVITE."""
+
+    number: int
+    """The last RSeq."""
+    pending: Pending | None = None
+    queue: deque[tuple[int, Headers, bytes]] = field(default_factory=deque)
+    """What is said when the pending one has its PRACK: one at a time."""
+    answer: bytes | None = None
+    """The description of a 2xx that has to wait for that PRACK."""
+    described: bool = False
+    """A PRACK has come for a description of ours: the 2xx needs none."""
 
 
 @dataclass(eq=False)
@@ -56,6 +83,8 @@ class Session:
     """Inbound: the INVITE that is to be answered."""
     provisional: Response | None = field(default=None, repr=False)
     """Inbound: the last provisional response, said again every minute."""
+    provisionals: Provisionals | None = field(default=None, repr=False)
+    """Inbound: those that are sent reliably."""
     invite_client: ClientTransaction | None = field(default=None, repr=False)
     """Outbound: the INVITE in progress."""
     cancel_sent: bool = False

@@ -13,6 +13,7 @@ from sip.headers import NameAddr
 from sip.message import Headers, Request, Response
 from sip.reason import reasons_of
 from sip.refresh import SessionTimers
+from sip.reliable import Pracks
 from sip.session import Session, State
 from sip.transaction import ClientTransaction
 from sip.uri import Uri
@@ -29,6 +30,7 @@ class Uac:
     def __init__(self, core: Core, timers: SessionTimers) -> None:
         self._core = core
         self._timers = timers
+        self._pracks = Pracks(core)
         self._late: dict[LateKey, tuple[Session, Request]] = {}
 
     def __len__(self) -> int:
@@ -162,10 +164,13 @@ class Uac:
         if response.status == 100:
             return
         tag = response.to.tag
-        if tag and len(session.early) < MAX_FORKS and all(d.remote.tag != tag for d in session.early):
+        dialog = _early(session, tag)
+        if dialog is None and tag and len(session.early) < MAX_FORKS:
             dialog = Dialog.of_caller(request, response, session.flow)
             session.early.append(dialog)
             self._core.add_dialog(session, dialog)
+        if dialog is not None and not self._pracks.receive(session, dialog, response, now):
+            return
         self._core.tell(CallRinging(session, response.status, response.sdp))
 
     def _succeeded(self, session: Session, request: Request, response: Response, now: float) -> None:
@@ -173,6 +178,9 @@ class Uac:
         if self.acknowledged_before(session, response):
             return
         dialog = Dialog.of_caller(request, response, session.flow)
+        early = _early(session, response.to.tag)
+        if early is not None:
+            dialog.confirms(early)
         self.acknowledge(session, dialog, request, response, now)
         if session.closing or session.state is not State.EARLY:
             # The 2xx crossed our CANCEL, came after our time-out, or is a second branch of a fork.
@@ -186,7 +194,7 @@ class Uac:
         session.state = State.ESTABLISHED
         core.add_dialog(session, dialog)
         self._timers.answered(session, response, now)
-        core.tell(CallAnswered(session, response.sdp))
+        core.tell(CallAnswered(session, response.sdp or dialog.early_answer))
 
     def _failed(self, session: Session, request: Request, response: Response, now: float) -> None:
         if not session.closing:
@@ -237,3 +245,8 @@ class Uac:
         for dialog in session.early:
             self._core.dialogs.pop(dialog.key, None)
         session.early.clear()
+
+
+def _early(session: Session, tag: str) -> Dialog | None:
+    """The early dialog with the peer of that tag."""
+    return next((dialog for dialog in session.early if dialog.remote.tag == tag), None)

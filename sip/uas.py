@@ -6,13 +6,14 @@ from sip.closing import send_bye
 from sip.core import SUPPORTED, Core
 from sip.dialog import Dialog
 from sip.errors import SipError
-from sip.events import CallAcknowledged, CallCancelled, CallEnded, IncomingCall
+from sip.events import CallAcknowledged, CallCancelled, CallEnded, IncomingCall, MediaAnswered, MediaOffered
 from sip.flow import Flow
 from sip.gate import Sender
 from sip.headers import number
 from sip.message import Headers, Request
 from sip.reason import Reason, reasons_of
 from sip.refresh import SessionTimers
+from sip.reliable import ReliableResponses
 from sip.session import Session, State, Unacknowledged
 from sip.transaction import ServerTransaction
 from sip.uri import readable
@@ -27,6 +28,7 @@ class Uas:
     def __init__(self, core: Core, timers: SessionTimers) -> None:
         self._core = core
         self._timers = timers
+        self._reliable = ReliableResponses(core)
         self.on_established: Callable[[Session, float], None] = lambda session, now: None
         """Called when the ACK to the first 2xx has come: an offer may be waiting for that."""
 
@@ -103,11 +105,35 @@ class Uas:
         kind = CallCancelled if session.state is State.EARLY else CallEnded
         core.finish(session, kind(session, *told_by(request)), now)
 
+    def receive_prack(self, session: Session, transaction: ServerTransaction, now: float) -> None:
+        """The caller has our reliable response. A description in the PRACK answers ours, or offers anew."""
+        core, request = self._core, transaction.request
+        try:
+            known = self._reliable.acknowledge(session, request)
+        except SipError as error:
+            core.reply(transaction, error.status, error.reason, now=now)
+            return
+        if not known:
+            core.reply(transaction, 481, now=now)
+            return
+        provisionals = session.provisionals
+        offers = session.request.sdp is not None and provisionals is not None and provisionals.described
+        if request.sdp is not None and offers:
+            session.peer_offer = transaction
+            core.tell(MediaOffered(session, request.sdp))
+        else:
+            core.reply(transaction, 200, now=now)
+            if request.sdp is not None:
+                core.tell(MediaAnswered(session, request.sdp))
+        answer = self._reliable.proceed(session, now)
+        if answer is not None:
+            self.answer(session, answer, now)
+
     # What the owner does.
 
     def ring(self, session: Session, now: float) -> None:
         """180."""
-        self._provisional(session, 180, None, now)
+        self._provisional(session, 180, b"", now)
 
     def progress(self, session: Session, sdp: bytes, now: float) -> None:
         """183 with a session description: the caller hears us before the answer."""
@@ -115,9 +141,11 @@ class Uas:
 
     def answer(self, session: Session, sdp: bytes, now: float) -> None:
         """200 with a session description, said again until the ACK comes."""
-        if not self._open(session):
+        if not self._open(session) or self._reliable.hold(session, sdp):
             return
         assert session.invite_server is not None
+        if session.provisionals is not None and session.provisionals.described:
+            sdp = b""
         session.state = State.ANSWERED
         for name in ("refresh", "expires"):
             self._core.timers.cancel(session, name)
@@ -166,8 +194,9 @@ class Uas:
 
     # Helpers.
 
-    def _provisional(self, session: Session, status: int, sdp: bytes | None, now: float) -> None:
-        if not self._open(session):
+    def _provisional(self, session: Session, status: int, sdp: bytes, now: float) -> None:
+        waits = session.provisionals is not None and session.provisionals.answer is not None
+        if not self._open(session) or waits:
             return
         core = self._core
         assert session.invite_server is not None and session.dialog is not None
@@ -177,14 +206,22 @@ class Uas:
             ("Allow", core.allow),
             *((("Content-Type", "application/sdp"),) if sdp else ()),
         )
-        session.provisional = core.reply(
-            session.invite_server, status, now=now, headers=headers, body=sdp or b""
-        )
+        session.local_sdp = sdp or session.local_sdp
+        if self._reliable.wants(session, sdp):
+            if session.request.sdp is None and not sdp and session.provisionals is None:
+                # The first reliable response would have to make an offer (RFC 3261 section 13.2.1).
+                return
+            self._reliable.send(session, status, headers, sdp, now)
+        else:
+            session.provisional = core.reply(
+                session.invite_server, status, now=now, headers=headers, body=sdp
+            )
         core.timers.set(session, "refresh", now + REFRESH, lambda then: self._refresh(session, then))
 
     def _refresh(self, session: Session, now: float) -> None:
-        assert session.invite_server is not None and session.provisional is not None
-        session.invite_server.respond(session.provisional, now)
+        assert session.invite_server is not None
+        if session.provisional is not None:
+            session.invite_server.respond(session.provisional, now)
         self._core.timers.set(session, "refresh", now + REFRESH, lambda then: self._refresh(session, then))
 
     def _open(self, session: Session) -> bool:

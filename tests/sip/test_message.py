@@ -183,7 +183,7 @@ def test_reading_takes_linear_time(header: bytes, filling: bytes) -> None:
     text = b"INVITE sip:a@b SIP/2.0\r\n" + header + b": " + filling + b"\r\n\r\n"
     best = 1.0
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             message = parse(text)
             for name in ("Contact", "Record-Route", "Via"):
@@ -194,7 +194,7 @@ def test_reading_takes_linear_time(header: bytes, filling: bytes) -> None:
             message.check()
         except SipError:
             pass
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.thread_time() - began)
     assert best < 0.05
 
 
