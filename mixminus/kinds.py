@@ -209,6 +209,14 @@ def url(value: object) -> str:
     return value
 
 
+def digests(value: object) -> tuple[str, ...]:
+    """Algorithms of digest authentication, each once."""
+    names = _texts(value, '["MD5", "SHA-256"]')
+    if not names or len(set(names)) < len(names) or not set(names) <= {"MD5", "SHA-256"}:
+        raise ValueError('expected "MD5", "SHA-256" or both, each once')
+    return tuple(names)
+
+
 def optional_url(value: object) -> str:
     """A URL or the empty text."""
     return "" if value == "" else url(value)

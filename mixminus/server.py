@@ -24,6 +24,7 @@ from media.client import MediaClient, MediaConfig
 from mixminus import config as configuration
 from mixminus.kinds import join_port
 from mixminus.metrics import exposition
+from mixminus.registrations import Registrations
 from net.http import HttpClient
 from net.policy import Policy
 from sip.access import Access, Trunk
@@ -55,8 +56,10 @@ class Server:
             allow=config.sip.allow,
             trunks=[_trunk(trunk) for trunk in config.trunks],
             users={user.name: user.password for user in config.users},
+            algorithms=config.sip.digest,
         )
         registrar = Registrar(tuple(user.name for user in config.users))
+        self._registrations = Registrations(registrar, config.data.directory)
         self.sip = SipServer(
             EndpointConfig(
                 user_agent=f"MixMinus/{VERSION}",
@@ -138,6 +141,8 @@ class Server:
             self._stack.push_async_callback(self.media.close)
             await self.speech.start()
             self._stack.push_async_callback(self.speech.close)
+            await self._registrations.start()
+            self._stack.push_async_callback(self._registrations.close)
             await self._listen()
             self._stack.push_async_callback(self.sip.close)
             await self.http.start()

@@ -59,6 +59,15 @@ class Sip:
         kinds.whole(90, SECONDS_A_DAY), "Seconds below which a caller who asks for that is refused (422)", 90
     )
 
+    digest: tuple[str, ...] = setting(
+        kinds.digests,
+        "Digest algorithms that users are challenged with, in this order (many phones read the first only)",
+        ["MD5", "SHA-256"],
+    )
+    trace: bool = setting(
+        kinds.flag, "Write every SIP message of a call into the log, without secrets and digits", False
+    )
+
     @property
     def endpoints(self) -> tuple[kinds.Endpoint, ...]:
         """`listen`, taken apart."""
@@ -207,6 +216,19 @@ class Trunk:
     password: str = setting(kinds.text, "Its password", "", secret=True)
     inbound: tuple[Network, ...] = setting(kinds.networks, "Who may send calls in as this trunk", [])
     account: str = setting(kinds.text, "The account that may use it; empty: any", "")
+    max_calls: int = setting(kinds.whole(0, 100_000), "Its calls at a time, in and out; 0: no limit", 0)
+    strip: str = setting(
+        kinds.text, 'Taken from the front of a called number that begins with it, such as "+"', ""
+    )
+    prefix: str = setting(kinds.text, 'Then put in front of a called number, such as "00"', "")
+    health_check: int = setting(
+        kinds.whole(0, 3600),
+        "Seconds between OPTIONS that ask whether it is there; while it is not, the next that matches is "
+        "taken; 0: it is not asked",
+        0,
+    )
+    register: bool = setting(kinds.flag, "Register there with `username` and `password`", False)
+    register_expires: int = setting(kinds.whole(60, 86_400), "Seconds that a registration asks for", 3600)
 
 
 DEMO_ACCOUNT = Account(id="9900000", username="demo", password="")

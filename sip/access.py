@@ -65,10 +65,14 @@ class Access:
         trunks: Iterable[Trunk] = (),
         users: Mapping[str, str] | None = None,
         realm: str = "mixminus",
+        algorithms: Iterable[str] = ("MD5",),
     ) -> None:
-        """ValueError for a text in `allow` that is no network."""
+        """`algorithms`: of digest, in the order in which challenges name them. ValueError for a text in
+        `allow` that is no network, and for an unknown algorithm."""
         self.trunks = tuple(trunks)
-        self.authenticator = Authenticator(users, realm=realm) if users else None
+        self.authenticator = (
+            Authenticator(users, realm=realm, algorithms=tuple(algorithms)) if users else None
+        )
         """Judges users' credentials; None where there are no users."""
         self._allow = networks(allow)
 

@@ -5,7 +5,7 @@ flow that the REGISTER came by, so that a call to the user goes back that way wh
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 DEFAULT_EXPIRES = 3600
@@ -74,6 +74,8 @@ class Registrar:
         self._minimum = minimum
         self._maximum = maximum
         self._bindings: dict[str, dict[str, Binding]] = {}
+        self.changes = 0
+        """Counts what has changed, for whoever keeps a copy."""
 
     def register(
         self,
@@ -105,17 +107,45 @@ class Registrar:
                 held[key] = Binding(contact.uri, source, now + seconds, call_id, cseq, contact.q)
         while len(held) > MAX_CONTACTS:
             del held[next(iter(held))]
-        self._keep(user, held, now)
+        if wanted:
+            self._keep(user, held, now)
         return _ordered(held)
 
     def contacts(self, user: str, now: float) -> tuple[Binding, ...]:
         """The user's live bindings, the preferred first; empty when he is not registered."""
         return _ordered(self._live(user, now))
 
+    def all(self, now: float) -> Iterator[tuple[str, Binding]]:
+        """Every live binding with its user; each user's the longest ago refreshed first."""
+        for user in list(self._bindings):
+            for binding in self._live(user, now).values():
+                yield user, binding
+
+    def restore(self, user: str, binding: Binding, now: float) -> bool:
+        """Puts a binding back that `all` gave before a restart; False where it has expired or its user may
+        not register any more, or has no room."""
+        held = self._live(user, now)
+        known = not self._users or user in self._users
+        if not known or not now < binding.expires_at <= now + self._maximum or len(held) >= MAX_CONTACTS:
+            return False
+        if user not in self._bindings and len(self._bindings) >= MAX_USERS:
+            return False
+        held.setdefault(_key(binding.uri), binding)
+        self._keep(user, held, now)
+        return True
+
+    def admit(self, users: Collection[str]) -> None:
+        """Other users from now on. Who is none of them any more is reached no longer."""
+        self._users = frozenset(users)
+        if self._users:
+            self._bindings = {name: held for name, held in self._bindings.items() if name in self._users}
+            self.changes += 1
+
     def forget(self, source: object) -> None:
         """Removes what was registered over a flow that is lost (a closed connection reaches nobody)."""
         for user in list(self._bindings):
             left = {k: b for k, b in self._bindings[user].items() if b.source != source}
+            self.changes += len(self._bindings[user]) - len(left)
             if left:
                 self._bindings[user] = left
             else:
@@ -143,6 +173,7 @@ class Registrar:
         return min(asked, self._maximum)
 
     def _keep(self, user: str, held: dict[str, Binding], now: float) -> None:
+        self.changes += 1
         if not held:
             self._bindings.pop(user, None)
             return

@@ -1,5 +1,6 @@
 """What an operator does with a running server: ask why somebody is not heard, change its configuration."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.support.eventually import eventually
 from tests.support.house import House
 from tests.support.phone import PhoneCall
 from tests.support.rest import Rest
-from tests.support.server import ACCOUNT
+from tests.support.server import ACCOUNT, APPLICATION
 from tests.support.studio import Studio
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -84,3 +85,52 @@ async def test_the_figures_of_all_legs_are_in_the_metrics_as_totals(house: House
     for name in ("lost", "late", "doubled"):
         assert figures[f"mixminus_media_packets_{name}_total"] >= 0
     assert not any("{" in name for name in figures)
+
+
+# Users and their phones
+
+
+def ring(house: House, to: str) -> dict[str, Any]:
+    """An order for POST /calls whose callee then waits."""
+    house.application.on("answer", "<Response><Pause duration='60'/></Response>")
+    return {
+        "from": "+19195550100",
+        "to": to,
+        "applicationId": APPLICATION,
+        "answerUrl": house.application.url("/answer"),
+        "disconnectUrl": house.application.url("/gone"),
+    }
+
+
+async def test_a_users_phones_ring_together_and_over_a_restart(studio: Studio) -> None:
+    house = await House.open(sections={"users": [{"name": "alice", "password": "alices-secret"}]})
+    try:
+        desk, mobile = [
+            await studio.phone(
+                "alice", house.server.sip, password="alices-secret", sound=voice, transport=transport
+            )
+            for voice, transport in zip(voices(), ("udp", "tcp"), strict=False)
+        ]
+        assert (await desk.register()).status == 200
+        assert (await mobile.register()).status == 200
+        desk.answers = "ring"
+        status, _ = await house.rest.post("/calls", ring(house, house.uri("alice")))
+        assert status == 201
+        winner, loser = await mobile.incoming(), await desk.incoming()
+        await winner.answered()
+        await loser.ended()
+        await eventually(lambda: house.server.metrics()["mixminus_media_legs"] == 1)
+        await winner.bye()
+
+        await asyncio.to_thread(house.server.stop)
+        await asyncio.to_thread(house.server.start)
+        desk.answers = "accept"
+        status, _ = await house.rest.post("/calls", ring(house, house.uri("alice")))
+        assert status == 201
+        again = await desk.incoming(2)
+        await again.answered()
+        await again.bye()
+        file = house.server.data / "registrations.json"
+        assert file.stat().st_mode & 0o777 == 0o600 and "alices-secret" not in file.read_text()
+    finally:
+        await house.close()

@@ -19,6 +19,8 @@ allow = ["127.0.0.0/8", "::1"]
 stranger_rate = 20
 session_expires = 1800
 session_minimum = 90
+digest = ["MD5", "SHA-256"]
+trace = false
 
 [rtp]
 address = "127.0.0.1"
@@ -82,6 +84,12 @@ username = ""
 password = ""
 inbound = ["203.0.113.0/24"]
 account = ""
+max_calls = 0
+strip = ""
+prefix = ""
+health_check = 0
+register = false
+register_expires = 3600
 """
 
 ACCOUNT = '[[accounts]]\nid = "5000"\nusername = "me"\npassword = "hush-hush"\n'
