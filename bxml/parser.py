@@ -3,7 +3,7 @@
 The parser knows how an element is declared (`bxml.element`) and no verb by its name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from bxml import markup, safe
@@ -34,14 +34,19 @@ def parse(text: bytes | str, *, conference: bool = False) -> Document:
     return document
 
 
-def check(text: bytes | str, *, conference: bool = False) -> list[BxmlError]:
+def check(text: bytes | str, *, conference: bool = False) -> Sequence[BxmlError]:
     """Everything wrong with `text` in the order of the document; one error if it is not XML at all."""
+    return lint(text, conference=conference)[0]
+
+
+def lint(text: bytes | str, *, conference: bool = False) -> tuple[Sequence[BxmlError], Sequence[BxmlError]]:
+    """Everything wrong with `text`, as `check` says it, and beside it what is only ignored."""
     reader = _Reader()
     try:
         reader.document(safe.read(text), conference)
     except BxmlError as error:
-        return [error]
-    return reader.errors()
+        return [error], []
+    return reader.errors(), reader.warnings
 
 
 class _Reader:
@@ -49,7 +54,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._errors: list[BxmlError] = []
-        self._warnings: list[str] = []
+        self.warnings: list[BxmlError] = []
 
     def errors(self) -> list[BxmlError]:
         return sorted(self._errors, key=lambda error: (error.line, error.column))
@@ -62,7 +67,8 @@ class _Reader:
         for name in root.attributes:
             self._ignored(root, name)
         verbs = [self._verb(node, conference) for node in root.children]
-        return Document(tuple(verb for verb in verbs if verb is not None), tuple(self._warnings))
+        warnings = tuple(f"line {warning.line}: {warning.message}" for warning in self.warnings)
+        return Document(tuple(verb for verb in verbs if verb is not None), warnings)
 
     def _verb(self, node: Node, conference: bool) -> Verb | None:
         verb = VERBS.get(node.name)
@@ -143,9 +149,9 @@ class _Reader:
         self._errors.append(BxmlError(f"{_tag(node.name)} {message}", node.line, node.column))
 
     def _ignored(self, node: Node, name: str, hint: str = "") -> None:
-        if len(self._warnings) < MAX_WARNINGS:
-            what = f"{_tag(node.name)} attribute {clipped(name)} is unknown and ignored"
-            self._warnings.append(f"line {node.line}: {what}{hint}")
+        if len(self.warnings) < MAX_WARNINGS:
+            what = f"{_tag(node.name)} attribute {clipped(name)} is unknown and ignored{hint}"
+            self.warnings.append(BxmlError(what, node.line, node.column))
 
 
 def _absent(slot: Slot, text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The command line: `mixminus serve`, `mixminus check`, `mixminus --version`."""
+"""The command line: `mixminus serve`, `mixminus check`, `mixminus lint`, `mixminus --version`."""
 
 import argparse
 import asyncio
@@ -20,8 +20,13 @@ logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 where the machine refused, 2 for a bad configuration."""
+    """Run one command; the exit code is 0, 1 where the machine refused, 2 for a bad configuration.
+
+    `lint` has only 0 and 1, for a document with errors or one that cannot be read.
+    """
     options = _parser().parse_args(arguments)
+    if options.command == "lint":
+        return lint(options.file, conference=options.conference)
     try:
         config = load(options.config, os.environ, address=getattr(options, "address", None))
         check_documents(config)
@@ -61,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say what is wrong with a configuration")
     for command in (serve, check):
         command.add_argument("--config", metavar="FILE", type=Path, help="a TOML file; without one, defaults")
+    lint = commands.add_parser("lint", help="say what is wrong with a BXML document, by line and column")
+    lint.add_argument("file", metavar="FILE", type=Path)
+    lint.add_argument("--conference", action="store_true", help="it is to run in a conference")
     return parser
 
 
@@ -78,6 +86,21 @@ def check_documents(config: Config) -> None:
             problems.append(f"{application.bxml}: expected text in UTF-8 (byte {error.start} is not)")
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def lint(path: Path, *, conference: bool) -> int:
+    """Print what is wrong with a document, and what of it is ignored, in its order, one a line."""
+    try:
+        # `{user}` stands for the called user in a document on disk; the columns stay where they are.
+        text = path.read_bytes().replace(b"{user}", b"a_user")
+    except OSError as error:
+        print(f"{path}: {error.strerror}", file=sys.stderr)
+        return 1
+    errors, warnings = bxml.lint(text, conference=conference)
+    found = [(error, "") for error in errors] + [(warning, "warning: ") for warning in warnings]
+    for remark, kind in sorted(found, key=lambda each: (each[0].line, each[0].column)):
+        print(f"{path}:{max(remark.line, 1)}:{max(remark.column, 1)}: {kind}{remark.message}")
+    return 1 if errors else 0
 
 
 async def _serve(config: Config, password_note: str) -> int:
