@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer import g711, mix
-from mixer.fade import Edges
+from mixer.conceal import Concealment
 from mixer.g711 import ULAW
 from mixer.jitter import Jitter
 from mixer.play import Prompts, Room
@@ -36,8 +36,8 @@ class Mixer:
     def __init__(self, capacity: int, *, slack: int = SLACK) -> None:
         """Allocate `capacity` rows, row 0 included; `slack` (samples): see `SLACK`."""
         self._rows = Rows(capacity)
-        self._edges = Edges(self._rows)
-        self._jitter = Jitter(self._rows, self._edges, slack)
+        self._concealment = Concealment(self._rows)
+        self._jitter = Jitter(self._rows, self._concealment, slack)
         self._routing = Routing(self._rows)
         self._prompts = Prompts()
         self._plan = self._routing.plan()
@@ -47,7 +47,7 @@ class Mixer:
         self.delay = self._jitter.delay
         self.received, self.lost = self._jitter.received, self._jitter.lost
         self.late, self.duplicate = self._jitter.late, self._jitter.duplicate
-        self.gaps, self.reset_count = self._edges.gaps, self._jitter.reset_count
+        self.gaps, self.reset_count = self._concealment.gaps, self._jitter.reset_count
 
         self._words = np.empty((capacity, FRAME), np.uint16)
         self._speech = np.empty((capacity, FRAME), np.int16)
@@ -180,7 +180,7 @@ class Mixer:
         words, speech = self._words[:n], self._speech[:n]
         self._jitter.read(plan.order, words)
         g711.decode(words, speech)
-        self._edges.smooth(plan.order, words, speech)
+        self._concealment.smooth(plan.order, words, speech)
         self.level[plan.order] = np.maximum.reduce(speech, axis=1)
 
         contributions, bus = self._contributions[:n], self._bus[:n]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer.fade import Edges
+from mixer.conceal import Concealment
 from mixer.g711 import VALID
 from mixer.mix import spread
 from mixer.rows import FRAME, Rows
@@ -72,9 +72,9 @@ class _Packets(NamedTuple):
 class Jitter:
     """The rings of all rows and the columns that place them."""
 
-    def __init__(self, rows: Rows, edges: Edges, slack: int) -> None:
+    def __init__(self, rows: Rows, concealment: Concealment, slack: int) -> None:
         self._rows = rows
-        self._edges = edges
+        self._concealment = concealment
         self.ticks = 0
         self._slot = 0
         self._ring = np.zeros((SLOTS, rows.capacity, FRAME), np.uint16)
@@ -151,6 +151,7 @@ class Jitter:
             last = last[(packets.ssrc[last] != self._ssrc[row[last]]) | ~self._placed[row[last]]]
             changed = row[last]
             replaced = changed[self._placed[changed]]
+            self._concealment.end(replaced)
             self._former[replaced] = self._ssrc[replaced]
             self._former_until[replaced] = self.ticks + _FORMER
             self.reset_count[replaced] += 1
@@ -230,7 +231,7 @@ class Jitter:
         wait = -(-short // grid) * grid
         self._read[row] = packets.timestamp - wait.view(np.uint32)
         self._ring[:, row] = 0
-        self._edges.cut(row)
+        self._concealment.cut(row)
         self._placed[row] = True
         self._least[row] = self.slack[row]  # a part of a window moves nothing
         self._lateness[row] = 0
@@ -260,7 +261,7 @@ class Jitter:
         new = np.zeros_like(old)
         if 0 < frames < SLOTS:
             new[:-frames] = old[frames:]
-            self._edges.cut(row)
+            self._concealment.cut(row)
         elif -SLOTS < frames < 0:
             new[-frames:] = old[:frames]
         self._ring[planes, row] = new
@@ -382,12 +383,12 @@ class Jitter:
         self._read += np.uint32(beats * FRAME & 0xFFFFFFFF)
         self.quiet += beats
         self.ticks += beats
-        self._edges.cut(slice(None))
+        self._concealment.cut(np.arange(self._rows.capacity))
 
     def silence(self, row: int) -> None:
         """What has been received so far is never heard: not what is buffered, and not what comes late."""
         self._ring[:, row] = 0
-        self._edges.forget(row)
+        self._concealment.forget(row)
         self._horizon[row] = self._frontier[row]
 
 

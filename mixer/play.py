@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer.fade import FADE
+from mixer.conceal import FADE
 from mixer.routing import Plan
 from mixer.rows import FRAME
 

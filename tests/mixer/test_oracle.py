@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixer import ULAW, Mixer
-from mixer.fade import FADE
+from mixer.conceal import FADE
 from tests.mixer.itu import reference_alaw, reference_ulaw
 from tests.mixer.stage import Person, push
 from tests.support.oracle import Conference, sample

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixer import Mixer
-from mixer.fade import FADE
+from mixer.conceal import FADE
 from tests.mixer.stage import IN_TIME, Packet, Person, Stage, push
 from tests.support.oracle import Conference
 
@@ -102,6 +102,31 @@ def test_the_end_of_what_was_private_does_not_even_fade(stage, name):
 
 
 @pytest.mark.parametrize("name", widenings())
+@pytest.mark.parametrize("missed", [1, 2])
+def test_what_conceals_a_gap_in_private_speech_is_not_heard_by_more(stage, name, missed):
+    speaker, listener, widen = widenings()[name](stage)
+    stage.say({speaker: SECRET}, beats=4)
+    for _ in range(missed):
+        stage.frame(speaker, SECRET)  # lost
+        stage.mixer.tick()
+    widen()
+    for _ in range(3):
+        stage.mixer.tick()
+        assert stage.hears(listener) == 0
+
+
+@pytest.mark.parametrize("name", widenings())
+def test_gaps_in_public_speech_are_not_filled_with_what_was_private(stage, name):
+    speaker, listener, widen = widenings()[name](stage)
+    stage.say({speaker: SECRET}, beats=4)
+    widen()
+    stage.say({speaker: 0})
+    for _ in range(5):
+        stage.mixer.tick()
+        assert stage.hears(listener) == 0
+
+
+@pytest.mark.parametrize("name", widenings())
 def test_a_play_out_that_falls_back_does_not_come_to_what_was_private(stage, name):
     speaker, listener, widen = widenings()[name](stage)
     stage.say({speaker: SECRET}, beats=10)
@@ -166,7 +191,8 @@ class Story:
 
     MEMBERS = 5
 
-    def __init__(self, seed: int, secret: int) -> None:
+    def __init__(self, seed: int, secret: int, loss: float = 0.04) -> None:
+        self.loss = loss
         self.random = np.random.default_rng(seed)
         self.public, self.private = np.random.default_rng(seed + 1), np.random.default_rng(secret)
         self.mixer = Mixer(Story.MEMBERS + 3)
@@ -206,7 +232,7 @@ class Story:
             batch = batch[-1:]
         if kind > 0.8:
             self.due[1].append(batch[0])
-        if kind > 0.04:
+        if kind > self.loss:
             self.due[0].extend(batch)
 
     def act(self) -> None:
@@ -281,9 +307,10 @@ class Story:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_what_is_said_in_private_changes_no_byte_that_others_hear(seed):
-    first, others = Story(seed, secret=1).heard(400)
-    second, other_others = Story(seed, secret=2).heard(400)
+@pytest.mark.parametrize("loss", [0.04, 0.3])
+def test_what_is_said_in_private_changes_no_byte_that_others_hear(seed, loss):
+    first, others = Story(seed, secret=1, loss=loss).heard(400)
+    second, other_others = Story(seed, secret=2, loss=loss).heard(400)
     assert others != other_others  # the secrets were told, and to somebody
     assert len(set(first)) > 50  # and much was said in public
     at = next((i for i in range(len(first)) if first[i] != second[i]), None)
@@ -304,19 +331,19 @@ def spoil(mixer: Mixer, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_row_that_is_handed_out_remembers_nothing(seed):
     """Poison: with garbage in every column, what is heard is what a new mixer would have given."""
-    fresh = Story(seed, secret=1).heard(200)
+    fresh = Story(seed, secret=1, loss=0.2).heard(200)
     told = Story.__init__
 
     class Poisoned(Story):
-        def __init__(self, seed: int, secret: int) -> None:
-            told(self, seed, secret)
+        def __init__(self, seed: int, secret: int, loss: float) -> None:
+            told(self, seed, secret, loss)
             for person in self.people:
                 self.mixer.close(person.handle)
             spoil(self.mixer, seed)
             self.people = [Person(self.mixer.open(), ssrc=p.ssrc) for p in self.people]
             self.mixer.seat(self.people[0].handle, 1)
 
-    assert Poisoned(seed, secret=1).heard(200) == fresh
+    assert Poisoned(seed, secret=1, loss=0.2).heard(200) == fresh
 
 
 def test_reset_brings_every_column_back(stage):

@@ -1,0 +1,229 @@
+"""What is heard where samples are missing: the last pitch period goes on, fades, and gives way to what comes.
+
+    spoken   ...speech | the period before it again, fading | crossed | speech...
+                       ^ age 0                              ^ risen 0 ^ risen FADE
+
+A row is *clean* (whole frames pass bit for bit), *silent* (there is nothing to continue), or *broken*: in a
+gap, or so shortly behind one that its speech is still crossed with what concealed it. Only rows that are
+broken, or become it in this tick, are touched, all of them together.
+
+Waveform repetition, a relative of ITU-T G.711 Appendix I, but without that one's delay.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer.g711 import VALID
+from mixer.rows import FRAME, Rows
+
+FADE = 32
+"""Samples, 4 ms, in which speech rises out of silence or takes over from concealment. A power of two: a
+sample at full gain is itself."""
+
+LONGEST = 480
+"""Samples, 60 ms, after which concealment has faded to nothing."""
+
+BUDGET = 256
+"""Rows that are concealed in one tick; what is missing of others just dies away. When the host stalls all
+legs break at once, and must not cost the next beat too."""
+
+_STEADY = 40  # samples at full strength before it begins to fade
+_PLANES = 3
+_PAST = _PLANES * FRAME  # samples remembered
+_SHORTEST, _LONGEST = 40, 160  # samples of a pitch period
+_MATCH = 52  # samples compared to find it
+_CLOSE = 4  # the part of a period in which its end is crossed with what led to its begin
+_JOIN = 8  # samples in which the step at the begin of a gap is evened out
+_RUNS = 4  # gaps in a frame; what comes behind more of them is dropped
+_CLEAN, _SILENT, _BROKEN = 0, 1, 2
+_FOUR_VALID = np.uint64(VALID * 0x0001_0001_0001_0001)
+_FRAME_BYTES = np.dtype((np.void, 2 * FRAME))
+
+
+class _Places(NamedTuple):
+    """Where each of m rows is in its story, at sample `start` of the frame."""
+
+    start: NDArray[np.intp]
+    age: NDArray[np.intp]  # samples since the gap began
+    risen: NDArray[np.intp]  # samples since it ended; 0: it has not
+
+    def only(self, which: NDArray[np.bool_]) -> "_Places":
+        return _Places(*(column[which] for column in self))
+
+
+class Concealment:
+    """What each row said of late, and where in a gap it is."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._state: NDArray[np.uint8] = rows.column(np.uint8, _SILENT)
+        self._age: NDArray[np.int32] = rows.column(np.int32, LONGEST)
+        self._risen: NDArray[np.int32] = rows.column(np.int32)
+        self._lag: NDArray[np.int32] = rows.column(np.int32)  # the pitch period; 0: the last sample dies away
+        self._model: NDArray[np.int16] = rows.column(np.int16, width=_PAST)  # what was said before the gap
+        self._past = np.zeros((_PLANES, rows.capacity, FRAME), np.int16)
+        rows.adopt(self._past.transpose(1, 0, 2))
+        self._planes = self._past.view(_FRAME_BYTES)[:, :, 0]
+        self._plane = 0  # the oldest, to be written next
+        self.gaps: NDArray[np.int64] = rows.column(np.int64)  # times that speech broke off
+        self._at = np.arange(FRAME)
+        self._gain = np.zeros(LONGEST + FRAME, np.float32)
+        self._gain[:LONGEST] = np.minimum((LONGEST - np.arange(LONGEST)) / (LONGEST - _STEADY), 1)
+        self._dying = np.zeros(LONGEST + FRAME, np.float32)
+        self._dying[:FADE] = 1 - np.arange(FADE) / FADE
+
+    def forget(self, row: int) -> None:
+        """Nothing of what was said may be heard from now on, in no form."""
+        self._state[row] = _SILENT
+        self._age[row] = LONGEST
+        self._risen[row] = 0
+        self._lag[row] = 0
+        self._model[row] = 0
+        self._past[:, row] = 0
+
+    def cut(self, rows: NDArray[np.intp] | int) -> None:
+        """The next frame does not continue the last one: cross from one to the other."""
+        rows = np.atleast_1d(rows)
+        rows = rows[(self._state[rows] == _CLEAN) | (self._risen[rows] > 0)]
+        self._state[rows] = _BROKEN
+        self._age[rows] = self._risen[rows] = 0
+
+    def end(self, rows: NDArray[np.intp]) -> None:
+        """What was said is over: its last sample dies away, and none of it is heard again."""
+        rows = rows[self._state[rows] != _SILENT]
+        heard = rows[(self._state[rows] == _CLEAN) | (self._risen[rows] > 0)]
+        last = self._past[self._plane - 1, heard, -1]
+        self._model[rows] = 0
+        self._model[heard] = last[:, None]
+        self._past[:, rows] = 0
+        self._lag[rows] = 0
+        self._state[rows] = _BROKEN
+        self._age[rows], self._risen[rows] = 1, 0
+
+    def smooth(self, order: NDArray[np.intp], words: NDArray[np.uint16], speech: NDArray[np.int16]) -> None:
+        """Fill and cross, in place, these rows' frames; `words` (n, FRAME) tell which samples came."""
+        fours = words.view(np.uint64)
+        whole = np.bitwise_and.reduce(fours, axis=1) & _FOUR_VALID == _FOUR_VALID
+        empty = np.bitwise_or.reduce(fours, axis=1) & _FOUR_VALID == 0
+        state = self._state[order]
+        steady = whole & (state == _CLEAN) | empty & (state == _SILENT)
+        if not steady.all():
+            broken = np.flatnonzero(~steady)
+            if broken.size > BUDGET:
+                rough, broken = broken[BUDGET:], broken[:BUDGET]
+                speech[rough] = self._faded(order[rough], words[rough] & VALID != 0, speech[rough])
+            speech[broken] = self._concealed(order[broken], words[broken] & VALID != 0, speech[broken])
+        self._planes[self._plane][order] = speech.view(_FRAME_BYTES)[:, 0]
+        self._plane = (self._plane + 1) % _PLANES
+
+    def _faded(
+        self, rows: NDArray[np.intp], came: NDArray[np.bool_], speech: NDArray[np.int16]
+    ) -> NDArray[np.int16]:
+        """As `_concealed`, at a tenth of the cost: out of the last sample into what came, and no more."""
+        up = np.arange(1, FADE + 1)
+        last = self._past[self._plane - 1, rows, -1:].astype(np.int32)
+        speech[:, :FADE] = (speech[:, :FADE] * up + last * (FADE - up)) // FADE
+        self.gaps[rows] += (self._state[rows] == _CLEAN) & ~came.all(axis=1)
+        self._state[rows] = np.where(came[:, -1], _CLEAN, _SILENT)
+        self._age[rows], self._risen[rows] = LONGEST, 0
+        return speech
+
+    def _concealed(
+        self, rows: NDArray[np.intp], came: NDArray[np.bool_], speech: NDArray[np.int16]
+    ) -> NDArray[np.int16]:
+        """These rows' frames (m, FRAME) as they are heard; and where each row is afterwards."""
+        planes = (self._plane + np.arange(_PLANES)) % _PLANES
+        said = np.empty((rows.size, _PAST + FRAME), np.float32)
+        said[:, :_PAST] = self._past[planes[:, None], rows].transpose(1, 0, 2).reshape(-1, _PAST)
+        said[:, _PAST:] = speech
+        clean = self._state[rows] == _CLEAN
+        anew = clean | (self._risen[rows] > 0) & ~came[:, 0]
+        self.gaps[rows] += anew
+        places = _Places(
+            np.where(clean, _next(~came, np.zeros(rows.size, np.intp)), 0),
+            np.where(anew, 0, self._age[rows]),
+            np.where(anew, 0, self._risen[rows]),
+        )
+        which = np.arange(rows.size)
+        for run in range(_RUNS):
+            mine, frame = came[which], said[which]
+            if run == _RUNS - 1:
+                mine &= self._at < places.start[:, None]
+            again = self._episode(rows[which], mine, frame, places)
+            said[which] = frame
+            which, places = which[again.start < FRAME], again.only(again.start < FRAME)
+            if not which.size:
+                break
+            self.gaps[rows[which]] += 1
+        out: NDArray[np.int16] = np.clip(np.floor(said[:, _PAST:]), -32768, 32767).astype(np.int16)
+        return out
+
+    def _episode(
+        self, rows: NDArray[np.intp], came: NDArray[np.bool_], said: NDArray[np.float32], places: _Places
+    ) -> _Places:
+        """One gap and what follows it, in `said`; the places where the next ones begin, or FRAME."""
+        start, age, risen = places
+        fresh = age == 0
+        if fresh.any():
+            self._learn(rows[fresh], said[fresh], start[fresh])
+        back = _next(came, start)
+        over = _next(~came, back)
+        at = self._at
+        since = np.clip(at - start[:, None], 0, None) + age[:, None]
+        conceal = self._conceal(rows, np.minimum(since, LONGEST + FRAME - 1))
+        up = np.clip(at - (back - risen)[:, None] + 1, 0, FADE).astype(np.float32) / FADE
+        frame = said[:, _PAST:]
+        mine = (at >= start[:, None]) & (at < over[:, None])
+        frame[...] = np.where(mine, frame * up + conceal * (1 - up), frame)
+
+        age = age + FRAME - start
+        risen = np.where(back < FRAME, np.minimum(risen + FRAME - back, FADE), 0)
+        self._state[rows] = np.where(
+            risen == FADE, _CLEAN, np.where((back == FRAME) & (age >= LONGEST), _SILENT, _BROKEN)
+        )
+        self._age[rows] = np.minimum(age, LONGEST + risen)
+        self._risen[rows] = risen
+        return _Places(over, np.zeros_like(age), np.zeros_like(age))
+
+    def _learn(self, rows: NDArray[np.intp], said: NDArray[np.float32], start: NDArray[np.intp]) -> None:
+        """Keep what these rows said before their gaps, and find its pitch."""
+        before = np.take_along_axis(said, start[:, None] + np.arange(_PAST), axis=1)
+        self._model[rows] = before
+        self._lag[rows] = _pitch(before)
+
+    def _conceal(self, rows: NDArray[np.intp], since: NDArray[np.intp]) -> NDArray[np.float32]:
+        """What stands in for the samples that are `since` (m, FRAME) behind the begin of the gap."""
+        lag = self._lag[rows]
+        loop = np.maximum(lag, 1)[:, None]
+        at = since % loop
+        rows = rows[:, None]
+        period = self._model[rows, _PAST - loop + at].astype(np.float32)
+        former = self._model[rows, _PAST - 2 * loop + at]
+        closing = np.maximum(loop // _CLOSE, 1)
+        period += (former - period) * np.clip((at - loop + closing + 1) / closing, 0, 1)
+        step = self._model[rows, -1].astype(np.float32) - self._model[rows, _PAST - 1 - loop]
+        period += step * np.clip(1 - (since + 1) / _JOIN, 0, None)
+        return (period * np.where(lag[:, None] > 0, self._gain[since], self._dying[since])).astype(np.float32)
+
+
+def _next(marks: NDArray[np.bool_], start: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Per row, where the first mark stands from `start` on; FRAME if there is none."""
+    ahead = marks & (np.arange(FRAME) >= start[:, None])
+    return np.where(ahead.any(axis=1), ahead.argmax(axis=1), FRAME)
+
+
+def _pitch(said: NDArray[np.float32]) -> NDArray[np.int32]:
+    """The lag at which the last `_MATCH` samples of each row resemble what was before them most."""
+    reach = _MATCH + _LONGEST
+    spectrum = np.fft.rfft(said[:, -reach:], 512)
+    spectrum *= np.fft.rfft(said[:, -_MATCH:], 512).conj()
+    likeness = np.fft.irfft(spectrum, 512)[:, : _LONGEST + 1]  # [i]: to what lies _LONGEST - i before
+    energy = np.cumsum(np.square(said[:, -reach:], dtype=np.float64), axis=1)
+    window = energy[:, _MATCH - 1 :].copy()
+    window[:, 1:] -= energy[:, :-_MATCH]
+    likeness = likeness / np.sqrt(window + 1e3)
+    lags = _LONGEST - np.arange(_LONGEST + 1)
+    likeness[:, lags < _SHORTEST] = -np.inf
+    best: NDArray[np.int32] = lags[likeness.argmax(axis=1)].astype(np.int32)
+    return best
