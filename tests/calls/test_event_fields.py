@@ -1,0 +1,80 @@
+"""Fields that only some events have."""
+
+import pytest
+
+from sip import events as sip_events
+from tests.calls.test_outbound import ORDER
+from tests.support.exchange import ACCOUNT, OFFER, Exchange, join, settle
+
+TRANSFER = (
+    '<Response><Transfer transferCompleteUrl="/complete">'
+    '<SipUri transferDisconnectUrl="/gone">sip:agent@192.0.2.7</SipUri></Transfer></Response>'
+)
+
+
+async def hang_up(exchange, call):
+    exchange.switchboard.on_sip(sip_events.CallEnded(call.session, "BYE"))
+    await settle()
+
+
+async def dial_out(exchange):
+    call = await exchange.switchboard.create_call(ACCOUNT, ORDER)
+    await settle()
+    return call
+
+
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+async def test_the_sip_call_id_is_in_three_events_and_no_others(direction):
+    exchange = Exchange()
+    document = '<Response><Redirect redirectUrl="/next"/></Response>'
+    exchange.answer_with(join(), "redirect")
+    if direction == "inbound":
+        call = await exchange.dial_in(document)
+    else:
+        exchange.answer_with(document, "answer")
+        call = await dial_out(exchange)
+        exchange.switchboard.on_sip(sip_events.CallAnswered(call.session, OFFER))
+        await settle()
+    await hang_up(exchange, call)
+    told = [event for _, event in (*exchange.courier.asked, *exchange.courier.told)]
+    first = "initiate" if direction == "inbound" else "answer"
+    assert [event["eventType"] for event in told] == [first, "redirect", "disconnect"]
+    assert [event.get("sipCallId") for event in told] == [call.session.call_id, None, call.session.call_id]
+
+
+async def test_an_error_has_a_message_and_an_id():
+    exchange = Exchange()
+    await exchange.dial_in("<Response><Say>hello</Say></Response>")
+    event = exchange.courier.event("disconnect")
+    assert event["cause"] == "invalid-bxml" and "Say" in event["errorMessage"]
+    assert len(event["errorId"]) == 36
+
+
+async def test_a_normal_end_has_neither():
+    exchange = Exchange()
+    await hang_up(exchange, await exchange.dial_in(join()))
+    event = exchange.courier.event("disconnect")
+    assert event["cause"] == "hangup" and not {"errorMessage", "errorId", "sipResponseCode"} & event.keys()
+
+
+async def test_a_refused_call_is_told_with_its_status():
+    exchange = Exchange()
+    call = await dial_out(exchange)
+    exchange.switchboard.on_sip(sip_events.CallFailed(call.session, 603, "Decline"))
+    await settle()
+    assert exchange.courier.event("disconnect")["sipResponseCode"] == 603
+
+
+async def test_a_failed_transfer_is_told_with_an_id():
+    exchange = Exchange()
+    exchange.answer_with(join(), "transferComplete")
+    await exchange.dial_in(TRANSFER)
+    leg = exchange.switchboard.live_calls[-1]
+    exchange.switchboard.on_sip(sip_events.CallFailed(leg.session, 486, "Busy Here"))
+    await settle()
+    gone = exchange.courier.event("transferDisconnect")
+    complete = next(event for _, event in exchange.courier.asked if event["eventType"] == "transferComplete")
+    for event in (gone, complete):
+        assert (event["cause"], event["errorMessage"]) == ("busy", "Callee is busy")
+        assert len(event["errorId"]) == 36
+    assert gone["errorId"] == complete["errorId"]

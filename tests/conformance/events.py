@@ -1,0 +1,81 @@
+"""What the contract says of each event, as a judge of the events that an application really gets."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_SHAPES = {
+    "eventTime": _TIME,
+    "enqueuedTime": _TIME,
+    "startTime": _TIME,
+    "answerTime": _TIME,
+    "endTime": _TIME,
+    "callId": re.compile(r"c-[0-9a-f-]{45}"),
+    "parentCallId": re.compile(r"c-[0-9a-f-]{45}"),
+    "conferenceId": re.compile(r"conf-[0-9a-f-]{45}"),
+    "errorId": re.compile(r"[0-9a-f-]{36}"),
+    "direction": re.compile(r"inbound|outbound"),
+    "digit": re.compile(r"[0-9*#A-D]"),
+    "sipResponseCode": re.compile(r"[3-6]\d\d"),
+}
+_WHOLE = {"sipResponseCode"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of one event. Either `tests` show it, or `reason` says why it does not come yet."""
+
+    event: str
+    name: str
+    always: bool
+    tests: tuple[str, ...]
+    reason: str
+
+
+@cache
+def fields() -> dict[str, dict[str, Field]]:
+    """Event, then name of the field."""
+    data = tomllib.loads(Path(__file__).with_name("events.toml").read_text())
+    return {event: _fields(event, stated, data["groups"]) for event, stated in data["events"].items()}
+
+
+def _fields(event: str, stated: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, Field]:
+    group = groups[stated["group"]]
+    tests, reason = tuple(stated.get("tests", ())), stated.get("reason", "")
+    always = [*group["always"], *stated.get("always", ())]
+    found = {name: Field(event, name, True, tests, reason) for name in always}
+    for name, shown in {**group["sometimes"], **stated.get("sometimes", {})}.items():
+        if name not in found:
+            own = () if isinstance(shown, str) or reason else tuple(shown)
+            why = reason or (shown if isinstance(shown, str) else "")
+            found[name] = Field(event, name, False, own, why)
+    return found
+
+
+def faults(event: Mapping[str, Any]) -> list[str]:
+    """What is wrong with an event as JSON or as query parameters: missing, unknown or misshapen fields."""
+    kind = str(event.get("eventType"))
+    known = fields().get(kind)
+    if known is None:
+        return [f"{kind} is no event of the contract"]
+    found = [f"{kind} lacks {name}" for name, field in known.items() if field.always and name not in event]
+    for name, value in event.items():
+        if name not in known:
+            found.append(f"{kind} has {name}, which the contract does not know")
+        elif known[name].reason:
+            found.append(f"{kind} has {name}, of which the table says: {known[name].reason}")
+        elif not _fits(name, value):
+            found.append(f"{kind} {name} is {value!r}")
+    return found
+
+
+def _fits(name: str, value: object) -> bool:
+    """A number may be text: as query parameters all values are."""
+    if isinstance(value, bool) or not isinstance(value, (int, str) if name in _WHOLE else str):
+        return False
+    return name not in _SHAPES or _SHAPES[name].fullmatch(str(value)) is not None
