@@ -14,6 +14,7 @@ from sip.uri import sip_uri
 if TYPE_CHECKING:
     from calls.call import Call
     from sip.session import Session
+    from sip.trunks import Line
 
 # The words for a number that the callee must not know (contract bxml.md 4.26, transferCallerId).
 _WITHHELD = frozenset({"restricted", "anonymous", "private", "unavailable"})
@@ -27,6 +28,8 @@ class Attempt:
         self.session: Session | None = None
         self._call = call
         self._media: MediaSession | None = None
+        self.line: Line | None = None
+        """Its place on a trunk; who takes the call over takes this too."""
 
     @property
     def media(self) -> MediaSession:
@@ -43,6 +46,8 @@ class Attempt:
         """Find the next hop, take a leg, send the INVITE; `address` is for SDP, empty for the one that
         reaches the peer. Raises Unavailable (no leg), OSError, ValueError and SipError (no way there)."""
         route, services = self.route, self._call.services
+        if route.trunk is not None:
+            self.line = services.trunks.seize(route.trunk)
         flow = route.flow or await services.sip.reach(route.next_hop, route.transport)
         self._media = MediaSession(
             services.media,
@@ -68,9 +73,11 @@ class Attempt:
         self.close()
 
     def close(self) -> None:
-        """Give its leg back."""
+        """Give its leg and its place on a trunk back."""
         if self._media is not None:
             self._media.close()
+        if self.line is not None:
+            self.line.release()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from media.client import Leg, MediaClient
     from sip.session import Session
     from sip.shell import SipServer
+    from sip.trunks import Line, Trunks
     from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Services:
 
     sip: "SipServer"
     media: "MediaClient"
+    trunks: "Trunks"
     speech: "Speech"
     courier: Courier
     conferences: Conferences
@@ -114,6 +116,8 @@ class Call:
         self.media: MediaSession | None = None
         self.keypad = Keypad()
         self.membership: tuple[Conference, Member] | None = None
+        self.line: Line | None = None
+        """Its place on the trunk that it came or goes by."""
         self.pair: Pair | None = None
         """Set while the call is joined, or about to be, with one other."""
         self.document_url: str | None = None

@@ -176,7 +176,7 @@ class Dialling:
         """A 2xx came: the others stop ringing, and media flows."""
         self.stop()
         call, attempt = self._call, self._attempts.pop(session.id)
-        call.session, call.media = session, attempt.media
+        call.session, call.media, call.line = session, attempt.media, attempt.line
         self._abandon_all()
         try:
             moved = attempt.media.accept(sdp)

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from calls.errors import Invalid
-from sip.access import Access
+from sip.access import Access, Trunk
 from sip.errors import SipError
 from sip.flow import Flow
 from sip.registrar import Binding, Registrar
 from sip.registration import believed
-from sip.uri import Uri, host_port
+from sip.trunks import Trunks
+from sip.uri import Uri, host_port, sip_uri
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _NUMBER = re.compile(r"\+[0-9]+")
@@ -67,9 +68,16 @@ class Routing:
     """
 
     def __init__(
-        self, access: Access, registrar: Registrar, *, users: Mapping[str, str], hosts: frozenset[str]
+        self,
+        access: Access,
+        registrar: Registrar,
+        trunks: Trunks,
+        *,
+        users: Mapping[str, str],
+        hosts: frozenset[str],
     ) -> None:
         self._access = access
+        self._trunks = trunks
         self._registrar = registrar
         self._users = dict(users)
         self._hosts = hosts
@@ -99,17 +107,13 @@ class Routing:
         return ((route,),)
 
     def _by_trunk(self, account: str, number: str) -> Ways:
-        trunk = self._access.trunk_for(number, account)
-        if trunk is None:
+        found = self._access.trunks_for(number, account)
+        if not found:
             raise Invalid(f"Invalid to: no trunk takes the number {number}")
-        route = Route(
-            uri=f"sip:{number}@{trunk.host}",
-            next_hop=trunk.host,
-            transport=trunk.transport,
-            credentials=trunk.credentials,
-            trunk=trunk.name,
-        )
-        return ((route,),)
+        trunks = self._trunks.in_order(found)
+        if not trunks:
+            raise Unreachable(f"all trunks that take the number {number} are full")
+        return [(_by(trunk, number),) for trunk in trunks]
 
     def _contacts(self, account: str, user: str, now: float) -> tuple[Route, ...] | None:
         """All phones of a user of ours; None where nobody of that name can be."""
@@ -122,6 +126,17 @@ class Routing:
                 raise Unreachable(f"{user} is not registered")
             return None
         return tuple(_to_phone(binding) for binding in bindings)
+
+
+def _by(trunk: Trunk, number: str) -> Route:
+    user = sip_uri(trunk.rewritten(number), "").userinfo
+    return Route(
+        uri=f"sip:{user}@{trunk.host}",
+        next_hop=trunk.host,
+        transport=trunk.transport,
+        credentials=trunk.credentials,
+        trunk=trunk.name,
+    )
 
 
 def _to_phone(binding: Binding) -> Route:

@@ -40,6 +40,7 @@ from sip.reason import Reason
 from sip.sdp import SdpError
 from sip.session import Session
 from sip.shell import SipServer
+from sip.trunks import TrunkFull, Trunks
 from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Switchboard:
         applications: Sequence[Application],
         routing: Routing,
         sip: SipServer,
+        trunks: Trunks,
         media: MediaClient,
         speech: Speech,
         courier: Courier,
@@ -84,6 +86,7 @@ class Switchboard:
         self._applications = {application.id: application for application in applications}
         self._routing = routing
         self._sip = sip
+        self._trunks = trunks
         self._media = media
         self._calls: History[Call] = History()
         self._conferences: History[Conference] = History()
@@ -91,6 +94,7 @@ class Switchboard:
         self._services = Services(
             sip=sip,
             media=media,
+            trunks=trunks,
             speech=speech,
             courier=courier,
             conferences=self.live_conferences,
@@ -186,6 +190,14 @@ class Switchboard:
             logger.info("call_refused", extra={"to": user, "reason": str(error)})
             self._sip.reject(session, error.status, str(error))
             return
+        line = None
+        try:
+            if event.trunk is not None:
+                line = self._trunks.seize(event.trunk)
+        except TrunkFull as error:
+            logger.info("call_refused", extra={"to": user, "reason": str(error)})
+            self._sip.reject(session, 503, "Trunk full")
+            return
         call = Call(
             self._services,
             account=application.account,
@@ -196,7 +208,7 @@ class Switchboard:
             callback_timeout=application.callback_timeout,
             disconnect=application.status,
         )
-        call.media = media
+        call.media, call.line = media, line
         call.initiate(session)
         self._register(call)
         logger.info(
@@ -530,6 +542,8 @@ class Switchboard:
             dialling.call_ended()
         if call.session is not None:
             self._by_session.pop(call.session.id, None)
+        if call.line is not None:
+            call.line.release()
         if call.leg is not None:
             self._stop_silence(call.leg.id)
         self._calls.retire(call)

@@ -8,6 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from calls.switchboard import Switchboard
+from sip.trunks import Trunks
 
 Figures = Callable[[], Mapping[str, float]]
 
@@ -32,8 +33,9 @@ _LEVELS = frozenset(
 
 
 class _Figures(Collector):
-    def __init__(self, switchboard: Switchboard, sources: Mapping[str, Figures]) -> None:
+    def __init__(self, switchboard: Switchboard, trunks: Trunks, sources: Mapping[str, Figures]) -> None:
         self._switchboard = switchboard
+        self._trunks = trunks
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
@@ -45,18 +47,35 @@ class _Figures(Collector):
             "mixminus_members", "Calls in conferences", value=board.live_conferences.member_count
         )
         yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silent_total)
+        yield from self._of_trunks()
         for source, figures in self._sources.items():
             for name, value in sorted(figures().items()):
                 kind = GaugeMetricFamily if _is_level(name) else CounterMetricFamily
                 yield kind(f"mixminus_{source}_{name}", name.replace("_", " "), value=value)
+
+    def _of_trunks(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("mixminus_trunk_up", "Whether the trunk answers", labels=["trunk"])
+        calls = GaugeMetricFamily("mixminus_trunk_calls", "Its calls, in and out", labels=["trunk"])
+        registered = GaugeMetricFamily(
+            "mixminus_trunk_registered", "Whether we are registered there", labels=["trunk"]
+        )
+        for condition in self._trunks:
+            name = [condition.trunk.name]
+            up.add_metric(name, condition.up)
+            calls.add_metric(name, condition.calls)
+            if condition.registered is not None:
+                registered.add_metric(name, condition.registered)
+        yield from (up, calls, registered)
 
 
 def _is_level(name: str) -> bool:
     return name in _LEVELS or name.endswith(("_p50", "_p99", "_max"))
 
 
-def exposition(switchboard: Switchboard, sources: Mapping[str, Figures]) -> Callable[[], bytes]:
+def exposition(
+    switchboard: Switchboard, trunks: Trunks, sources: Mapping[str, Figures]
+) -> Callable[[], bytes]:
     """A function that writes all figures as they are when it is called; `sources` by their prefix."""
     registry = CollectorRegistry()
-    registry.register(_Figures(switchboard, sources))
+    registry.register(_Figures(switchboard, trunks, sources))
     return lambda: generate_latest(registry)

@@ -32,6 +32,8 @@ from sip.endpoint import EndpointConfig
 from sip.registrar import Registrar
 from sip.session_timer import TimerPolicy
 from sip.shell import SipServer
+from sip.trunk_care import TrunkCare
+from sip.trunks import Trunks
 from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class Server:
         )
         registrar = Registrar(tuple(user.name for user in config.users))
         self._registrations = Registrations(registrar, config.data.directory)
+        self._trunks = Trunks(access.trunks)
         self.sip = SipServer(
             EndpointConfig(
                 user_agent=f"MixMinus/{VERSION}",
@@ -71,6 +74,7 @@ class Server:
             ),
             lambda event: self.switchboard.on_sip(event),
         )
+        self._care = TrunkCare(self._trunks, self.sip)
         self.media = MediaClient(
             MediaConfig(
                 address=config.rtp.address,
@@ -101,10 +105,12 @@ class Server:
             routing=Routing(
                 access,
                 registrar,
+                self._trunks,
                 users={user.name: user.account for user in config.users},
                 hosts=_own_hosts(config),
             ),
             sip=self.sip,
+            trunks=self._trunks,
             media=self.media,
             speech=self.speech,
             courier=self.courier,
@@ -116,6 +122,7 @@ class Server:
             health=self.health,
             metrics=exposition(
                 self.switchboard,
+                self._trunks,
                 {
                     "media": self.media.statistics,
                     "sip": lambda: self.sip.statistics,
@@ -145,6 +152,8 @@ class Server:
             self._stack.push_async_callback(self._registrations.close)
             await self._listen()
             self._stack.push_async_callback(self.sip.close)
+            await self._care.start()
+            self._stack.push_async_callback(self._care.close)
             await self.http.start()
             self._stack.push_async_callback(self.http.close)
         except BaseException:
@@ -209,6 +218,12 @@ def _trunk(trunk: configuration.Trunk) -> Trunk:
         password=trunk.password,
         inbound=trunk.inbound,
         account=trunk.account,
+        max_calls=trunk.max_calls,
+        strip=trunk.strip,
+        prefix=trunk.prefix,
+        health_check=trunk.health_check,
+        register=trunk.register,
+        register_expires=trunk.register_expires,
     )
 
 

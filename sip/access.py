@@ -30,6 +30,22 @@ class Trunk:
     """Networks that may send calls in as this trunk."""
     account: str = ""
     """The account that may use it; empty for any."""
+    max_calls: int = 0
+    """Its calls at a time, in and out; 0 for no limit."""
+    strip: str = ""
+    """Taken from the front of a called number that begins with it."""
+    prefix: str = ""
+    """Then put in front of it."""
+    health_check: int = 0
+    """Seconds between OPTIONS; 0 for none."""
+    register: bool = False
+    """Whether to register there."""
+    register_expires: int = 3600
+    """Seconds that a registration asks for."""
+
+    def rewritten(self, number: str) -> str:
+        """A called number as this trunk wants it."""
+        return self.prefix + number.removeprefix(self.strip)
 
     @property
     def credentials(self) -> tuple[str, str] | None:
@@ -86,12 +102,13 @@ class Access:
             return Admitted()
         return MayAuthenticate() if self.authenticator else Refused()
 
-    def trunk_for(self, number: str, account: str) -> Trunk | None:
-        """The first trunk whose pattern matches the called number and which the account may use."""
-        for trunk in self.trunks:
-            if trunk.account in ("", account) and any(fnmatchcase(number, p) for p in trunk.numbers):
-                return trunk
-        return None
+    def trunks_for(self, number: str, account: str) -> list[Trunk]:
+        """The trunks whose pattern matches the called number and which the account may use, in order."""
+        return [
+            trunk
+            for trunk in self.trunks
+            if trunk.account in ("", account) and any(fnmatchcase(number, p) for p in trunk.numbers)
+        ]
 
 
 def networks(texts: Iterable[str | Network]) -> tuple[Network, ...]:

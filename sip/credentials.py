@@ -1,13 +1,13 @@
 """Answering a 401 or 407 to a request of ours (RFC 3261 section 22)."""
 
 from dataclasses import replace
+from typing import Protocol
 
 from sip.core import Core
 from sip.dialog import Dialog
 from sip.digest import choose, read_challenges, respond
 from sip.flow import Flow
 from sip.message import Request, Response
-from sip.session import Session
 
 MAX_ANSWERS = 8
 """Challenges answered per session: one that calls every nonce stale must not keep us busy."""
@@ -15,9 +15,17 @@ MAX_ANSWERS = 8
 _HEADERS = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
 
 
+class Asking(Protocol):
+    """Who has sent a request and may prove himself: a call's session, or what is asked outside of calls."""
+
+    credentials: tuple[str, str] | None
+    asked: Flow | None
+    nonces: set[str]
+
+
 def authorize(
     core: Core,
-    session: Session,
+    session: Asking,
     request: Request,
     response: Response,
     flow: Flow,

@@ -19,6 +19,7 @@ from sip.gate import SUPPORTED_HEADERS, Refusal, identify, inspect, judge
 from sip.info import pressed
 from sip.message import Headers, MessageError, Request, Response, parse
 from sip.offers import Offers
+from sip.outside import OnAnswer, Series, ask
 from sip.reason import Reason
 from sip.refresh import SessionTimers
 from sip.registration import register
@@ -186,6 +187,31 @@ class Endpoint:
     def refuse_media(self, session: Session, status: int, now: float) -> None:
         """Refuses `MediaOffered`, as with 488; the call goes on as it was."""
         self._offers.refuse(session, status, now)
+
+    def ask(
+        self,
+        method: str,
+        *,
+        uri: str,
+        address: str,
+        flow: Flow,
+        series: Series,
+        headers: Headers = (),
+        on_answer: OnAnswer,
+        now: float,
+    ) -> None:
+        """Sends a request outside of calls; see `sip.outside`."""
+        ask(
+            self._core,
+            series,
+            method,
+            uri=uri,
+            address=address,
+            flow=flow,
+            headers=headers,
+            on_answer=on_answer,
+            now=now,
+        )
 
     def stop_accepting(self) -> None:
         """New calls get 503 from now on."""

@@ -13,7 +13,8 @@ from sip.endpoint import Endpoint, EndpointConfig
 from sip.errors import SipError
 from sip.events import Event
 from sip.flow import Address, Flow
-from sip.message import Headers
+from sip.message import Headers, Response
+from sip.outside import Series
 from sip.reason import Reason
 from sip.session import Session
 from sip.tcp import Connections, StreamLimits
@@ -214,6 +215,39 @@ class SipServer:
         """Refuses the peer's offer."""
         self.endpoint.refuse_media(session, status, self._loop.time())
         self._pump()
+
+    async def ask(
+        self,
+        method: str,
+        *,
+        uri: str,
+        address: str,
+        next_hop: str,
+        transport: str,
+        series: Series,
+        headers: Headers = (),
+    ) -> Response:
+        """Sends a request outside of calls and waits for its final response (408: none came, 503: it could
+        not be sent; both without headers). OSError, ValueError and `SipError` as for `reach` and `invite`."""
+        flow = await self.reach(next_hop, transport)
+        answered: asyncio.Future[Response] = self._loop.create_future()
+
+        def on_answer(response: Response) -> None:
+            if not answered.done():
+                answered.set_result(response)
+
+        self.endpoint.ask(
+            method,
+            uri=uri,
+            address=address,
+            flow=flow,
+            series=series,
+            headers=headers,
+            on_answer=on_answer,
+            now=self._loop.time(),
+        )
+        self._pump()
+        return await answered
 
     def stop_accepting(self) -> None:
         """503 to new calls from now on."""

@@ -7,6 +7,7 @@ import pytest
 
 from calls.dialling import Failure
 from sip import events as sip_events
+from sip.access import Trunk
 from sip.flow import Flow
 from sip.registrar import Contact
 from sip.registration import believed
@@ -104,6 +105,98 @@ async def test_whoever_gives_up_stops_all_phones():
 def test_the_failure_that_says_most_is_told(statuses, winner):
     failures = [Failure("", None, status) for status in statuses]
     assert max(failures, key=lambda failure: failure.weight).status == winner
+
+
+# Trunks
+
+
+FIRST = Trunk("first", "192.0.2.9", username="u", password="p", strip="+", prefix="00")
+SECOND = Trunk("second", "192.0.2.10:5070", numbers=("+1*",))
+
+
+async def numbered(*trunks, to="+12025550123"):
+    exchange = Exchange(trunks=trunks)
+    exchange.answer_with(PAUSE, "answer")
+    call = await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to=to))
+    await settle()
+    return exchange, call
+
+
+def dialled(exchange):
+    return [named["to"] for verb, _, named in exchange.sip.done if verb == "invite"]
+
+
+async def test_the_next_trunk_is_tried_after_a_503_with_its_own_number_and_credentials():
+    exchange, call = await numbered(FIRST, SECOND)
+    await refuses(exchange, call.session, 503)
+    assert dialled(exchange) == ["sip:0012025550123@192.0.2.9", "sip:+12025550123@192.0.2.10:5070"]
+    assert call.live and exchange.trunks["first"].calls == 0 and exchange.trunks["second"].calls == 1
+    await tell(exchange, sip_events.CallAnswered(call.session, OFFER))
+    assert call.state == "answered"
+    await tell(exchange, sip_events.CallEnded(call.session, "BYE"))
+    assert exchange.trunks["second"].calls == 0 and exchange.media.open == set()
+
+
+@pytest.mark.parametrize("status", [486, 404, 480, 603])
+async def test_what_the_callee_says_is_final_on_every_trunk(status):
+    exchange, call = await numbered(FIRST, SECOND)
+    await refuses(exchange, call.session, status)
+    assert not call.live and len(dialled(exchange)) == 1
+
+
+async def test_a_trunk_that_fails_after_ringing_is_not_gone_around():
+    exchange, call = await numbered(FIRST, SECOND)
+    await tell(exchange, sip_events.CallRinging(call.session, 180, None))
+    await refuses(exchange, call.session, 503)
+    assert not call.live and call.disconnect_cause == "error" and len(dialled(exchange)) == 1
+
+
+async def test_a_trunk_from_which_nothing_comes_is_given_up_for_the_next(monkeypatch):
+    monkeypatch.setattr("calls.dialling._SECONDS_TO_ANYTHING", 0.0)
+    exchange, call = await numbered(FIRST, SECOND)
+    for _ in range(3):
+        await settle()
+    assert len(dialled(exchange)) == 2 and len(cancelled(exchange)) == 1 and len(exchange.media.open) == 1
+    assert exchange.trunks["first"].calls == 0
+    await refuses(exchange, call.session, 503)
+    assert call.sip_response_code == 503
+
+
+async def test_a_trunk_that_is_down_is_asked_last():
+    exchange = Exchange(trunks=[FIRST, SECOND])
+    exchange.trunks["first"].failures = 3
+    await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="+12025550123"))
+    await settle()
+    assert dialled(exchange) == ["sip:+12025550123@192.0.2.10:5070"]
+    call = exchange.switchboard.live_calls[0]
+    await refuses(exchange, call.session, 503)
+    assert dialled(exchange)[1:] == ["sip:0012025550123@192.0.2.9"]
+
+
+async def test_a_full_trunk_is_passed_over_and_when_all_are_full_the_call_is_rejected():
+    exchange, first = await numbered(replace(FIRST, max_calls=1), replace(SECOND, max_calls=1))
+    for _ in range(2):
+        await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="+12025550124"))
+        await settle()
+    assert dialled(exchange) == ["sip:0012025550123@192.0.2.9", "sip:+12025550124@192.0.2.10:5070"]
+    event = exchange.courier.event("disconnect")
+    assert event["cause"] == "rejected" and "full" in event["errorMessage"]
+    await exchange.switchboard.complete_call(first)
+    await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="+12025550125"))
+    await settle()
+    assert dialled(exchange)[-1] == "sip:0012025550125@192.0.2.9"
+
+
+async def test_calls_that_come_in_by_a_trunk_count_and_too_many_are_refused():
+    exchange = Exchange(trunks=[replace(FIRST, max_calls=1)])
+    exchange.answer_with(PAUSE)
+    sessions = [exchange.session() for _ in range(2)]
+    for session in sessions:
+        await tell(exchange, sip_events.IncomingCall(session, "first", None, OFFER))
+    (_, (refused, status, _), _) = exchange.sip.last("reject")
+    assert refused is sessions[1] and status == 503
+    await tell(exchange, sip_events.CallEnded(sessions[0], "BYE"))
+    assert exchange.trunks["first"].calls == 0
 
 
 UDP = Flow("udp", LOCAL, ("203.0.113.9", 61000))

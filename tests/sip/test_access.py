@@ -71,19 +71,37 @@ def test_nothing_is_allowed_by_an_empty_list() -> None:
 def test_the_first_trunk_that_matches_and_may_be_used_takes_the_number(
     number: str, account: str, trunk: str
 ) -> None:
-    found = access(trunks=[OFFICE, CARRIER]).trunk_for(number, account)
-    assert found is not None and found.name == trunk
+    assert access(trunks=[OFFICE, CARRIER]).trunks_for(number, account)[0].name == trunk
+
+
+def test_every_trunk_that_matches_may_take_it_in_order() -> None:
+    found = access(trunks=[OFFICE, CARRIER]).trunks_for("+19195551234", "9900000")
+    assert [trunk.name for trunk in found] == ["office", "carrier"]
+
+
+@pytest.mark.parametrize(
+    ("strip", "prefix", "number", "sent"),
+    [
+        ("", "", "+19195551234", "+19195551234"),
+        ("+", "", "+19195551234", "19195551234"),
+        ("+", "00", "+442071838750", "00442071838750"),
+        ("+1", "9", "+442071838750", "9+442071838750"),
+        ("", "7#", "+1", "7#+1"),
+    ],
+)
+def test_a_number_is_rewritten_as_the_trunk_wants_it(strip: str, prefix: str, number: str, sent: str) -> None:
+    assert Trunk("t", "h", strip=strip, prefix=prefix).rewritten(number) == sent
 
 
 def test_a_number_that_no_trunk_takes_has_none() -> None:
-    assert access(trunks=[OFFICE]).trunk_for("+442071838750", "9900000") is None
-    assert access().trunk_for("1", "9900000") is None
+    assert access(trunks=[OFFICE]).trunks_for("+442071838750", "9900000") == []
+    assert access().trunks_for("1", "9900000") == []
 
 
 def test_patterns_are_case_sensitive() -> None:
     rules = access(trunks=[Trunk("t", "h", numbers=("Room-*",))])
-    assert rules.trunk_for("Room-1", "") is not None
-    assert rules.trunk_for("room-1", "") is None
+    assert rules.trunks_for("Room-1", "")
+    assert rules.trunks_for("room-1", "") == []
 
 
 def test_a_trunk_without_a_user_has_no_credentials() -> None:

@@ -15,6 +15,7 @@ from sip.access import Access, Trunk
 from sip.flow import Flow
 from sip.message import Request
 from sip.registrar import Registrar
+from sip.trunks import Trunks
 from sip.uri import Uri
 from speech.prompt import Prompt
 
@@ -211,6 +212,7 @@ class Exchange:
         self.sip, self.media, self.speech = FakeSip(), FakeMedia(), FakeSpeech()
         self.courier = FakeCourier()
         self.registrar = Registrar(tuple(users or {}))
+        self.trunks = Trunks(trunks)
         if applications is None:
             applications = [
                 Application(
@@ -232,10 +234,12 @@ class Exchange:
             routing=Routing(
                 Access(allow=["127.0.0.0/8"], trunks=trunks),
                 self.registrar,
+                self.trunks,
                 users=users or {},
                 hosts=frozenset({"127.0.0.1"}),
             ),
             sip=self.sip,
+            trunks=self.trunks,
             media=self.media,
             speech=self.speech,
             courier=self.courier,
@@ -247,9 +251,13 @@ class Exchange:
 
     def ring(self, called="sip:room@127.0.0.1", caller="sip:+19195550001@127.0.0.1", sdp=OFFER, headers=()):
         """A phone calls in. Returns its session; the call may already be refused."""
-        session = session_from(caller, called, identifier=next(self._sessions), headers=headers)
+        session = self.session(called, caller, headers)
         self.switchboard.on_sip(sip_events.IncomingCall(session, None, None, sdp))
         return session
+
+    def session(self, called="sip:room@127.0.0.1", caller="sip:+19195550001@127.0.0.1", headers=()):
+        """The SIP side of a phone's call, of which nobody has been told yet."""
+        return session_from(caller, called, identifier=next(self._sessions), headers=headers)
 
     async def dial_in(self, document, **named):
         """A phone calls in, is answered with this document, and acknowledges. Returns the call."""

@@ -1,0 +1,88 @@
+"""What is known of each trunk while the server runs: whether it answers, and how many calls it carries."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sip.access import Trunk
+
+FAILURES = 3
+"""Health checks in a row that fail before a trunk counts as down."""
+
+
+class TrunkFull(OSError):
+    """A trunk carries as many calls as it may."""
+
+
+@dataclass
+class Condition:
+    """One trunk's state. `registered`: None where it is not to be registered with."""
+
+    trunk: Trunk
+    calls: int = 0
+    failures: int = 0
+    registered: bool | None = None
+
+    @property
+    def up(self) -> bool:
+        return self.failures < FAILURES
+
+    @property
+    def full(self) -> bool:
+        return 0 < self.trunk.max_calls <= self.calls
+
+
+class Line:
+    """A call's place on a trunk; `release` gives it back, once."""
+
+    def __init__(self, condition: Condition) -> None:
+        self._condition: Condition | None = condition
+        condition.calls += 1
+
+    def release(self) -> None:
+        """The call is over; a second time does nothing."""
+        if self._condition is not None:
+            self._condition.calls -= 1
+            self._condition = None
+
+
+class Trunks:
+    """The state of all trunks, by name; it outlasts a change of their settings."""
+
+    def __init__(self, trunks: Iterable[Trunk] = ()) -> None:
+        self._conditions: dict[str, Condition] = {}
+        self.adopt(trunks)
+
+    def __iter__(self) -> Iterator[Condition]:
+        return iter(self._conditions.values())
+
+    def __getitem__(self, name: str) -> Condition:
+        return self._conditions[name]
+
+    def adopt(self, trunks: Iterable[Trunk]) -> None:
+        """Other settings: calls stay counted; what was found out stands while it may still hold."""
+        before, self._conditions = self._conditions, {}
+        for trunk in trunks:
+            kept = before.get(trunk.name) or Condition(trunk)
+            if kept.trunk.host != trunk.host or not trunk.health_check:
+                kept.failures = 0
+            if not trunk.register:
+                kept.registered = None
+            elif kept.trunk != trunk or kept.registered is None:
+                kept.registered = False
+            kept.trunk = trunk
+            self._conditions[trunk.name] = kept
+
+    def seize(self, name: str) -> Line:
+        """A place for one more call. Raises TrunkFull, OSError for a trunk that was taken out of service."""
+        condition = self._conditions.get(name)
+        if condition is None:
+            raise OSError(f"there is no trunk {name} any more")
+        if condition.full:
+            raise TrunkFull(f"trunk {name} carries {condition.calls} calls, as many as it may")
+        return Line(condition)
+
+    def in_order(self, trunks: Iterable[Trunk]) -> list[Trunk]:
+        """Of these, those with room: first those that answer, then, rather than nowhere, those that do
+        not."""
+        free = [trunk for trunk in trunks if not self._conditions[trunk.name].full]
+        return sorted(free, key=lambda trunk: not self._conditions[trunk.name].up)

@@ -1,0 +1,217 @@
+"""What is known of trunks, and how it is found out."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from sip import trunk_care
+from sip.access import Trunk
+from sip.message import Headers, Response
+from sip.outside import Series
+from sip.trunk_care import TrunkCare, granted
+from sip.trunks import FAILURES, TrunkFull, Trunks
+from tests.support.eventually import eventually
+
+OFFICE = Trunk("office", "192.0.2.9", username="us", password="secret", max_calls=2)
+CARRIER = Trunk("carrier", "192.0.2.10")
+
+
+def test_a_place_is_given_back_once() -> None:
+    trunks = Trunks([OFFICE])
+    first, second = trunks.seize("office"), trunks.seize("office")
+    with pytest.raises(TrunkFull, match="office carries 2 calls"):
+        trunks.seize("office")
+    first.release()
+    first.release()
+    assert trunks["office"].calls == 1
+    trunks.seize("office")
+    second.release()
+
+
+def test_a_trunk_that_is_gone_takes_no_call_and_one_that_stays_keeps_its_count() -> None:
+    trunks = Trunks([OFFICE, CARRIER])
+    trunks.seize("carrier")
+    line = trunks.seize("office")
+    trunks.adopt([replace(OFFICE, max_calls=1)])
+    with pytest.raises(TrunkFull):
+        trunks.seize("office")
+    with pytest.raises(OSError, match="carrier"):
+        trunks.seize("carrier")
+    line.release()
+    trunks.seize("office")
+
+
+def test_other_settings_forget_what_no_longer_holds() -> None:
+    watched = replace(CARRIER, health_check=10, register=True)
+    trunks = Trunks([watched])
+
+    def state() -> tuple[bool, bool | None]:
+        return trunks["carrier"].up, trunks["carrier"].registered
+
+    assert state() == (True, False)
+    trunks["carrier"].failures, trunks["carrier"].registered = FAILURES, True
+    trunks.adopt([watched])
+    assert state() == (False, True)
+    trunks.adopt([replace(watched, prefix="0")])
+    assert state() == (False, False)
+    trunks.adopt([replace(watched, host="192.0.2.11", register=False)])
+    assert state() == (True, None)
+
+
+def test_trunks_that_answer_come_first_and_full_ones_not_at_all() -> None:
+    third = Trunk("third", "192.0.2.11")
+    trunks = Trunks([OFFICE, CARRIER, third])
+    trunks["carrier"].failures = FAILURES
+    order = [OFFICE, CARRIER, third]
+    assert [trunk.name for trunk in trunks.in_order(order)] == ["office", "third", "carrier"]
+    trunks["office"].calls = 2
+    assert [trunk.name for trunk in trunks.in_order(order)] == ["third", "carrier"]
+
+
+class FarEnd:
+    """A trunk's other side: `answer` gives the response to each request."""
+
+    def __init__(self, answer: Callable[[str, Headers], Response]) -> None:
+        self.answer = answer
+        self.asked: list[tuple[str, str, str | None]] = []
+
+    async def ask(
+        self,
+        method: str,
+        *,
+        uri: str,
+        address: str,
+        next_hop: str,
+        transport: str,
+        series: Series,
+        headers: Headers = (),
+    ) -> Response:
+        self.asked.append((method, address, dict(headers).get("Expires")))
+        await asyncio.sleep(0)
+        return self.answer(method, headers)
+
+    def times(self) -> list[str | None]:
+        return [expires for _, _, expires in self.asked]
+
+
+def impatient(trunk: Trunk, **changes: object) -> Trunk:
+    """Checked every hundredth of a second."""
+    return replace(trunk, health_check=0.01, **changes)  # type: ignore[arg-type]
+
+
+async def test_a_trunk_is_down_after_three_checks_without_an_answer_and_up_after_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    alive = False
+
+    def answer(method: str, headers: Headers) -> Response:
+        return Response(200 if alive else 408, "")
+
+    trunks = Trunks([impatient(CARRIER)])
+    far = FarEnd(answer)
+    care = TrunkCare(trunks, far)
+    await care.start()
+    await eventually(lambda: not trunks["carrier"].up)
+    assert len(far.asked) >= FAILURES
+    alive = True
+    await eventually(lambda: trunks["carrier"].up)
+    await care.close()
+    told = [record.message for record in caplog.records if record.name == "sip.trunk_care"]
+    assert told == ["trunk_down", "trunk_up"]
+
+
+@pytest.mark.parametrize(
+    ("status", "up"), [(404, True), (405, True), (401, True), (503, False), (408, False)]
+)
+async def test_any_answer_but_unavailable_shows_that_it_is_there(status: int, up: bool) -> None:
+    trunks = Trunks([impatient(CARRIER)])
+    far = FarEnd(lambda *_: Response(status, ""))
+    care = TrunkCare(trunks, far)
+    await care.start()
+    await eventually(lambda: len(far.asked) > FAILURES)
+    assert trunks["carrier"].up is up
+    await care.close()
+
+
+async def test_a_name_that_nobody_knows_counts_as_no_answer() -> None:
+    def answer(method: str, headers: Headers) -> Response:
+        raise OSError("no such host")
+
+    trunks = Trunks([impatient(CARRIER)])
+    care = TrunkCare(trunks, FarEnd(answer))
+    await care.start()
+    await eventually(lambda: not trunks["carrier"].up)
+    await care.close()
+
+
+async def test_a_registration_is_kept_up_and_ended_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trunk_care, "REFRESH", 0.0001)
+    far = FarEnd(lambda *_: Response(200, "OK", (("Expires", "120"),)))
+    trunks = Trunks([replace(OFFICE, register=True, register_expires=1800)])
+    care = TrunkCare(trunks, far)
+    await care.start()
+    await eventually(lambda: len(far.asked) >= 3)
+    assert trunks["office"].registered
+    assert set(far.asked) == {("REGISTER", "sip:us@192.0.2.9", "1800")}
+    await care.close()
+    assert far.times()[-1] == "0"
+
+
+async def test_a_longer_time_is_asked_for_where_the_registrar_wants_it() -> None:
+    def answer(method: str, headers: Headers) -> Response:
+        if dict(headers)["Expires"] == "60":
+            return Response(423, "", (("Min-Expires", "300"),))
+        return Response(200, "")
+
+    far = FarEnd(answer)
+    trunks = Trunks([replace(OFFICE, register=True, register_expires=60)])
+    care = TrunkCare(trunks, far)
+    await care.start()
+    await eventually(lambda: trunks["office"].registered)
+    await care.close()
+    assert far.times() == ["60", "300", "0"]
+
+
+async def test_a_registration_that_fails_is_tried_again_and_never_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trunk_care, "RETRY", 0.001)
+    far = FarEnd(lambda *_: Response(403, "No"))
+    trunks = Trunks([replace(OFFICE, register=True)])
+    care = TrunkCare(trunks, far)
+    await care.start()
+    await eventually(lambda: len(far.asked) >= 3)
+    await care.close()
+    assert trunks["office"].registered is False and "0" not in far.times()
+
+
+async def test_new_settings_begin_and_end_only_what_is_different() -> None:
+    far = FarEnd(lambda *_: Response(200, "OK"))
+    stays, goes = replace(OFFICE, register=True), replace(CARRIER, register=True, username="we")
+    trunks = Trunks([stays, goes])
+    care = TrunkCare(trunks, far)
+    await care.start()
+    await eventually(lambda: all(condition.registered for condition in trunks))
+    asked = len(far.asked)
+    trunks.adopt([stays])
+    await care.renew()
+    await asyncio.sleep(0.01)
+    assert far.asked[asked:] == [("REGISTER", "sip:we@192.0.2.10", "0")]
+    await care.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ((), 1800),
+        ((("Expires", "600"),), 600),
+        ((("Contact", "<sip:us@192.0.2.1>;expires=300, <sip:us@192.0.2.2>;expires=200"),), 200),
+        ((("Expires", "5"),), 60),
+        ((("Expires", "soon"),), 1800),
+    ],
+)
+def test_how_long_a_registration_holds(headers: Headers, seconds: int) -> None:
+    assert granted(Response(200, "OK", headers), 1800) == seconds
