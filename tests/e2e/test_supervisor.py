@@ -1,0 +1,68 @@
+"""examples/supervisor.py against a running server, judged by ear."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.ears import all_hear_the_others, hears, voices
+from tests.support.house import House
+from tests.support.server import PASSWORD, USER
+from tests.support.studio import Studio
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "supervisor.py"
+
+
+async def console(house: House, *words: str) -> list[str]:
+    """The lines that the console prints."""
+    environment = {**os.environ, "API": house.server.api, "CREDENTIALS": f"{USER}:{PASSWORD}"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(SCRIPT),
+        *words,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0, err.decode()
+    return out.decode().splitlines()
+
+
+async def test_a_supervisor_listens_coaches_joins_and_holds(house: House, studio: Studio) -> None:
+    room = house.room()
+    calls, ids = [], []
+    for name, voice in zip(("agent", "customer", "supervisor"), voices()[::4], strict=False):
+        house.seat(f"{room}-{name}", room)
+        phone = await studio.phone(name, house.server.sip, sound=voice)
+        calls.append(await phone.dial(house.uri(f"{room}-{name}")))
+        ids.append(await house.call_id(f"{room}-{name}"))
+        await house.joined(ids[-1])
+    agent, customer, supervisor = calls
+    assert await console(house, room) == [f"1  {ids[0]}", f"2  {ids[1]}", f"3  {ids[2]}"]
+
+    assert (await console(house, room, "3", "listen"))[2] == f"3  {ids[2]}  mute"
+    await hears(agent, [customer])
+    await hears(supervisor, [agent, customer])
+
+    assert (await console(house, room, "3", "coach", "1"))[2] == f"3  {ids[2]}  coaches 1"
+    await hears(agent, [customer, supervisor])
+    await hears(customer, [agent])
+
+    assert (await console(house, room, "3", "join"))[2] == f"3  {ids[2]}"
+    await all_hear_the_others(calls)
+
+    assert (await console(house, room, "2", "hold"))[1] == f"2  {ids[1]}  hold"
+    await hears(agent, [supervisor])
+    await hears(customer, [])
+    await console(house, room, "2", "resume")
+    await all_hear_the_others(calls)
+
+
+async def test_an_empty_room_is_said(house: House) -> None:
+    with pytest.raises(AssertionError, match="Nobody is in nowhere"):
+        await console(house, "nowhere")
