@@ -1,7 +1,7 @@
 """What the parts of an endpoint share: configuration, tables, queues, and the small acts they all need."""
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random, SystemRandom
 
 from sip.access import Access
@@ -99,11 +99,20 @@ class Core:
         parameters = (("branch", MAGIC_COOKIE + self.token()), ("rport", None))
         return str(Via(flow.transport.upper(), host, port, parameters))
 
-    def contact(self, flow: Flow, userinfo: str | None) -> str:
+    def contact_in(self, session: Session, flow: Flow) -> str:
+        """Our Contact in a call: with the called user's name, or ours when we call, and as `sips:` where that
+        is what was called (section 8.1.1.8)."""
+        uri = session.request_uri if session.direction == "inbound" else session.from_uri
+        userinfo = uri.userinfo.partition(":")[0] if uri.userinfo else None
+        return self.contact(flow, userinfo, session.request_uri.scheme)
+
+    def contact(self, flow: Flow, userinfo: str | None, scheme: str = "sip") -> str:
         """Our Contact for the peer at the other end of `flow`."""
         user = f"{userinfo}@" if userinfo else ""
         transport = "" if flow.transport == "udp" else f";transport={flow.transport}"
-        return f"<sip:{user}{host_port(self.host(flow), flow.local[1])}{transport}>"
+        if scheme == "sips" and flow.transport == "tls":
+            transport = ""
+        return f"<{scheme}:{user}{host_port(self.host(flow), flow.local[1])}{transport}>"
 
     def host(self, flow: Flow) -> str:
         """What we call ourselves towards that peer."""
@@ -120,7 +129,7 @@ class Core:
         flow = dialog.next_hop()
         if flow.transport != dialog.flow.transport:
             port = self.ports.get(flow.transport, flow.local[1])
-            return Flow(flow.transport, (flow.local[0], port), flow.remote)
+            return replace(flow, local=(flow.local[0], port))
         return flow
 
     def reply(

@@ -129,12 +129,13 @@ class Dialog:
             return flow
         else:
             hop = self.remote_target
-        transport = hop.transport if hop.transport in ("udp", "tcp") else flow.transport
+        transport = hop.transport if hop.transport in ("udp", "tcp", "tls") else flow.transport
         if transport == flow.transport and (
             (flow.id and hop.host == flow.remote[0]) or self._behind_nat(hop.host)
         ):
             return flow
-        return Flow(transport, flow.local, hop.address)
+        name = flow.name if hop.host == flow.remote[0] else ""
+        return Flow(transport, flow.local, hop.address, name=name)
 
     def _behind_nat(self, host: str) -> bool:
         if self.route_set or not self.direct or host == self.flow.remote[0]:

@@ -59,7 +59,7 @@ class Endpoint:
         core.statistics["received"] += 1
         request: Request | None = None
         try:
-            message = parse(data, stream=flow.reliable)
+            message = parse(data, stream=flow.streamed)
             if isinstance(message, Request):
                 request = message
                 message.check()

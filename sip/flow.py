@@ -11,7 +11,7 @@ class Flow:
     """A way between an address of ours and one of a peer."""
 
     transport: str
-    """`udp` or `tcp`."""
+    """`udp`, `tcp`, `tls`, `ws` or `wss`."""
     local: Address
     """What a peer at the other end may call us by: the local IP that reaches it, and the port we listen
     at."""
@@ -20,11 +20,18 @@ class Flow:
     up."""
     id: int = 0
     """The connection, for a stream. 0: any connection to `remote`, opened when there is none."""
+    name: str = ""
+    """What the peer at `remote` was looked up by: what its certificate has to say. Empty: the address."""
 
     @property
     def reliable(self) -> bool:
         """True where the transport itself retransmits."""
         return self.transport != "udp"
+
+    @property
+    def streamed(self) -> bool:
+        """True where messages have to be cut from a stream; WebSocket's frames are messages."""
+        return self.transport in ("tcp", "tls")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 from sip.errors import SipError
-from sip.uri import DEFAULT_PORT, Parameters, Uri, host_port, parse_host_port
+from sip.uri import Parameters, Uri, default_port, host_port, parse_host_port
 
 TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+\Z")
 MAGIC_COOKIE = "z9hG4bK"
@@ -118,7 +118,7 @@ class Via:
     @property
     def sent_by(self) -> tuple[str, int]:
         """Host and port, the default one filled in."""
-        return self.host, self.port or DEFAULT_PORT
+        return self.host, self.port or default_port(self.transport.lower())
 
     @property
     def wants_rport(self) -> bool:

@@ -15,7 +15,7 @@ from sip.refresh import SessionTimers
 from sip.session import Session, State
 from sip.transaction import ServerTransaction
 from sip.uac import Uac
-from sip.uas import Uas, contact_user
+from sip.uas import Uas
 
 
 class Offers:
@@ -264,7 +264,7 @@ class Offers:
     def _headers(self, session: Session, flow: Flow) -> Headers:
         """What a re-INVITE or UPDATE of ours says of us."""
         return (
-            ("Contact", self._core.contact(flow, contact_user(session))),
+            ("Contact", self._core.contact_in(session, flow)),
             ("Allow", self._core.allow),
             ("Supported", ", ".join(SUPPORTED)),
             *self._timers.ask(session),
@@ -274,7 +274,7 @@ class Offers:
     def _accepted(self, session: Session, request: Request, now: float) -> Headers:
         """What a 2xx to an UPDATE says of us."""
         assert session.dialog is not None
-        contact = self._core.contact(session.dialog.flow, contact_user(session))
+        contact = self._core.contact_in(session, session.dialog.flow)
         granted = self._timers.grant(session, request, now) if session.state is not State.EARLY else ()
         return (("Contact", contact), ("Allow", self._core.allow), *SUPPORTED_HEADERS, *granted)
 

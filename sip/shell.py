@@ -5,12 +5,9 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from ipaddress import ip_address
-from typing import NamedTuple
 
+from sip.address import DIALLED, Bound, is_ip, is_wildcard, parse_listen, parse_target
 from sip.endpoint import Endpoint, EndpointConfig
-from sip.errors import SipError
 from sip.events import Event
 from sip.flow import Address, Flow
 from sip.message import Headers, Response
@@ -18,8 +15,10 @@ from sip.outside import Series
 from sip.reason import Reason
 from sip.session import Session
 from sip.tcp import Connections, StreamLimits
+from sip.tls import Tls, TlsFiles
 from sip.udp import UdpSocket
-from sip.uri import DEFAULT_PORT, Uri, parse_host_port
+from sip.uri import DEFAULT_PORT, host_port
+from sip.websocket import WebSockets
 
 log = logging.getLogger(__name__)
 
@@ -28,23 +27,19 @@ ROUTE_LIFETIME = 30.0
 MAX_ROUTES = 4_096
 
 
-class Bound(NamedTuple):
-    """Where the server listens."""
-
-    transport: str
-    host: str
-    port: int
-
-
 class SipServer:
     """One endpoint and its sockets. `on_event` is called on the loop; it may use the verbs. An exception
-    that it raises goes to the loop's handler, and the server goes on."""
+    that it raises goes to the loop's handler, and the server goes on. `tls` is needed for the transports tls
+    and wss; `origins` are the web pages that may use ws and wss (see `sip.websocket`)."""
 
     def __init__(
         self,
         config: EndpointConfig,
         on_event: Callable[[Event], None],
         limits: StreamLimits | None = None,
+        *,
+        tls: TlsFiles | None = None,
+        origins: Sequence[str] = (),
     ) -> None:
         self.endpoint = Endpoint(config)
         self.bound: tuple[Bound, ...] = ()
@@ -54,7 +49,10 @@ class SipServer:
         self._limits = limits or StreamLimits()
         self._statistics: Counter[str] = Counter()
         self._datagrams: list[UdpSocket] = []
-        self._streams: Connections | None = None
+        self._streams: dict[str, Connections | WebSockets] = {}
+        self._tls_files = tls
+        self._tls: Tls | None = None
+        self._origins = tuple(origins)
         self._timer: asyncio.TimerHandle | None = None
         self._routes: dict[str, tuple[str, float]] = {}
         self._lookups: set[asyncio.Task[None]] = set()
@@ -63,10 +61,10 @@ class SipServer:
         self._quiet: asyncio.Event | None = None
 
     async def start(self, listen: Sequence[str]) -> None:
-        """Binds each entry, like `udp:127.0.0.1:5060` or `tcp:[::1]:5060`. ValueError for an entry that is
-        none of these, OSError naming the entry that cannot be bound; then nothing stays bound."""
+        """Binds each entry, like `udp:127.0.0.1:5060` or `tls:[::1]:5061`. ValueError for an entry that is
+        none of these, OSError naming the entry that cannot be bound or the file that is of no use; then
+        nothing stays bound."""
         self._loop = asyncio.get_running_loop()
-        self._streams = Connections(self._message, self._lost, self._limits, self._statistics)
         bound = []
         try:
             for entry in listen:
@@ -93,8 +91,14 @@ class SipServer:
         for datagrams in self._datagrams:
             datagrams.close()
         self._datagrams.clear()
-        if self._streams is not None:
-            await self._streams.close()
+        for streams in self._streams.values():
+            await streams.close()
+
+    def reload_certificate(self) -> None:
+        """Reads certificate and key anew, for connections from now on. OSError naming the file that is of no
+        use: then the old ones stay."""
+        if self._tls is not None:
+            self._tls.reload()
 
     async def settled(self, seconds: float) -> bool:
         """Waits until no call is left and every BYE is answered; False when that takes longer."""
@@ -120,13 +124,13 @@ class SipServer:
         """The flow to a SIP URI or `host[:port]`, the name looked up. The URI's transport counts, then
         `transport`, then udp. OSError when the name is unknown or no listener can reach it; ValueError for
         a bad target."""
-        host, port, transport = _target(target, transport)
-        if _is_ip(host):
+        host, port, transport = parse_target(target, transport).address
+        if is_ip(host):
             return self._flow(transport, host, port)
         last: OSError = OSError(f"{host}: no address")
         for found in await self._loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
             try:
-                return self._flow(transport, str(found[4][0]), port)
+                return self._flow(transport, str(found[4][0]), port, host)
             except OSError as error:
                 last = error
         raise last
@@ -140,7 +144,7 @@ class SipServer:
             peer = peer.flow if peer.dialog is None else peer.dialog.flow
         if isinstance(peer, Flow):
             return peer.local[0]
-        return self._towards(_target(peer, None)[0])
+        return self._towards(parse_target(peer).host)
 
     # The verbs of the endpoint, each sent at once.
 
@@ -161,7 +165,7 @@ class SipServer:
         name or a bad target, `SipError` for a bad URI."""
         flow = target
         if not isinstance(flow, Flow):
-            host, port, transport = _target(flow or to, transport)
+            host, port, transport = parse_target(flow or to, transport).address
             flow = self._flow(transport, host, port)
         session = self.endpoint.invite(
             to=to,
@@ -256,8 +260,10 @@ class SipServer:
     @property
     def statistics(self) -> dict[str, int]:
         """The endpoint's counters and those of the sockets."""
-        connections = 0 if self._streams is None else len(self._streams)
-        return {**self.endpoint.statistics, **self._statistics, "tcp_connections": connections}
+        connections = {"tcp_connections": 0} | {
+            f"{transport}_connections": len(streams) for transport, streams in self._streams.items()
+        }
+        return {**self.endpoint.statistics, **self._statistics, **connections}
 
     # The five doors.
 
@@ -312,7 +318,7 @@ class SipServer:
     def _datagram(self, data: bytes, remote: Address, datagrams: UdpSocket) -> None:
         host, port = datagrams.address
         try:
-            local = self._towards(remote[0]) if _is_wildcard(host) else host
+            local = self._towards(remote[0]) if is_wildcard(host) else host
         except OSError:
             self._statistics["unreachable_sources"] += 1
             return
@@ -331,7 +337,7 @@ class SipServer:
         if self._closed:
             return
         asked = asked or flow
-        if not _is_ip(flow.remote[0]):
+        if not is_ip(flow.remote[0]):
             task = self._loop.create_task(self._send_to_name(data, flow))
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)
@@ -340,14 +346,15 @@ class SipServer:
                 self._socket_for(flow).send(data, flow.remote)
             except OSError as error:
                 self._send_failed(asked, error)
+        elif flow.transport in self._streams:
+            self._streams[flow.transport].send(data, flow, asked)
         else:
-            assert self._streams is not None
-            self._streams.send(data, flow, asked)
+            self._send_failed(asked, OSError(f"no {flow.transport} entry in sip.listen"))
 
     async def _send_to_name(self, data: bytes, flow: Flow) -> None:
         """A Route or Contact that names a host: looked up, then sent from the family that reaches it."""
         try:
-            reached = await self.reach(f"{flow.remote[0]}:{flow.remote[1]}", flow.transport)
+            reached = await self.reach(host_port(*flow.remote), flow.transport)
         except (OSError, ValueError) as error:
             self._send_failed(flow, error)
         else:
@@ -366,20 +373,23 @@ class SipServer:
             raise OSError("no udp entry in sip.listen for this address family")
         for datagrams in same_family:
             host, port = datagrams.address
-            if port == flow.local[1] and (host == flow.local[0] or _is_wildcard(host)):
+            if port == flow.local[1] and (host == flow.local[0] or is_wildcard(host)):
                 return datagrams
         return same_family[0]
 
-    def _flow(self, transport: str, host: str, port: int) -> Flow:
-        """A flow to an IP address, from a listener of its transport and family."""
-        if not _is_ip(host):
+    def _flow(self, transport: str, host: str, port: int, name: str = "") -> Flow:
+        """A flow to an IP address, from a listener of its transport and family. `name` is what the address
+        was looked up by."""
+        if not is_ip(host):
             raise ValueError(f"{host}: expected an IP address")
+        if transport not in DIALLED:
+            raise ValueError(f"a peer is not reached by {transport}, he connects to us")
+        name = name if transport == "tls" else ""
         local = self._towards(host)
         for entry in self.bound:
             if entry.transport == transport and (":" in entry.host) == (":" in host):
-                if _is_wildcard(entry.host):
-                    return Flow(transport, (local, entry.port), (host, port))
-                return Flow(transport, (entry.host, entry.port), (host, port))
+                here = local if is_wildcard(entry.host) else entry.host
+                return Flow(transport, (here, entry.port), (host, port), name=name)
         raise OSError(f"no {transport} entry in sip.listen can reach {host}")
 
     def _towards(self, ip: str) -> str:
@@ -402,50 +412,17 @@ class SipServer:
             datagrams = UdpSocket(address, self._datagram, self._statistics)
             self._datagrams.append(datagrams)
             return datagrams.address
-        assert self._streams is not None
-        return await self._streams.listen(address)
+        if transport not in self._streams:
+            self._streams[transport] = self._open(transport)
+        return await self._streams[transport].listen(address)
 
-
-def parse_listen(entry: str) -> tuple[str, Address]:
-    """`udp:127.0.0.1:5060` in its parts. ValueError names what is wrong."""
-    transport, _, place = entry.partition(":")
-    if transport not in ("udp", "tcp"):
-        raise ValueError(f"{entry}: expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT")
-    host, colon, port = place.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65_535 or not _is_ip(host):
-        raise ValueError(f"{entry}: expected an IP address and a port behind {transport}:")
-    return transport, (host, int(port))
-
-
-def _target(target: str, transport: str | None) -> tuple[str, int, str]:
-    """Host, port and transport of a URI or `host[:port]`. ValueError for another thing."""
-    try:
-        if target.lower().startswith(("sip:", "sips:")):
-            uri = Uri.parse(target)
-            transport = uri.parameter("transport") or transport
-            host, port = uri.address
-        elif target.count(":") > 1 and not target.startswith("["):
-            host, port = target, DEFAULT_PORT
-        else:
-            host, given = parse_host_port(target)
-            port = given or DEFAULT_PORT
-    except SipError as error:
-        raise ValueError(f"{target}: {error.reason}") from None
-    transport = (transport or "udp").lower()
-    if transport not in ("udp", "tcp"):
-        raise ValueError(f"{target}: transport {transport} is not supported")
-    return host, port, transport
-
-
-@lru_cache(maxsize=4_096)
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_wildcard(host: str) -> bool:
-    return host in ("0.0.0.0", "::")
+    def _open(self, transport: str) -> Connections | WebSockets:
+        if transport in ("tls", "wss") and self._tls is None:
+            if self._tls_files is None:
+                raise ValueError(f"{transport}: expected a certificate")
+            self._tls = Tls(self._tls_files)
+        tls = self._tls if transport in ("tls", "wss") else None
+        ears = self._message, self._lost, self._limits, self._statistics
+        if transport in ("ws", "wss"):
+            return WebSockets(*ears, tls, self._origins)
+        return Connections(*ears, tls)

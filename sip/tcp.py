@@ -1,4 +1,4 @@
-"""Streams on an asyncio loop: connections by their number and by their peer, with limits."""
+"""Streams on an asyncio loop, plain or with TLS: connections by number and by peer, with limits."""
 
 import asyncio
 import itertools
@@ -7,10 +7,11 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from sip.flow import Address, Flow
 from sip.framing import Framer
+from sip.tls import Tls
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class StreamLimits:
     partial: float = 32.0
     """Seconds that a message may take from its first byte to its last."""
     connect: float = 5.0
-    """Seconds for a connection to be made."""
+    """Seconds for a connection to be made, and as many for a handshake."""
     unsent: int = 1 << 20
     """Bytes that wait for a peer who does not read."""
 
@@ -42,9 +43,11 @@ class Connection(asyncio.Protocol):
         """Its own, once it is open."""
         self._owner = owner
         self._local_port = local_port
-        self._incoming = incoming
+        self.incoming = incoming
         self._transport: asyncio.Transport | None = None
         self._waiting: list[bytes] = []
+        self._early = b""
+        self._gone = False
         self._framer = Framer()
         self._heard = self._began = 0.0
         self._watch: asyncio.TimerHandle | None = None
@@ -61,9 +64,21 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The loop: the stream is open."""
         stream = cast(asyncio.Transport, transport)  # other loops' transports do not inherit it
-        if self._incoming and not self._owner.has_room():
+        if self.incoming and not self._owner.has_room():
             stream.abort()
             return
+        self._open(stream)
+
+    def secured(self, stream: asyncio.Transport) -> None:
+        """The handshake of an incoming connection is done; bytes, or its end, may have come with it."""
+        if self._gone:
+            return
+        self._open(stream)
+        early, self._early = self._early, b""
+        if early and self._transport is not None:
+            self.data_received(early)
+
+    def _open(self, stream: asyncio.Transport) -> None:
         local, remote = stream.get_extra_info("sockname"), stream.get_extra_info("peername")
         if local is None or remote is None:
             stream.abort()
@@ -78,7 +93,10 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """The loop: bytes."""
-        assert self._transport is not None and self.flow is not None
+        if self._transport is None:
+            self._early += data
+            return
+        assert self.flow is not None
         self._heard = self._owner.now()
         if not self._framer.partial:
             self._began = self._heard
@@ -98,6 +116,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The loop: the stream is closed, by whomever."""
+        self._gone = True
         if self._watch is not None:
             self._watch.cancel()
         self._owner.lost(self)
@@ -126,8 +145,26 @@ class Connection(asyncio.Protocol):
         self._watch = self._owner.loop.call_at(soon, self._look)
 
 
+class Handshake(asyncio.Protocol):
+    """An incoming connection until TLS stands: counted from its first packet, so that half-open ones cannot
+    pile up."""
+
+    def __init__(self, owner: "Connections", local_port: int) -> None:
+        self._owner = owner
+        self._local_port = local_port
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The loop: the stream is open."""
+        stream = cast(asyncio.Transport, transport)
+        if not self._owner.has_room():
+            stream.abort()
+            return
+        stream.pause_reading()
+        self._owner.secure(stream, Connection(self._owner, self._local_port, incoming=True))
+
+
 class Connections:
-    """All streams of a server."""
+    """All streams of a server by one transport, `tcp` or, with `tls`, `tls`."""
 
     def __init__(
         self,
@@ -135,7 +172,9 @@ class Connections:
         on_lost: Callable[[Flow], None],
         limits: StreamLimits,
         statistics: Counter[str],
+        tls: Tls | None = None,
     ) -> None:
+        self.transport = "tcp" if tls is None else "tls"
         self.on_message = on_message
         self.limits = limits
         self.loop = asyncio.get_running_loop()
@@ -143,9 +182,11 @@ class Connections:
         self._statistics = statistics
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Connection] = {}
-        self._by_remote: dict[Address, Connection] = {}
+        self._by_remote: dict[tuple[Address, str], Connection] = {}
+        self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._connecting: set[asyncio.Task[None]] = set()
+        self._handshakes: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -165,9 +206,7 @@ class Connections:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind(address)
             bound: Address = listener.getsockname()[:2]
-            server = await self.loop.create_server(
-                lambda: Connection(self, bound[1], incoming=True), sock=listener
-            )
+            server = await self.loop.create_server(lambda: self._accept(bound[1]), sock=listener)
         except OSError:
             listener.close()
             raise
@@ -183,7 +222,7 @@ class Connections:
                 self._on_lost(asked)
                 return
         else:
-            connection = self._by_remote.get(flow.remote)
+            connection = self._by_remote.get((flow.remote, flow.name))
             if connection is None:
                 connection = self._connect(flow)
             connection.flows.add(asked)
@@ -191,16 +230,24 @@ class Connections:
 
     def has_room(self) -> bool:
         """False, and counted, when a new connection is one too many."""
-        if len(self._by_number) < self.limits.connections:
+        if len(self._by_number) + len(self._handshakes) < self.limits.connections:
             return True
-        self._statistics["tcp_refused"] += 1
+        self._statistics[f"{self.transport}_refused"] += 1
         return False
+
+    def secure(self, stream: asyncio.Transport, connection: Connection) -> None:
+        """Begins the handshake of an incoming connection."""
+        task = self.loop.create_task(self._shake_hands(stream, connection))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
 
     def opened(self, connection: Connection, local: Address, remote: Address) -> Flow:
         """Gives a connection its number."""
-        flow = Flow("tcp", local, remote, next(self._numbers))
+        flow = Flow(self.transport, local, remote, next(self._numbers))
         self._by_number[flow.id] = connection
-        self._by_remote[remote] = connection
+        if connection.incoming:
+            # One of ours is known by what was asked for, a name that its certificate has proved.
+            self._by_remote[remote, ""] = connection
         return flow
 
     def lost(self, connection: Connection) -> None:
@@ -217,9 +264,10 @@ class Connections:
         """Closes listeners and connections; what waits to be sent is sent first where the peer reads."""
         for server in self._servers:
             server.close()
-        for task in self._connecting:
+        tasks = self._connecting | self._handshakes
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._connecting, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for connection in list(self._by_number.values()):
             connection.close()
         # One pass for the loop to tell the connections that they are closed.
@@ -227,20 +275,48 @@ class Connections:
 
     def _connect(self, flow: Flow) -> Connection:
         connection = Connection(self, flow.local[1], incoming=False)
-        self._by_remote[flow.remote] = connection
+        self._by_remote[flow.remote, flow.name] = connection
         task = self.loop.create_task(self._open(connection, flow))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
         return connection
 
+    def _accept(self, local_port: int) -> asyncio.Protocol:
+        if self._tls is None:
+            return Connection(self, local_port, incoming=True)
+        return Handshake(self, local_port)
+
+    async def _shake_hands(self, stream: asyncio.Transport, connection: Connection) -> None:
+        assert self._tls is not None
+        peer = stream.get_extra_info("peername")
+        try:
+            secured = await self.loop.start_tls(
+                stream,
+                connection,
+                self._tls.server,
+                server_side=True,
+                ssl_handshake_timeout=self.limits.connect,
+            )
+        except OSError as error:
+            self._statistics["tls_handshake_errors"] += 1
+            source = "" if peer is None else str(peer[0])
+            log.info("sip_handshake_failed", extra={"source": source, "error": str(error)})
+            stream.abort()
+            return
+        if secured is not None:
+            connection.secured(secured)
+
     async def _open(self, connection: Connection, flow: Flow) -> None:
+        secured: dict[str, Any] = {}
+        if self._tls is not None:
+            secured = {"ssl": self._tls.client, "server_hostname": flow.name or flow.remote[0]}
         try:
             async with asyncio.timeout(self.limits.connect):
                 await self.loop.create_connection(
-                    lambda: connection, *flow.remote, local_addr=(flow.local[0], 0)
+                    lambda: connection, *flow.remote, local_addr=(flow.local[0], 0), **secured
                 )
         except OSError as error:
-            self._statistics["tcp_connect_errors"] += 1
+            self._statistics[f"{self.transport}_connect_errors"] += 1
             log.info(
                 "sip_connect_failed",
                 extra={"peer": f"{flow.remote[0]}:{flow.remote[1]}", "error": str(error)},

@@ -69,7 +69,6 @@ class Uac:
             asked=flow,
             local_sdp=sdp,
         )
-        user = caller.userinfo.partition(":")[0] if caller.userinfo else None
         session.request = Request(
             "INVITE",
             str(target),
@@ -80,7 +79,7 @@ class Uac:
                 ("To", f"<{target}>"),
                 ("Call-ID", call_id),
                 ("CSeq", "1 INVITE"),
-                ("Contact", core.contact(flow, user)),
+                ("Contact", core.contact_in(session, flow)),
                 ("Allow", core.allow),
                 ("Supported", ", ".join(SUPPORTED)),
                 *self._timers.ask(session),

@@ -178,7 +178,7 @@ class Uas:
         assert session.dialog is not None
         headers = (
             *_recorded(request),
-            ("Contact", core.contact(session.dialog.flow, contact_user(session))),
+            ("Contact", core.contact_in(session, session.dialog.flow)),
             ("Allow", core.allow),
             ("Supported", ", ".join(SUPPORTED)),
             *self._timers.grant(session, request, now),
@@ -202,7 +202,7 @@ class Uas:
         assert session.invite_server is not None and session.dialog is not None
         headers = (
             *_recorded(session.request),
-            ("Contact", core.contact(session.dialog.flow, contact_user(session))),
+            ("Contact", core.contact_in(session, session.dialog.flow)),
             ("Allow", core.allow),
             *((("Content-Type", "application/sdp"),) if sdp else ()),
         )
@@ -276,12 +276,6 @@ def told_by(request: Request) -> tuple[str, tuple[Reason, ...]]:
     if not reasons:
         return request.method, ()
     return reasons[0].text or f"{reasons[0].protocol} {reasons[0].cause}", reasons
-
-
-def contact_user(session: Session) -> str | None:
-    """The user part that our Contact has in this call, escaped: the called one, or ours when we call."""
-    uri = session.request_uri if session.direction == "inbound" else session.from_uri
-    return uri.userinfo.partition(":")[0] if uri.userinfo else None
 
 
 def _recorded(request: Request) -> Headers:

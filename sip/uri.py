@@ -83,16 +83,21 @@ class Uri:
     @property
     def transport(self) -> str:
         """`udp`, `tcp` or what else the URI asks for, in lower case."""
-        return (self.parameter("transport") or "udp").lower()
+        return (self.parameter("transport") or ("tls" if self.scheme == "sips" else "udp")).lower()
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port, the default one filled in."""
-        return self.host, self.port or DEFAULT_PORT
+        return self.host, self.port or default_port(self.transport)
 
     def bare(self) -> "Uri":
         """Without what a Request-URI must not have: headers and the method parameter (section 19.1.1)."""
         return replace(self, headers="", parameters=tuple(p for p in self.parameters if p[0] != "method"))
+
+
+def default_port(transport: str) -> int:
+    """Where a transport is listened to when nothing is said (section 19.1.2, RFC 7118 section 8)."""
+    return {"tls": 5061, "ws": 80, "wss": 443}.get(transport, DEFAULT_PORT)
 
 
 def readable(text: str) -> str:

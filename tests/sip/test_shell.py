@@ -388,7 +388,7 @@ async def test_a_target_that_cannot_be_reached_is_an_error(start: Start) -> None
         "",
         "udp",
         "udp:",
-        "tls:127.0.0.1:5061",
+        "sctp:127.0.0.1:5060",
         "udp:localhost:5060",
         "udp:127.0.0.1",
         "udp:1.2.3.4:x",
