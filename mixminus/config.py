@@ -215,6 +215,8 @@ def _cross_check(config: Config, sources: Sources) -> None:
     for index, trunk in enumerate(config.trunks):
         if trunk.password and not trunk.username:
             sources.refuse(("trunks", index, "password"), "expected a username beside it")
+        if trunk.register and not trunk.username:
+            sources.refuse(("trunks", index, "register"), "expected a username and a password beside it")
 
 
 def _check_unique(config: Config, sources: Sources) -> None:

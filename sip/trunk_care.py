@@ -16,7 +16,7 @@ from sip.trunks import FAILURES, Condition, Trunks
 log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
-"""Seconds for the answer to a health check."""
+"""Seconds for the answer to a health check, if checks are not more frequent than that."""
 REFRESH = 0.9
 """Which part of a registration's time passes until it is renewed."""
 RETRY, RETRY_MOST = 10.0, 300.0
@@ -95,7 +95,8 @@ class TrunkCare:
     async def _watch(self, condition: Condition) -> None:
         trunk, series = condition.trunk, Series(condition.trunk.credentials)
         while True:
-            answer = await self._ask(trunk, "OPTIONS", series, f"sip:{trunk.host}", PATIENCE)
+            patience = min(PATIENCE, trunk.health_check)
+            answer = await self._ask(trunk, "OPTIONS", series, f"sip:{trunk.host}", patience)
             was_up = condition.up
             # Whatever it answers, it is there; unless it says that it cannot serve.
             condition.failures = 0 if answer.status not in (408, 503) else condition.failures + 1

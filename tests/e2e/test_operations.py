@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.ears import all_hear_the_others, hears, voices
 from tests.support.eventually import eventually
+from tests.support.free_ports import free_port
 from tests.support.house import House
 from tests.support.phone import PhoneCall
 from tests.support.rest import Rest
@@ -134,3 +135,76 @@ async def test_a_users_phones_ring_together_and_over_a_restart(studio: Studio) -
         assert file.stat().st_mode & 0o777 == 0o600 and "alices-secret" not in file.read_text()
     finally:
         await house.close()
+
+
+# Trunks
+
+
+async def test_a_number_goes_around_a_trunk_that_is_down_and_is_written_as_the_other_wants_it(
+    studio: Studio,
+) -> None:
+    dead = free_port()
+    carrier = await studio.phone("carrier", sound=voices()[0])
+    trunks = [
+        {"name": "dead", "host": f"127.0.0.1:{dead}", "health_check": 1},
+        {
+            "name": "live",
+            "host": carrier.uri.partition("@")[2],
+            "health_check": 1,
+            "strip": "+",
+            "prefix": "00",
+        },
+    ]
+    house = await House.open(sections={"trunks": trunks})
+    try:
+        # At first nobody knows that it is dead: the call finds out, and goes on to the next.
+        assert (await house.rest.post("/calls", ring(house, "+442071838750")))[0] == 201
+        first = await carrier.incoming(within=10.0)  # it waits six seconds for a sign of the dead one
+        await first.answered()
+
+        def known() -> bool:
+            figures = house.server.metrics()
+            assert figures['mixminus_trunk_up{trunk="dead"}'] == 0.0
+            return figures['mixminus_trunk_up{trunk="live"}'] == 1.0
+
+        await eventually(known, within=10.0)
+        assert house.server.metrics()['mixminus_trunk_calls{trunk="live"}'] == 1.0
+        events = [record["event"] for record in house.server.records()]
+        assert "trunk_down" in events and "dial_elsewhere" in events
+        assert (await house.rest.post("/calls", ring(house, "+442071838751")))[0] == 201
+        second = await carrier.incoming(2)
+        await second.answered()
+        called = [rung.message.uri for rung in carrier.ladder if rung.message.start.startswith("INVITE ")]
+        assert {uri.partition("@")[0] for uri in called} == {"sip:00442071838750", "sip:00442071838751"}
+        dialled = [record for record in house.server.records() if record["event"] == "call_dialled"]
+        assert [record["trunk"] for record in dialled] == ["dead", "live", "live"]
+    finally:
+        await house.close()
+
+
+async def test_a_trunk_is_registered_with_and_called_back_over_that(studio: Studio) -> None:
+    provider = await House.open(sections={"users": [{"name": "we", "password": "ours"}]})
+    try:
+        trunk = {
+            "name": "provider",
+            "host": f"127.0.0.1:{provider.server.sip_port}",
+            "register": True,
+            "username": "we",
+            "password": "ours",
+        }
+        house = await House.open(sections={"trunks": [trunk]})
+        try:
+            registered = 'mixminus_trunk_registered{trunk="provider"}'
+            await eventually(lambda: house.server.metrics()[registered] == 1.0)
+            house.tell("we", "<Pause duration='60'/>")
+            status, _ = await provider.rest.post("/calls", ring(provider, provider.uri("we")))
+            assert status == 201
+            await house.application.event("initiate", user="we")
+            assert "trunk_registered" in house.server.log and "ours" not in house.server.log
+        finally:
+            await house.close()
+        status, body = await provider.rest.post("/calls", ring(provider, provider.uri("we")))
+        event = await provider.application.event("disconnect", callId=body["callId"])
+        assert (event["cause"], event["sipResponseCode"]) == ("rejected", 480), "the end took it back"
+    finally:
+        await provider.close()

@@ -488,6 +488,17 @@ def test_a_trunks_password_needs_its_user(tmp_path: Path) -> None:
     assert line == "my.toml:4: trunks[0].password: expected a username beside it"
 
 
+def test_a_registration_with_a_trunk_needs_a_user(tmp_path: Path) -> None:
+    (line,) = complaints(tmp_path, '[[trunks]]\nname = "t"\nhost = "h"\nregister = true\n')
+    assert line == "my.toml:4: trunks[0].register: expected a username and a password beside it"
+
+
+@pytest.mark.parametrize("written", ["[]", '["MD5", "MD5"]', '["SHA-1"]', '"MD5"'])
+def test_digest_algorithms_are_known_ones_each_once(tmp_path: Path, written: str) -> None:
+    (line,) = complaints(tmp_path, f"[sip]\ndigest = {written}\n")
+    assert line.startswith("my.toml:2: sip.digest: expected ")
+
+
 def test_credentials_over_http_are_refused_where_https_is_required(tmp_path: Path) -> None:
     text = (
         "[webhooks]\nrequire_https = true\n"
