@@ -120,8 +120,12 @@ def _greet(config: Config, password_note: str) -> None:
     """Where to dial, where the API is, and which account to use; a password only when it is new."""
     account = config.accounts[0]
     for entry in config.sip.endpoints:
-        transport = "" if entry.transport == "udp" else f";transport={entry.transport}"
-        print(f"Dial      sip:NAME@{join_port(entry.address, entry.port)}{transport}")
+        place = join_port(entry.address, entry.port)
+        if entry.transport in ("ws", "wss"):
+            print(f"Browsers  {entry.transport}://{place}")
+        else:
+            transport = "" if entry.transport == "udp" else f";transport={entry.transport}"
+            print(f"Dial      sip:NAME@{place}{transport}")
     print(f"API       {config.http.public_url}/api/v2/accounts/{account.id}")
     print(f"Docs      {config.http.public_url}/docs")
     print(f"Account   {account.id}, user {account.username}{password_note}", flush=True)

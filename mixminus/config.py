@@ -194,8 +194,14 @@ def _completed(config: Config, base: Path) -> Config:
         replace(application, bxml=base / application.bxml) if application.bxml else application
         for application in config.applications
     ]
+    files = {
+        name: base / path
+        for name in ("certificate", "private_key", "client_authorities", "authorities")
+        if (path := getattr(config.sip, name))
+    }
     return replace(
         config,
+        sip=replace(config.sip, **files),
         http=replace(config.http, public_url=public_url.rstrip("/")),
         data=Data(directory=base / config.data.directory),
         applications=tuple(applications),
@@ -207,6 +213,7 @@ def _cross_check(config: Config, sources: Sources) -> None:
     _check_unique(config, sources)
     _check_accounts(config, sources)
     _check_ports(config, sources)
+    _check_tls(config, sources)
     if config.data.directory.exists() and not config.data.directory.is_dir():
         sources.refuse(("data", "directory"), f"expected a folder, {config.data.directory} is none")
     if "applications" in sources.values:
@@ -254,6 +261,22 @@ def _check_ports(config: Config, sources: Sources) -> None:
     for endpoint in config.sip.endpoints:
         if endpoint.transport == "udp" and first <= endpoint.port <= last:
             sources.refuse(("rtp", "ports"), f"expected a range without the SIP port {endpoint.port}")
+
+
+def _check_tls(config: Config, sources: Sources) -> None:
+    listened = {endpoint.transport for endpoint in config.sip.endpoints}
+    if listened & {"tls", "wss"} and config.sip.certificate is None:
+        sources.refuse(("sip", "listen"), "expected sip.certificate beside a tls: or wss: entry")
+    for name in ("certificate", "private_key", "client_authorities", "authorities"):
+        path = getattr(config.sip, name)
+        try:
+            if path is not None:
+                path.read_bytes()
+        except OSError as error:
+            sources.refuse(("sip", name), f"{path} cannot be read: {error.strerror}")
+    for index, trunk in enumerate(config.trunks):
+        if trunk.transport == "tls" and "tls" not in listened:
+            sources.refuse(("trunks", index, "transport"), "expected a tls: entry in sip.listen beside it")
 
 
 def _check_application(application: Application, key: Key, config: Config, sources: Sources) -> None:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 Kind = Callable[[object], object]
 Network = IPv4Network | IPv6Network
 
-LISTEN_TRANSPORTS = ("udp", "tcp")
-RESERVED_TRANSPORTS = ("tls", "ws", "wss")
+LISTEN_TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
+TRUNK_TRANSPORTS = ("udp", "tcp", "tls")
 
 
 class Endpoint(NamedTuple):
@@ -172,8 +172,6 @@ def listen(value: object) -> tuple[str, ...]:
 def endpoint(entry: str) -> Endpoint:
     """Reads one entry of `sip.listen`."""
     transport, _, rest = entry.partition(":")
-    if transport in RESERVED_TRANSPORTS:
-        raise ValueError(f"{transport}: is not available yet, expected udp: or tcp:")
     try:
         return Endpoint(str(choice(*LISTEN_TRANSPORTS)(transport)), *host_port(rest))
     except ValueError:
@@ -236,9 +234,20 @@ def trunk_host(value: object) -> str:
 
 def transport(value: object) -> str:
     """How a trunk is reached."""
-    if value in RESERVED_TRANSPORTS:
-        raise ValueError(f'{value} is not available yet, expected "udp" or "tcp"')
-    return str(choice(*LISTEN_TRANSPORTS)(value))
+    return str(choice(*TRUNK_TRANSPORTS)(value))
+
+
+def origins(value: object) -> tuple[str, ...]:
+    """Origins of web pages as browsers name them, or `*`."""
+    found = _texts(value, '["https://phone.example.com"]')
+    for item in found:
+        if item != "*" and not re.fullmatch(
+            r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", item
+        ):
+            raise ValueError(
+                f'expected origins such as "https://phone.example.com" or "*", and "{item}" is none'
+            )
+    return tuple(found)
 
 
 def path(value: object) -> Path:

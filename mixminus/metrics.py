@@ -24,10 +24,13 @@ _LEVELS = frozenset(
         "sessions",
         "tcp_connections",
         "timers",
+        "tls_connections",
         "transactions",
         "unacknowledged_answers",
         "undelivered",
         "waiting",
+        "ws_connections",
+        "wss_connections",
     }
 )
 

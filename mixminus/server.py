@@ -32,6 +32,7 @@ from sip.endpoint import EndpointConfig
 from sip.registrar import Registrar
 from sip.session_timer import TimerPolicy
 from sip.shell import SipServer
+from sip.tls import TlsFiles
 from sip.trunk_care import TrunkCare
 from sip.trunks import Trunks
 from speech.speech import Speech
@@ -73,6 +74,8 @@ class Server:
                 session_timers=TimerPolicy(config.sip.session_expires, config.sip.session_minimum),
             ),
             lambda event: self.switchboard.on_sip(event),
+            tls=_tls(config),
+            origins=config.sip.origins,
         )
         self._care = TrunkCare(self._trunks, self.sip)
         self.media = MediaClient(
@@ -206,6 +209,18 @@ def _policy(config: configuration.Config) -> Policy:
         if url
     ]
     return Policy(config.webhooks.allow, named, require_https=config.webhooks.require_https)
+
+
+def _tls(config: configuration.Config) -> TlsFiles | None:
+    sip = config.sip
+    if sip.certificate is None:
+        return None
+    return TlsFiles(
+        certificate=str(sip.certificate),
+        private_key=str(sip.private_key or ""),
+        client_authorities=str(sip.client_authorities or ""),
+        authorities=str(sip.authorities or ""),
+    )
 
 
 def _trunk(trunk: configuration.Trunk) -> Trunk:

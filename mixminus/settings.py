@@ -33,7 +33,7 @@ class Sip:
 
     listen: tuple[str, ...] = setting(
         kinds.listen,
-        "Where SIP is received: transport (udp or tcp), address and port",
+        "Where SIP is received: transport (udp, tcp, tls, ws or wss), address and port",
         ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"],
     )
     advertise: str = setting(
@@ -43,6 +43,28 @@ class Sip:
         kinds.networks,
         "Who may call in without credentials; others: a trunk's inbound list, a user's digest, else 403",
         ["127.0.0.0/8", "::1"],
+    )
+    certificate: Path | None = setting(  # noqa: RUF009 (a field)
+        kinds.optional_path, "PEM file with our certificate and those above it; tls and wss need it", ""
+    )
+    private_key: Path | None = setting(  # noqa: RUF009 (a field)
+        kinds.optional_path, "PEM file with its key, without a password; empty: in the same file", ""
+    )
+    client_authorities: Path | None = setting(  # noqa: RUF009 (a field)
+        kinds.optional_path,
+        "PEM file: who connects by tls or wss needs a certificate of these; empty: none",
+        "",
+    )
+    authorities: Path | None = setting(  # noqa: RUF009 (a field)
+        kinds.optional_path,
+        "PEM file: whose certificates we believe when we connect; empty: the system's",
+        "",
+    )
+    origins: tuple[str, ...] = setting(
+        kinds.origins,
+        'Web pages whose scripts may connect by ws and wss, such as "https://phone.example.com", or "*"; '
+        "programs that are no browsers always may",
+        [],
     )
     stranger_rate: float = setting(
         kinds.number(0, 100_000),
@@ -206,7 +228,7 @@ class Trunk:
     host: str = setting(
         kinds.trunk_host, "Where calls are sent: a host name or address, with or without a port"
     )
-    transport: str = setting(kinds.transport, "udp or tcp", "udp")
+    transport: str = setting(kinds.transport, "udp, tcp or tls", "udp")
     numbers: tuple[str, ...] = setting(
         kinds.patterns,
         "Shell patterns on the called number; the first trunk that matches takes the call",

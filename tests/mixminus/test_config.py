@@ -16,6 +16,11 @@ EVERYTHING = """
 listen = ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]   # also tls:, ws:, wss:
 advertise = ""
 allow = ["127.0.0.0/8", "::1"]
+certificate = ""
+private_key = ""
+client_authorities = ""
+authorities = ""
+origins = []
 stranger_rate = 20
 session_expires = 1800
 session_minimum = 90
@@ -237,6 +242,19 @@ def test_sip_endpoints_are_taken_apart(tmp_path: Path) -> None:
     assert config.sip.listen == ("udp:[::1]:5070", "tcp:127.0.0.1:0")
 
 
+def test_certificates_stand_beside_the_file_and_open_the_transports_that_need_them(tmp_path: Path) -> None:
+    for name in ("cert.pem", "cert.key"):
+        (tmp_path / name).write_text("")
+    config = read(
+        tmp_path,
+        '[sip]\nlisten = ["tls:0.0.0.0:5061", "wss:0.0.0.0:443", "ws:127.0.0.1:8088"]\n'
+        'certificate = "cert.pem"\nprivate_key = "cert.key"\norigins = ["https://a.example:8443", "*"]\n'
+        '[[trunks]]\nname = "t"\nhost = "carrier.example"\ntransport = "tls"\n',
+    )
+    assert config.sip.certificate == tmp_path / "cert.pem" and config.sip.private_key == tmp_path / "cert.key"
+    assert config.sip.origins == ("https://a.example:8443", "*") and config.trunks[0].transport == "tls"
+
+
 def test_the_configuration_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         load(None, {}).sip.listen = ()  # type: ignore[misc]
@@ -370,9 +388,16 @@ def test_what_is_in_the_wrong_place_is_said(tmp_path: Path, text: str, said: str
 
 VALUES = [
     ("sip", "listen", "[]", "expected at least one entry"),
-    ("sip", "listen", '["tls:127.0.0.1:5061"]', "tls: is not available yet, expected udp: or tcp:"),
-    ("sip", "listen", '["ws:127.0.0.1:5061"]', "ws: is not available yet"),
-    ("sip", "listen", '["wss:127.0.0.1:5061"]', "wss: is not available yet"),
+    ("sip", "listen", '["tls:127.0.0.1:5061"]', "expected sip.certificate beside a tls: or wss: entry"),
+    ("sip", "listen", '["wss:127.0.0.1:443"]', "expected sip.certificate beside a tls: or wss: entry"),
+    ("sip", "listen", '["sctp:127.0.0.1:5060"]', "expected entries such as"),
+    ("sip", "certificate", '"/nowhere/cert.pem"', "/nowhere/cert.pem cannot be read: No such file"),
+    ("sip", "private_key", '"/nowhere/cert.key"', "/nowhere/cert.key cannot be read: No such file"),
+    ("sip", "authorities", '"/nowhere/ca.pem"', "/nowhere/ca.pem cannot be read: No such file"),
+    ("sip", "origins", '["phone.example.com"]', "expected origins such as"),
+    ("sip", "origins", '["https://phone.example.com/"]', "expected origins such as"),
+    ("sip", "origins", '"*"', "expected a list of texts"),
+    ("sip", "session_minimum", "89", "expected a whole number from 90"),
     ("sip", "listen", '["sctp:127.0.0.1:5060"]', "expected entries such as"),
     ("sip", "listen", '["udp:127.0.0.1"]', "expected entries such as"),
     ("sip", "listen", '["udp:localhost:5060"]', "expected entries such as"),
@@ -462,8 +487,9 @@ def test_a_missing_account_is_not_complained_of_twice(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "transport", "said"),
     [
-        ("carrier.example", "tls", "transport: tls is not available yet"),
-        ("carrier.example", "UDP", 'transport: expected "udp" or "tcp"'),
+        ("carrier.example", "tls", "transport: expected a tls: entry in sip.listen beside it"),
+        ("carrier.example", "ws", 'transport: expected "udp" or "tcp" or "tls"'),
+        ("carrier.example", "UDP", 'transport: expected "udp" or "tcp" or "tls"'),
         ("sip:carrier.example", "udp", "host: expected a host"),
         ("carrier.example:0", "udp", "host: expected a host"),
         ("carrier.example:70000", "udp", "host: expected a host"),
