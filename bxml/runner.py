@@ -108,6 +108,9 @@ _PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[Document
     Forward: lambda performer, verb: performer.forward(verb),
 }
 
+PERFORMED: frozenset[type[Verb]] = frozenset({*_PERFORMANCES, Hangup, Redirect, Tag})
+"""What a call performs; at any other verb it ends."""
+
 
 async def run(
     document: Document,

@@ -2,6 +2,8 @@
 
 import pytest
 
+from calls.callbacks import Callback
+from calls.order import Redirect
 from sip import events as sip_events
 from tests.calls.test_outbound import ORDER
 from tests.support.exchange import ACCOUNT, OFFER, Exchange, join, settle
@@ -78,3 +80,64 @@ async def test_a_failed_transfer_is_told_with_an_id():
         assert (event["cause"], event["errorMessage"]) == ("busy", "Callee is busy")
         assert len(event["errorId"]) == 36
     assert gone["errorId"] == complete["errorId"]
+
+
+OF_LEGS = [
+    "redirect",
+    "gather",
+    "dtmf",
+    "bridgeComplete",
+    "bridgeTargetComplete",
+    "transferAnswer",
+    "transferComplete",
+    "transferDisconnect",
+]
+
+
+@pytest.mark.parametrize("kind", OF_LEGS)
+async def test_a_transferred_leg_says_in_each_event_what_it_is(kind):
+    exchange = Exchange()
+    call = await exchange.dial_in(TRANSFER)
+    leg = exchange.switchboard.live_calls[-1]
+    exchange.switchboard.on_sip(sip_events.CallAnswered(leg.session, OFFER))
+    await settle()
+    leg.tag = "agents"
+    event = leg.event(kind)
+    assert event["direction"] == "outbound" and event["callId"] == leg.id != call.id
+    assert (event["from"], event["to"]) == (call.from_, call.to)
+    assert event["enqueuedTime"] <= event["startTime"] <= event["answerTime"] <= event["eventTime"]
+    assert (event["tag"], event["parentCallId"]) == ("agents", call.id)
+    assert (event["transferCallerId"], event["transferTo"]) == (call.from_, "sip:agent@192.0.2.7")
+
+
+async def test_an_outbound_call_says_to_its_end_when_it_was_ordered():
+    exchange = Exchange()
+    exchange.answer_with(join(), "answer")
+    call = await dial_out(exchange)
+    exchange.switchboard.on_sip(sip_events.CallAnswered(call.session, OFFER))
+    await settle()
+    await hang_up(exchange, call)
+    event = exchange.courier.event("disconnect")
+    assert event["enqueuedTime"] <= event["startTime"] <= event["answerTime"] <= event["endTime"]
+    assert event["tag"] == ORDER.tag
+
+
+OF_CONFERENCES = [
+    "conferenceCreated",
+    "conferenceMemberJoin",
+    "conferenceMemberExit",
+    "conferenceRedirect",
+    "conferenceCompleted",
+]
+
+
+@pytest.mark.parametrize("kind", OF_CONFERENCES)
+async def test_the_conferences_tag_is_in_each_of_its_events(kind):
+    exchange = Exchange()
+    call = await exchange.dial_in(join(conferenceEventUrl="/conference", tag="daily"))
+    (conference,) = exchange.switchboard.conferences(ACCOUNT)
+    redirect = Redirect(callback=Callback(url="http://app.test/redirect"))
+    await exchange.switchboard.redirect_conference(conference, redirect)
+    call.tag = "another"
+    await hang_up(exchange, call)
+    assert exchange.courier.event(kind)["tag"] == "daily"

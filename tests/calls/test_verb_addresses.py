@@ -6,6 +6,7 @@ import pytest
 
 from calls.callbacks import Callback
 from sip import events as sip_events
+from speech.prompt import Prompt
 from tests.support.exchange import ACCOUNT, OFFER, Exchange, Trunk, join, settle
 
 TRUNK = Trunk(name="carrier", host="192.0.2.9", numbers=("+1*",))
@@ -96,6 +97,34 @@ async def test_the_tag_of_an_element_is_in_its_own_event_and_an_empty_one_clears
         await perform(exchange, element, f'{case.prefix}Url="/first" tag="{tag}"', before=before)
         told = [event for _, event in carried(exchange) if event["eventType"] == case.event]
         assert [event.get("tag") for event in told] == [tag or None]
+
+
+async def test_a_conferences_events_have_the_time_of_its_verb_or_of_its_first_call():
+    for attributes, timeout in (('callbackTimeout="2.5"', 2.5), ("", 15.0)):
+        exchange = Exchange()
+        await perform(exchange, "Conference", f'conferenceEventUrl="/first" {attributes}')
+        assert {callback.timeout for callback, _ in exchange.courier.told} == {timeout}
+
+
+async def test_a_numbers_user_to_user_goes_through_its_trunk():
+    exchange = Exchange(trunks=[TRUNK])
+    await perform(exchange, "PhoneNumber", 'uui="YWJj;encoding=base64"')
+    (_, _, invite) = exchange.sip.last("invite")
+    assert invite["headers"] == (("User-to-User", "YWJj;encoding=base64"),)
+
+
+async def test_a_sound_is_fetched_with_its_credentials(monkeypatch):
+    exchange, asked = Exchange(), []
+
+    async def fetch(url, *, username, password):
+        asked.append((url, username, password))
+        return Prompt(samples=b"", rate=8000, name=url)
+
+    monkeypatch.setattr(exchange.speech, "fetch", fetch)
+    sounds = '<PlayAudio username="u" password="p">/a.wav</PlayAudio><PlayAudio>/b.wav</PlayAudio>'
+    await exchange.dial_in(f"<Response>{sounds}</Response>")
+    await exchange.finish_prompt()
+    assert asked == [("http://app.test/a.wav", "u", "p"), ("http://app.test/b.wav", None, None)]
 
 
 def carried(exchange):

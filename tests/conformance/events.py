@@ -50,8 +50,10 @@ def _fields(event: str, stated: Mapping[str, Any], groups: Mapping[str, Any]) ->
     always = [*group["always"], *stated.get("always", ())]
     found = {name: Field(event, name, True, tests, reason) for name in always}
     for name, shown in {**group["sometimes"], **stated.get("sometimes", {})}.items():
-        if name not in found:
-            own = () if isinstance(shown, str) or reason else tuple(shown)
+        if name not in found and name not in stated.get("never", ()):
+            own = (
+                () if isinstance(shown, str) or reason else tuple(test.format(event=event) for test in shown)
+            )
             why = reason or (shown if isinstance(shown, str) else "")
             found[name] = Field(event, name, False, own, why)
     return found

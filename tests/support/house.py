@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from typing import Any
 
+from tests.conformance import events
 from tests.support.rest import Rest
 from tests.support.server import Server
 from tests.support.webhook import Application, Event, bxml
@@ -44,7 +45,10 @@ class House:
         await self.application.stop()
 
     async def close(self, *, expect_clean: bool = True) -> None:
-        """An orderly stop: exit status 0 and, unless a test broke something, a log without errors."""
+        """An orderly stop: exit status 0 and, unless a test broke something, a log without errors.
+
+        Every event that the application got must be as the contract has it.
+        """
         try:
             await self.rest.__aexit__()
             # In a thread: the application must answer the last webhooks, and its loop is this one.
@@ -52,6 +56,8 @@ class House:
         finally:
             self.server.close()
             await self.application.stop()
+        faults = [fault for event in self.application.events for fault in events.faults(event.fields)]
+        assert not faults, "\n".join(sorted(set(faults)))
 
     def room(self) -> str:
         """A conference name that no other test uses."""
