@@ -25,6 +25,7 @@ from calls.media_session import MediaSession
 from calls.order import CallOrder
 from calls.performance import Performance, read
 from sip.reason import Reason
+from sip.uri import readable
 
 if TYPE_CHECKING:
     from bxml.element import Verb
@@ -173,17 +174,18 @@ class Call:
     async def answer(self) -> None:
         """Answer an inbound call if it is not answered yet, and wait for its ACK.
 
-        Nothing is played before the ACK: until then the far end may not be listening. Raises
-        Unavailable where no port or row is free.
+        Nothing is played before the ACK, whichever document asks: until then the far end may not be
+        listening. Raises Unavailable where no port or row is free.
         """
-        if self.state != "initiated" or self.direction != "inbound":
+        if self.direction != "inbound":
             return
-        if self.session is None or self.media is None:
-            raise RuntimeError(f"{self.id} has no session to answer")
-        sdp = self.media.answer()
-        self.services.sip.answer(self.session, sdp)
-        self.media.begin()
-        self.connected()
+        if self.state == "initiated":
+            if self.session is None or self.media is None:
+                raise RuntimeError(f"{self.id} has no session to answer")
+            sdp = self.media.answer()
+            self.services.sip.answer(self.session, sdp)
+            self.media.begin()
+            self.connected()
         await self._acknowledged.wait()
 
     def end(
@@ -331,7 +333,7 @@ class Call:
         if kind == "disconnect":
             optional["sipResponseCode"] = self.sip_response_code
         if self.session is not None and kind in ("initiate", "answer", "disconnect"):
-            optional["sipCallId"] = self.session.call_id
+            optional["sipCallId"] = readable(self.session.call_id)
         event |= {name: value for name, value in optional.items() if value is not None}
         return event | self.inherited | more
 

@@ -34,6 +34,27 @@ async def test_nothing_is_played_before_the_ack():
     assert len(exchange.media.playbacks) == 1
 
 
+async def test_a_document_put_between_the_answer_and_the_ack_waits_for_the_ack_too():
+    exchange = Exchange()
+    exchange.answer_with("<Response><Pause/></Response>")
+    session = exchange.ring()
+    await settle()
+    (call,) = exchange.switchboard.live_calls
+    await exchange.switchboard.replace_bxml(call, f"<Response>{SPEAK}</Response>".encode())
+    await settle()
+    assert exchange.media.playbacks == []
+    exchange.switchboard.on_sip(sip_events.CallAcknowledged(session, None))
+    await settle()
+    assert len(exchange.media.playbacks) == 1
+
+
+async def test_bytes_that_are_no_text_reach_events_and_rest_as_marks():
+    exchange = Exchange()
+    call = await exchange.dial_in(join(), called="sip:r\udcef@127.0.0.1", caller="sip:\udcff@x.test")
+    for text in (call.to, call.from_):
+        assert text.encode() and "\ufffd" in text
+
+
 async def test_media_flows_from_the_answer_on():
     exchange = Exchange()
     exchange.answer_with(join())
