@@ -253,6 +253,11 @@ class MediaClient:
     def pids(self) -> list[int]:
         return self._supervisor.pids
 
+    @property
+    def ready(self) -> bool:
+        """Whether legs can be opened: a media process runs, and its beat has begun."""
+        return self._supervisor.ready is not None
+
     # Legs
 
     def open_leg(self, *, signalling: str | None, remote: Remote | None) -> Leg:
