@@ -101,6 +101,11 @@ class Concealment:
         self._state[rows] = _BROKEN
         self._age[rows], self._risen[rows] = 1, 0
 
+    def last(self, rows: NDArray[np.intp]) -> NDArray[np.int16]:
+        """What these rows said in the last tick, shape (m, FRAME)."""
+        last: NDArray[np.int16] = self._past[self._plane - 1, rows]
+        return last
+
     def smooth(self, order: NDArray[np.intp], words: NDArray[np.uint16], speech: NDArray[np.int16]) -> None:
         """Fill and cross, in place, these rows' frames; `words` (n, FRAME) tell which samples came."""
         fours = words.view(np.uint64)

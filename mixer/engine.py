@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from mixer import g711, mix
 from mixer.conceal import Concealment
 from mixer.g711 import ULAW
-from mixer.jitter import Jitter
+from mixer.jitter import CEILING, Jitter
 from mixer.play import Prompts, Room
 from mixer.routing import Routing
 from mixer.rows import FRAME, Handle, Rows
+from mixer.target import Target
 
 SLACK = 48
 """Samples, 6 ms: what a packet waits at least for the beat that needs it, when a leg is placed."""
@@ -33,11 +34,11 @@ class Mixer:
     whose last sample went out in the last tick.
     """
 
-    def __init__(self, capacity: int, *, slack: int = SLACK) -> None:
-        """Allocate `capacity` rows, row 0 included; `slack` (samples): see `SLACK`."""
+    def __init__(self, capacity: int, *, slack: int = SLACK, ceiling: int = CEILING) -> None:
+        """Allocate `capacity` rows, row 0 included; `slack`, `ceiling` (samples): see `SLACK`, `CEILING`."""
         self._rows = Rows(capacity)
         self._concealment = Concealment(self._rows)
-        self._jitter = Jitter(self._rows, self._concealment, slack)
+        self._jitter = Jitter(self._rows, self._concealment, Target(self._rows, slack, ceiling))
         self._routing = Routing(self._rows)
         self._prompts = Prompts()
         self._plan = self._routing.plan()
@@ -45,8 +46,8 @@ class Mixer:
         self.level: NDArray[np.int16] = self._rows.column(np.int16)
         self.quiet = self._jitter.quiet
         self.delay = self._jitter.delay
-        self.received, self.lost = self._jitter.received, self._jitter.lost
-        self.late, self.duplicate = self._jitter.late, self._jitter.duplicate
+        self.received, self.late = self._jitter.received, self._jitter.late
+        self.lost, self.duplicate = self._jitter.sequence.lost, self._jitter.sequence.duplicate
         self.gaps, self.reset_count = self._concealment.gaps, self._jitter.reset_count
 
         self._words = np.empty((capacity, FRAME), np.uint16)
@@ -178,6 +179,7 @@ class Mixer:
         plan = self._plan = self._routing.plan()
         n = plan.order.size
         words, speech = self._words[:n], self._speech[:n]
+        self._jitter.glide()
         self._jitter.read(plan.order, words)
         g711.decode(words, speech)
         self._concealment.smooth(plan.order, words, speech)

@@ -10,8 +10,10 @@ are one contiguous block; what differs between legs is which RTP timestamp lies 
 
 Differences of timestamps and sequence numbers are taken in the width of the field: a wrap is nothing special.
 
-A packet's *margin* is the time from its arrival to the beat that cuts the frame its first sample is in. A
-negative one is too late. `slack` is the margin that a leg is placed with, at least.
+Where a leg *ought* to be read follows from the margins of its packets alone (see `mixer.target`). Where it
+is read may be some frames off, which it *owes*: it goes there in silence, or where two periods look the same.
+That is the only thing that depends on what was said, and whatever silences a leg pays its debt at once, so
+that no later timing tells of it.
 """
 
 from typing import NamedTuple
@@ -19,10 +21,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer import g711, join
 from mixer.conceal import Concealment
 from mixer.g711 import VALID
 from mixer.mix import spread
 from mixer.rows import FRAME, Rows
+from mixer.sequence import Sequence
+from mixer.target import BLOCK, Target
 
 SLOTS = 16
 SPAN = SLOTS * FRAME
@@ -34,20 +39,21 @@ LONGEST = 960
 PIECE = FRAME // 2
 """Packets of 10, 20, ... 60 ms are laid in 10 ms pieces, whole; odd ones sample by sample."""
 
-WINDOW = 100
-"""Ticks, 2 s, over which the least margin is taken before the play-out is moved."""
+CEILING = 1600
+"""Samples, 200 ms: what a leg's quickest packets wait at most, if nothing else is said. The ring holds as
+much and the longest packet."""
 
 _FORMER = 50  # ticks for which the packets of a source that was replaced are taken for late ones
 _STARVED = 25  # ticks without a packet in time after which any packet places the play-out anew
 _DISTANT = 80_000  # samples, 10 s: a timestamp so far behind is a new timeline, whatever its sequence number
-_DROPOUT = 3_000  # sequence numbers, RFC 3550 A.1: a greater step is a restart and not a loss
-_MEMORY = 64  # sequence numbers remembered per leg, the bits of a word
-_LATE, _IN_TIME, _TOO_OFTEN = 8, 1, 24  # three late ticks close together, or one in nine for long
 _SPURT = 5  # frames of silence after which speech that comes begins anew
 _NEVER = -(1 << 20)  # samples: a horizon so far back that it stops nothing
-_UNCOUNTED = -4 * SPAN  # for a margin, less than any
-_UNSEEN = np.iinfo(np.int32).max
-_ALL_SEEN = np.iinfo(np.uint64).max
+_UNCOUNTED = -4 * SPAN  # for a margin, less than any that counts
+_ALIKE = 0.05  # how unlike two frames may be to be joined at once
+_PATIENCE = (
+    50  # ticks of waiting, times frames owed, after which things that have nothing in common are joined
+)
+_JOINS = 64  # in one tick
 _WORDS = np.dtype((np.void, 2 * PIECE))
 _BYTES = np.dtype((np.void, PIECE))
 _FRAME_WORDS = np.dtype((np.void, 2 * FRAME))
@@ -72,9 +78,11 @@ class _Packets(NamedTuple):
 class Jitter:
     """The rings of all rows and the columns that place them."""
 
-    def __init__(self, rows: Rows, concealment: Concealment, slack: int) -> None:
+    def __init__(self, rows: Rows, concealment: Concealment, target: Target) -> None:
         self._rows = rows
         self._concealment = concealment
+        self._target = target
+        self.sequence = Sequence(rows)
         self.ticks = 0
         self._slot = 0
         self._ring = np.zeros((SLOTS, rows.capacity, FRAME), np.uint16)
@@ -87,7 +95,6 @@ class Jitter:
         self._grid = np.gcd(np.arange(LONGEST + 1), FRAME).astype(np.int32)
 
         column = rows.column
-        self.slack: NDArray[np.int32] = column(np.int32, slack)
         self._placed: NDArray[np.bool_] = column(np.bool_)
         self._ssrc: NDArray[np.uint32] = column(np.uint32)
         self._former: NDArray[np.uint32] = column(np.uint32)
@@ -95,17 +102,12 @@ class Jitter:
         self._read: NDArray[np.uint32] = column(np.uint32)  # timestamp of the next sample to be read
         self._frontier: NDArray[np.uint32] = column(np.uint32)  # one past the newest timestamp received
         self._horizon: NDArray[np.uint32] = column(np.uint32)  # what has older timestamps stays unheard
-        self._top: NDArray[np.uint16] = column(np.uint16)  # the newest sequence number
-        self._seen: NDArray[np.uint64] = column(np.uint64)  # bit i: top - i has come
-        self._least: NDArray[np.int32] = column(np.int32, _UNSEEN)  # margin, in this window
-        self._lateness: NDArray[np.int32] = column(np.int32)
-        self._best: NDArray[np.int32] = column(np.int32, _UNCOUNTED)  # greatest margin of those late
+        self._owed: NDArray[np.int32] = column(np.int32)  # samples, whole frames, that it is read too late
+        self._owing: NDArray[np.int64] = column(np.int64)  # the tick since when
         self._fed: NDArray[np.int64] = column(np.int64)  # the last tick with a packet in time
         self.quiet: NDArray[np.int32] = column(np.int32)
         self.received: NDArray[np.int64] = column(np.int64)
-        self.lost: NDArray[np.int64] = column(np.int64)
         self.late: NDArray[np.int64] = column(np.int64)
-        self.duplicate: NDArray[np.int64] = column(np.int64)
         self.reset_count: NDArray[np.int64] = column(np.int64)
         self.delay: NDArray[np.int32] = column(np.int32)
 
@@ -157,7 +159,7 @@ class Jitter:
             self.reset_count[replaced] += 1
             self._placed[changed] = False
             self._ssrc[changed] = packets.ssrc[last]
-            self._seen[changed] = 0
+            self.sequence.restart(changed)
         kept &= packets.ssrc == self._ssrc[row]
         return kept
 
@@ -175,25 +177,31 @@ class Jitter:
         if self._moved(packets.only(newest), legs, ahead[newest], length):
             ahead = self._ahead(packets)
         front = ahead[newest]
-        repeated = self._follow_sequence(packets, first, counts, legs, front)
-        self.late[legs] += np.add.reduceat((ahead < 0) & ~repeated, first)
+        in_time = front >= 0
+        repeated = self.sequence.follow(row, packets.sequence, first, counts, in_time)
+        self._fed[legs] = np.where(in_time, self.ticks, self._fed[legs])
         margin = packets.age + ahead // FRAME * FRAME
-        self._fed[legs] = np.where(front >= 0, self.ticks, self._fed[legs])
-        self.delay[legs] = np.where(front >= 0, packets.age[newest] + front, self.delay[legs])
-        counted = (ahead < 0) & (ahead >= -SPAN) & ~repeated
-        if self._fell_back(legs, np.maximum.reduceat(np.where(counted, margin, _UNCOUNTED), first)):
-            ahead = self._ahead(packets)
-            margin = packets.age + ahead // FRAME * FRAME
-        margin = np.where(ahead < 0, self.slack[row], margin)
-        self._least[legs] = np.minimum(self._least[legs], np.minimum.reduceat(margin, first))
+        counted = (ahead >= -SPAN) & ~repeated
+        late = np.where(counted & (ahead < 0), margin, _UNCOUNTED)
+        least = np.where(counted, margin, self._target.quickest(row))
+        most = np.where(counted, margin, _UNCOUNTED)
+        self._target.note(legs, np.minimum.reduceat(least, first), np.maximum.reduceat(most, first))
+        hurried = self._target.hurried(legs, np.maximum.reduceat(late, first), _UNCOUNTED)
+        if hurried is not None:
+            self._owe(*hurried)
+            self._pay_at_once(hurried[0])
         end = packets.timestamp[newest] + length.view(np.uint32)
         further = (end - self._frontier[legs]).view(np.int32) > 0
         self._frontier[legs] = np.where(further, end, self._frontier[legs])
-        self._lay(packets, ahead, payload)
+        played = (packets.timestamp - self._read[row]).view(np.int32)
+        self.late[legs] += np.add.reduceat((played < 0) & ~repeated, first)
+        to_wait = packets.age[newest] + played[newest]
+        self.delay[legs] = np.where(played[newest] >= 0, to_wait, self.delay[legs])
+        self._lay(packets, played, payload)
 
     def _ahead(self, packets: _Packets) -> NDArray[np.int32]:
-        """Samples from the read position to each packet's first one; negative: that was read already."""
-        return (packets.timestamp - self._read[packets.row]).view(np.int32)
+        """Samples from where each leg ought to be read to each packet's first one; negative: too late."""
+        return (packets.timestamp - self._read[packets.row]).view(np.int32) - self._owed[packets.row]
 
     # --- placing
 
@@ -203,16 +211,21 @@ class Jitter:
         """Place legs that begin, and legs whose newest packet cannot belong to the timeline they were on.
 
         Of a burst it is the newest packet that counts: what a stall held up is old, and must not become
-        delay. In silence moving is free, so that the first packet of a spurt is placed afresh too; a late
-        one is not, as it may be the first of a burst.
+        delay. In silence moving is free, so that the first packet of a spurt is placed afresh too, if little
+        is known of the leg or what is known no longer holds; a late one is not, as it may be the first of a
+        burst.
         """
-        surplus = newest.age + front // FRAME * FRAME - self.slack[legs]
-        silent = (self._frontier[legs] - self._read[legs]).view(np.int32) <= -_SPURT * FRAME
-        spurt = silent & (front >= 0) & ((surplus < 0) | (surplus >= FRAME))
+        lead = (self._frontier[legs] - self._read[legs]).view(np.int32) - self._owed[legs]
+        spurt = (lead <= -_SPURT * FRAME) & (front >= 0)
+        if spurt.any():
+            margin = newest.age + front // FRAME * FRAME
+            surplus = margin - self._target.floor[legs]
+            strange = margin >= self._target.quickest(legs) + FRAME
+            spurt &= np.where(self._target.known(legs), strange, (surplus < 0) | (surplus >= FRAME))
         jumped = ~self._placed[legs] | (front + length > SPAN) | (front < -SPAN)
         if not (spurt | jumped).any():
             return False
-        newer = (newest.sequence - self._top[legs]).view(np.int16) > 0
+        newer = self.sequence.newer(legs, newest.sequence)
         starved = self.ticks - self._fed[legs] > _STARVED
         straggler = self._placed[legs] & (front < -SPAN) & (front >= -_DISTANT) & ~newer & ~starved
         jumped &= ~straggler
@@ -224,99 +237,83 @@ class Jitter:
         return True
 
     def _place(self, packets: _Packets) -> None:
-        """Read these legs, one packet each, so that it plays at the first beat that leaves it the slack."""
+        """Read these legs, one packet each, so that it plays at the first beat that leaves it the floor."""
         row = packets.row
         grid = self._grid[packets.length]
-        short = self.slack[row] + FRAME - grid - packets.age
+        short = self._target.floor[row] + FRAME - grid - packets.age
         wait = -(-short // grid) * grid
         self._read[row] = packets.timestamp - wait.view(np.uint32)
+        self._owed[row] = 0
         self._ring[:, row] = 0
         self._concealment.cut(row)
         self._placed[row] = True
-        self._least[row] = self.slack[row]  # a part of a window moves nothing
-        self._lateness[row] = 0
-        self._best[row] = _UNCOUNTED
+        self._target.begin(row)
         self._fed[row] = self.ticks
 
-    def _fell_back(self, legs: NDArray[np.intp], latest: NDArray[np.int32]) -> bool:
-        """Count ticks with late packets; where they persist, play later, so that the least late is in time.
+    # --- moving
 
-        `latest`: the greatest margin of each leg's late packets, `_UNCOUNTED` where it has none.
-        """
-        late = latest > _UNCOUNTED
-        score = np.maximum(self._lateness[legs] + np.where(late, _LATE, -_IN_TIME), 0)
-        self._lateness[legs] = score
-        self._best[legs] = np.where(score == 0, _UNCOUNTED, np.maximum(self._best[legs], latest))
-        often = score >= _TOO_OFTEN
-        if not often.any():
-            return False
-        for row in legs[often].tolist():
-            self._shift(row, -int(-(-(self.slack[row] - self._best[row]) // FRAME)))
-        return True
+    def _owe(self, rows: NDArray[np.intp], frames: NDArray[np.int32]) -> None:
+        """These rows ought to be read so many frames earlier than was thought; negative: later."""
+        self._owing[rows] = np.where(self._owed[rows] == 0, self.ticks, self._owing[rows])
+        self._owed[rows] += frames * FRAME
 
-    def _shift(self, row: int, frames: int) -> None:
-        """Play a leg `frames` earlier (a part is dropped) or, if negative, later (a gap is put in)."""
-        planes = (self._slot + np.arange(SLOTS)) % SLOTS
-        old = self._ring[planes, row]
+    def _pay_at_once(self, rows: NDArray[np.intp]) -> None:
+        """Who ought to be read later is, with a gap; it is concealed."""
+        for row in rows[self._owed[rows] < 0].tolist():
+            self._shift(np.array([row]), int(self._owed[row]) // FRAME)
+
+    def _shift(self, rows: NDArray[np.intp], frames: int) -> None:
+        """Play legs `frames` earlier (a part is dropped) or, if negative, later (a gap is put in)."""
+        planes = ((self._slot + np.arange(SLOTS)) % SLOTS)[:, None]
+        old = self._ring[planes, rows]
         new = np.zeros_like(old)
         if 0 < frames < SLOTS:
             new[:-frames] = old[frames:]
-            self._concealment.cut(row)
         elif -SLOTS < frames < 0:
             new[-frames:] = old[:frames]
-        self._ring[planes, row] = new
-        self._read[row] = (int(self._read[row]) + frames * FRAME) & 0xFFFFFFFF
-        self._least[row] = self.slack[row]
-        self._lateness[row] = 0
-        self._best[row] = _UNCOUNTED
+        self._ring[planes, rows] = new
+        self._read[rows] += np.uint32(frames * FRAME & 0xFFFFFFFF)
+        self._owed[rows] -= frames * FRAME
+        self._owing[rows] = self.ticks
+
+    def glide(self) -> None:
+        """Before a tick is read: who owes a frame, and is silent or repeats himself, pays it."""
+        owing = np.flatnonzero(self._owed)
+        if owing.size:
+            self._glide(owing[:_JOINS])
+
+    def _glide(self, rows: NDArray[np.intp]) -> None:
+        earlier = self._owed[rows] > 0
+        front = self._ring[self._slot, rows]
+        whole = (front & VALID != 0).all(axis=1)
+        follower = self._ring[(self._slot + 1) % SLOTS, rows]
+        ready = ~earlier | (follower & VALID != 0).all(axis=1)
+        one = np.empty(front.shape, np.int16)
+        other = np.empty(front.shape, np.int16)
+        g711.decode(front, one)
+        g711.decode(follower, other)
+        other = np.where(earlier[:, None], other, self._concealment.last(rows))
+        place, unlike = join.likest(one, other)
+        patience = (self.ticks - self._owing[rows]) * np.abs(self._owed[rows]) / (_PATIENCE * FRAME)
+        joined = whole & ready & (unlike <= _ALIKE + patience)
+        absent = ~(front & VALID).any(axis=1)
+
+        crossed = join.cross(one[joined], other[joined], place[joined])
+        law = (front[joined, 0] >> 8 & 1).astype(np.uint8)
+        payload = np.empty(crossed.shape, np.uint8)
+        g711.encode(crossed, g711.encode_base(law), payload)
+        self._concealment.cut(rows[absent & earlier])
+        for way, frames in ((earlier, 1), (~earlier, -1)):
+            going = rows[(joined | absent) & way]
+            if going.size:
+                self._shift(going, frames)
+        self._ring[self._slot, rows[joined]] = payload | (law.astype(np.uint16) << 8 | VALID)[:, None]
 
     def _settle(self) -> None:
-        """Once a window: nobody waits a frame longer than he need; who runs out of slack waits one more.
-
-        A clock that drifts needs nothing else.
-        """
-        spare = self._least - self.slack
-        in_use = self._rows.open & self._placed & (self._least != _UNSEEN)
-        for row in np.flatnonzero(in_use & (spare > FRAME)).tolist():
-            self._shift(row, int(spare[row]) // FRAME)
-        for row in np.flatnonzero(in_use & (self._least < self.slack // 6)).tolist():
-            self._shift(row, -1)
-        self._least[:] = _UNSEEN
+        """Once a block: what the margins of the last seconds say of each leg."""
+        self._owe(*self._target.settle(self.ticks // BLOCK, self._placed))
         passed = (self._read - self._horizon).view(np.int32) > -_NEVER
         self._horizon[passed] = self._read[passed] + np.uint32(_NEVER & 0xFFFFFFFF)
-
-    # --- sequence numbers
-
-    def _follow_sequence(
-        self,
-        packets: _Packets,
-        first: NDArray[np.intp],
-        counts: NDArray[np.intp],
-        legs: NDArray[np.intp],
-        front: NDArray[np.int32],
-    ) -> NDArray[np.bool_]:
-        """Count the lost (as RFC 3550 A.3: late is not lost) and the doubled; tell which came before."""
-        step = (packets.sequence - self._top[packets.row]).view(np.int16)
-        furthest = np.maximum.reduceat(step, first)
-        restarted = (furthest > _DROPOUT) | (furthest <= -_MEMORY) & (front >= 0) | (self._seen[legs] == 0)
-        if restarted.any():  # nothing was missed before the lowest number of this batch
-            lowest = np.minimum.reduceat(step, first)[restarted]
-            self._top[legs[restarted]] += (lowest - np.int16(1)).view(np.uint16)
-            self._seen[legs[restarted]] = _ALL_SEEN
-            step = (packets.sequence - self._top[packets.row]).view(np.int16)
-            furthest = np.maximum.reduceat(step, first)
-        onward = np.maximum(furthest, 0)
-        back = np.minimum(onward.repeat(counts).astype(np.int32) - step, _MEMORY)
-        bit = np.left_shift(np.uint64(1), back.astype(np.uint64))
-        seen = np.left_shift(self._seen[legs], onward.astype(np.uint64))
-        arrived = np.bitwise_or.reduceat(bit, first)
-        fresh = np.bitwise_count(arrived & ~seen)
-        self._seen[legs] = seen | arrived
-        self._top[legs] += onward.view(np.uint16)
-        self.lost[legs] += onward - fresh.astype(np.int64)
-        self.duplicate[legs] += counts - fresh
-        repeated: NDArray[np.bool_] = seen.repeat(counts) & bit != 0
-        return repeated
 
     # --- laying down and reading
 
@@ -372,7 +369,7 @@ class Jitter:
         self._read += np.uint32(FRAME)
         self.quiet += 1
         self.ticks += 1
-        if self.ticks % WINDOW == 0:
+        if self.ticks % BLOCK == 0:
             self._settle()
 
     def skip(self, beats: int) -> None:
@@ -390,6 +387,8 @@ class Jitter:
         self._ring[:, row] = 0
         self._concealment.forget(row)
         self._horizon[row] = self._frontier[row]
+        self._read[row : row + 1] += self._owed[row : row + 1].view(np.uint32)
+        self._owed[row] = 0
 
 
 def _runs(values: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

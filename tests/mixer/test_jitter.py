@@ -253,27 +253,27 @@ def test_who_is_late_again_and_again_is_waited_for_and_not_longer_than_needed(st
     assert stage.hears(listener) == LOUD
     assert stage.mixer.delay[speaker.row] == IN_TIME
     late = int(stage.mixer.late[speaker.row])
-    assert late == 3
+    assert late == 2  # for the third it waited already
     beats(200)
     assert stage.mixer.late[speaker.row] == late
     stage.push(queue)  # and short again: three frames come at once
     queue.clear()
     stage.mixer.tick()
-    stage.say({speaker: LOUD}, beats=210)
+    stage.say({speaker: LOUD}, beats=500)
     assert stage.mixer.delay[speaker.row] == IN_TIME
     assert stage.hears(listener) == LOUD
 
 
 def test_one_late_packet_adds_no_delay(stage, pair):
     speaker, _ = pair
-    for _ in range(30):
-        stage.say({speaker: LOUD}, beats=20)
+    for _ in range(8):
+        stage.say({speaker: LOUD}, beats=200)
         packet = stage.frame(speaker, LOUD)
         stage.mixer.tick()
         stage.push([packet, stage.frame(speaker, LOUD)])
         stage.mixer.tick()
     assert stage.mixer.delay[speaker.row] == IN_TIME
-    assert stage.mixer.late[speaker.row] == 30
+    assert stage.mixer.late[speaker.row] == 8
 
 
 def test_a_spurt_after_silence_is_placed_afresh(stage, pair):
@@ -412,7 +412,7 @@ def test_a_drift_of_200_ppm_costs_no_packet():
     assert delays.min() >= 0
     assert delays.max() < 48 + 2 * FRAME
     assert mixer.late[rows].sum() == mixer.lost[rows].sum() == 0
-    assert 0 < mixer.gaps[rows].sum() <= rows.size
+    assert not mixer.gaps[rows].any()
 
 
 def test_a_sender_that_saves_up_packets_is_not_cut_in_half(stage, pair):

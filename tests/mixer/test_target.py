@@ -1,0 +1,214 @@
+"""How long a leg waits for its packets: as long as they need, no longer than allowed, and never for ever."""
+
+import numpy as np
+import pytest
+
+from mixer import FRAME, Mixer
+from mixer.jitter import CEILING
+from mixer.target import BLOCK
+from tests.mixer.stage import IN_TIME, Packet, Person, Stage, push
+from tests.mixer.test_conceal import LOUD, linear, tone
+
+SECOND = 50
+CALM = 48 + FRAME
+"""What 20 ms streams wait at most on a clean network, samples."""
+
+
+class Sender:
+    """A leg that says a tone without end, over a network that delays each packet for itself."""
+
+    def __init__(self, mixer: Mixer, *, period: float = 53.3, seed: int = 1, phase: int = 60) -> None:
+        self.mixer = mixer
+        self.person, self.listener = Person(mixer.open()), Person(mixer.open())
+        for person in (self.person, self.listener):
+            mixer.seat(person.handle, person.row // 2)
+        self.random = np.random.default_rng(seed)
+        self.phase = phase
+        self.said = tone(period, 20 * SECOND)
+        self.sent = 0
+        self.under_way: list[tuple[float, Packet]] = []
+        self.now = 0
+
+    def beats(self, count: int, *, jitter: float = 0, fixed: int = 0, loss: float = 0) -> np.ndarray:
+        """So many beats; `jitter`, mean, and `fixed` delay in ms. What the listener heard, before encoding."""
+        heard = []
+        for _ in range(count):
+            at = self.sent * FRAME % len(self.said)
+            packet = self.person.packet(self.said[at : at + FRAME])
+            self.sent += 1
+            delay = 8 * fixed + (self.random.exponential(8 * jitter) if jitter else 0)
+            if self.random.random() >= loss:
+                self.under_way.append((self.now - self.phase + delay, packet))
+            here = sorted((a for a in self.under_way if a[0] <= self.now), key=lambda a: a[0])
+            self.under_way = [a for a in self.under_way if a[0] > self.now]
+            push(
+                self.mixer,
+                [
+                    Packet(p.row, p.sequence, p.timestamp, p.ssrc, p.law, int(self.now - a), p.audio)
+                    for a, p in here
+                ],
+            )
+            self.mixer.tick()
+            heard.append(self.mixer.bus(self.listener.handle))
+            self.now += FRAME
+        return np.concatenate(heard)
+
+    @property
+    def delay(self) -> int:
+        return int(self.mixer.delay[self.person.row])
+
+
+def steepest(samples: np.ndarray) -> int:
+    return int(np.abs(np.diff(samples)).max())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("storm", [1, 5, 30])
+def test_ten_seconds_after_a_storm_of_200_ms_the_delay_is_what_it_was(seed, storm):
+    sender = Sender(Mixer(4), seed=seed)
+    sender.beats(3 * SECOND)
+    before = sender.delay
+    sender.beats(storm * SECOND, jitter=200)
+    sender.beats(10 * SECOND)
+    assert sender.delay == before <= CALM
+
+
+def test_the_way_back_from_a_storm_does_not_click():
+    sender = Sender(Mixer(4))
+    sender.beats(10 * SECOND, jitter=60)
+    high = sender.delay
+    sender.beats(SECOND)
+    heard = sender.beats(12 * SECOND)
+    assert sender.delay <= CALM < high
+    smooth = steepest(linear(sender.said))
+    assert steepest(heard) <= smooth + 2 * LOUD // 64
+
+
+@pytest.mark.parametrize("jitter", [5, 20, 60, 200])
+@pytest.mark.parametrize("ceiling", [800, CEILING])
+def test_delay_stays_under_the_ceiling(jitter, ceiling):
+    mixer = Mixer(4, ceiling=ceiling)
+    sender = Sender(mixer)
+    greatest = 0
+    for _ in range(40 * SECOND):
+        sender.beats(1, jitter=jitter)
+        greatest = max(greatest, sender.delay)
+    assert greatest <= ceiling + FRAME
+
+
+def test_with_20_ms_of_jitter_one_packet_in_fifty_is_late_at_110_ms():
+    sender = Sender(Mixer(4))
+    sender.beats(5 * SECOND, jitter=20)
+    late = int(sender.mixer.late[sender.person.row])
+    sender.beats(60 * SECOND, jitter=20)
+    assert sender.mixer.late[sender.person.row] - late <= 60 * SECOND / 50
+    delays = []
+    for _ in range(10 * SECOND):
+        sender.beats(1, jitter=20)
+        delays.append(sender.delay)
+    assert np.mean(delays) <= 110 * 8
+
+
+def test_more_delay_is_met_at_once():
+    sender = Sender(Mixer(4))
+    sender.beats(5 * SECOND)
+    late = int(sender.mixer.late[sender.person.row])
+    sender.beats(SECOND, fixed=60)
+    assert sender.mixer.late[sender.person.row] - late <= 3
+
+
+def test_lost_packets_add_no_delay():
+    sender = Sender(Mixer(4))
+    sender.beats(3 * SECOND)
+    before = sender.delay
+    sender.beats(30 * SECOND, loss=0.2)
+    assert sender.delay == before
+
+
+def test_silence_is_used_first():
+    """A frame that is owed while somebody speaks is paid in the first pause."""
+    stage = Stage()
+    speaker, listener = stage.member(), stage.member()
+    random = np.random.default_rng(1)
+
+    def noise() -> bytes:
+        return bytes(
+            random.integers(0, 0x30, FRAME, dtype=np.uint8) | random.integers(0, 2, FRAME, np.uint8) << 7
+        )
+
+    for beat in range(20):
+        stage.push([speaker.packet(noise()) for _ in range(3 if beat == 10 else 1)])  # two frames too early
+        stage.mixer.tick()
+    stage.mixer._jitter._owe(np.array([speaker.row]), np.array([1], np.int32))
+    delay = int(stage.mixer.delay[speaker.row])
+    for _ in range(5):
+        stage.push([speaker.packet(noise())])
+        stage.mixer.tick()
+    assert stage.mixer.delay[speaker.row] == delay
+    stage.say({speaker: 0}, beats=6)
+    assert stage.mixer.delay[speaker.row] == delay - FRAME
+    assert stage.hears(listener) == 0
+
+
+@pytest.mark.parametrize("ppm", [-200, 200])
+@pytest.mark.parametrize("period", [22, 53.3, 110])
+def test_a_drifting_clock_does_not_click(ppm, period):
+    """At ten times the rate, so that four minutes are as good as forty."""
+    mixer = Mixer(4)
+    sender = Sender(mixer, period=period)
+    said = linear(sender.said)
+    step = FRAME / (1 + ppm * 1e-5)
+    arrival, worst = 0.0, 0
+    last = 0
+    for beat in range(4 * 60 * SECOND):
+        now, packets = beat * FRAME, []
+        while arrival <= now:
+            at = sender.sent * FRAME % len(sender.said)
+            packets.append(sender.person.packet(sender.said[at : at + FRAME], int(now - arrival)))
+            sender.sent += 1
+            arrival += step
+        push(mixer, packets)
+        mixer.tick()
+        heard = mixer.bus(sender.listener.handle)
+        if beat > 5:
+            worst = max(worst, steepest(np.r_[last, heard]))
+        last = int(heard[-1])
+        assert sender.delay <= CALM + FRAME
+    assert not mixer.lost.any()
+    assert worst <= steepest(said[: 200 * FRAME]) + 2 * LOUD // 32
+
+
+def test_what_was_said_in_private_does_not_show_in_when_later_words_are_heard():
+    """Play-out moves where speech allows it; of private speech nothing may be told by that."""
+
+    def heard(secret: bytes) -> bytes:
+        stage = Stage()
+        agent, customer = stage.member(), stage.member()
+        coach = stage.coach(agent)
+        for beat in range(3 * BLOCK + 4):  # two frames more than are needed from the tenth on
+            at = beat % SECOND * FRAME
+            frames = [secret[at : at + FRAME]] * (3 if beat == 10 else 1)
+            stage.push([coach.packet(frame) for frame in frames])
+            stage.mixer.tick()
+        owed.append(int(stage.mixer._jitter._owed[coach.row]))
+        stage.mixer.coach(coach.handle, None)
+        payloads = []
+        public = tone(40, 3 * SECOND)
+        for at in range(0, len(public), FRAME):
+            stage.push([coach.packet(public[at : at + FRAME])])
+            stage.mixer.tick()
+            payloads.append(stage.payload(customer))
+        return b"".join(payloads)
+
+    owed: list[int] = []
+    random = np.random.default_rng(3)
+    rough = bytes(random.integers(0, 256, FRAME * SECOND, dtype=np.uint8))
+    assert heard(b"\xff" * FRAME * SECOND) == heard(rough)
+    assert owed == [0, 2 * FRAME]  # it did tell before
+
+
+def test_a_leg_that_is_placed_begins_low():
+    stage = Stage()
+    speaker = stage.member()
+    stage.say({speaker: 4860}, beats=2 * BLOCK)
+    assert stage.mixer.delay[speaker.row] == IN_TIME
