@@ -1,5 +1,6 @@
 """Outbound calls: where they go, what their answers and failures become."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -184,6 +185,17 @@ async def test_no_new_calls_while_stopping_and_live_ones_end():
     assert not call.live and exchange.sip.verbs()[-2:] == ["stop_accepting", "hang_up"]
     with pytest.raises(Unavailable):
         await dialled(exchange)
+
+
+async def test_somebody_who_does_not_want_to_wait_ends_the_drain():
+    exchange = Exchange()
+    call = await answered(exchange)
+    stopping = asyncio.create_task(exchange.switchboard.stop(drain=3600.0))
+    await settle()
+    assert call.live
+    exchange.switchboard.hurry()
+    await stopping
+    assert not call.live
 
 
 async def test_a_lost_media_process_ends_its_calls_with_a_reason():
