@@ -1,12 +1,11 @@
 """The HTTP application: what is in front of what."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 
 from api import calls, conferences, document, errors, hearing, recordings, statistics, system, undelivered
-from api.auth import Account, Credentials
+from api.auth import Credentials
 from api.gate import OWN_PREFIX, PREFIX, Gate
 from api.links import Links
 from api.system import Health, Metrics
@@ -23,7 +22,7 @@ _DESCRIPTION = (
 
 def create_app(
     switchboard: "Switchboard",
-    accounts: Sequence[Account],
+    credentials: Credentials,
     *,
     courier: "Courier",
     health: Health,
@@ -31,7 +30,7 @@ def create_app(
     public_url: str,
     version: str,
 ) -> FastAPI:
-    """The ASGI application over a switchboard and the courier of its events.
+    """The ASGI application over a switchboard and the courier of its events, for those with `credentials`.
 
     `health` gives the body of /healthz, whose `status` is "ok" when the server accepts calls;
     `metrics` the text of /metrics; `public_url` is how clients reach this server.
@@ -46,7 +45,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    credentials, links = Credentials(accounts), Links(base)
+    links = Links(base)
     contract = APIRouter(prefix=PREFIX)
     contract.include_router(calls.routes(switchboard, links))
     contract.include_router(conferences.routes(switchboard, links))

@@ -38,6 +38,13 @@ class Credentials:
         # Tokens live no longer than the process: whoever holds one asks for another after a restart.
         self._key = secrets.token_bytes(32)
 
+    def adopt(self, accounts: Sequence[Account]) -> None:
+        """Other accounts from now on. If anything about them is different, tokens are good no more: they
+        were lent for credentials that may be gone."""
+        if tuple(accounts) != self._accounts:
+            self._accounts = tuple(accounts)
+            self._key = secrets.token_bytes(32)
+
     def account(self, authorization: str | None) -> Account:
         """The account that an Authorization header speaks for. Raises ApiError 401."""
         scheme, _, rest = (authorization or "").partition(" ")

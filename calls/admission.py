@@ -48,6 +48,22 @@ class Admission:
         self._known = 0
         self._timer: asyncio.TimerHandle | None = None
 
+    def adopt(self, limits: AccountLimits) -> None:
+        """Other limits from now on: what lives stays, what waits has its turn by the new ones."""
+        self._concurrent = limits.concurrent_calls
+        rate = limits.calls_per_second
+        if self._queue is None:
+            self._queue = CallQueue(rate) if rate else None
+        elif rate:
+            self._queue.change_rate(rate)
+            self._advance()
+        else:
+            queue, self._queue = self._queue, None
+            if self._timer is not None:
+                self._timer.cancel()
+            while (call := queue.take(math.inf)) is not None:
+                self._start(call)
+
     @property
     def full(self) -> bool:
         """Whether as many calls live as may. Those that wait to be dialled hold no place."""

@@ -31,10 +31,16 @@ class CallQueue(Generic[Item]):
     """
 
     def __init__(self, rate: float) -> None:
-        self.capacity = math.ceil(rate * SECONDS_QUEUED)
-        self._spacing = 1 / rate
+        self._spacing = 0.0
         self._next = -math.inf
+        self.change_rate(rate)
         self._lines: dict[int, OrderedDict[Item, None]] = {priority: OrderedDict() for priority in PRIORITIES}
+
+    def change_rate(self, rate: float) -> None:
+        """Another rate from the last that left on. What waits stays, be it more than `capacity` is then."""
+        self.capacity = math.ceil(rate * SECONDS_QUEUED)
+        self._next += 1 / rate - self._spacing
+        self._spacing = 1 / rate
 
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))

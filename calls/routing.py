@@ -82,6 +82,10 @@ class Routing:
         self._users = dict(users)
         self._hosts = hosts
 
+    def adopt(self, users: Mapping[str, str]) -> None:
+        """Other users from now on."""
+        self._users = dict(users)
+
     def ways(self, account: str, to: str, *, now: float) -> Ways:
         """Find the ways to a number or a SIP URI. `now`: the registrar's clock.
 

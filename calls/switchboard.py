@@ -7,7 +7,7 @@ after them. It is the only place that knows which session, which leg and which c
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bxml import BxmlError, Document
@@ -113,6 +113,13 @@ class Switchboard:
         self.stopping = False
         self.calls_total = 0
         self.silent_total = 0
+
+    def adopt(self, applications: Iterable[Application], accounts: Mapping[str, AccountLimits]) -> None:
+        """Other applications and limits from now on. Live calls go on as they are."""
+        self._applications = {application.id: application for application in applications}
+        self._settings = replace(self._settings, accounts=accounts)
+        for account, admission in self._admissions.items():
+            admission.adopt(accounts.get(account, AccountLimits()))
 
     @property
     def live_calls(self) -> list[Call]:

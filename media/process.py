@@ -144,7 +144,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="media.process")
     parser.add_argument("--fd", type=int, required=True)
     options = parser.parse_args(argv)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     MediaProcess(Channel(socket.socket(fileno=options.fd))).run()
     return 0

@@ -6,13 +6,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import bxml
 from mixminus import logs
 from mixminus.config import PASSWORD_FILE, ConfigError, ensure_password, load
 from mixminus.kinds import join_port
+from mixminus.reload import reload_when
 from mixminus.server import VERSION, Server
 from mixminus.settings import Config
 
@@ -27,9 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "lint":
         return lint(options.file, conference=options.conference)
-    try:
+
+    def read() -> Config:
         config = load(options.config, os.environ, address=getattr(options, "address", None))
         check_documents(config)
+        return config
+
+    try:
+        config = read()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -48,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kept = config.data.directory / PASSWORD_FILE
             note = f", password {password} (kept in {kept})" if made else f", password in {kept}"
             config = config.with_password(password)
-        return asyncio.run(_serve(config, note))
+        return asyncio.run(_serve(config, note, read))
     except (OSError, ConfigError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         print(f"Cannot start: {reason}", file=sys.stderr)
@@ -103,17 +109,38 @@ def lint(path: Path, *, conference: bool) -> int:
     return 1 if errors else 0
 
 
-async def _serve(config: Config, password_note: str) -> int:
+async def _serve(config: Config, password_note: str, read: Callable[[], Config]) -> int:
     server = Server(config)
-    stop = asyncio.Event()
+    stop, reload = asyncio.Event(), asyncio.Event()
+    terminal = sys.stdin.isatty()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # SIGHUP is also what a closed terminal sends, and nobody is left there to stop the server.
+    loop.add_signal_handler(signal.SIGHUP, lambda: (stop if terminal and _closed() else reload).set())
     await server.start()
     _greet(config, password_note)
+
+    def reread() -> Config:
+        again = read()
+        if not again.needs_password:
+            return again
+        return again.with_password(ensure_password(config.data.directory)[0])
+
+    reloading = asyncio.create_task(reload_when(reload, reread, server.adopt), name="reload")
     await stop.wait()
+    reloading.cancel()
     await server.stop()
     return 0
+
+
+def _closed() -> bool:
+    """The terminal that we were started from is gone."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return True
+    return False
 
 
 def _greet(config: Config, password_note: str) -> None:

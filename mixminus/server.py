@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from api.app import create_app
-from api.auth import Account
+from api.auth import Account, Credentials
 from api.server import HttpServer
 from api.webhooks import Courier
 from calls.admission import AccountLimits
@@ -55,21 +55,21 @@ class Server:
         self._config = config
         self._ready = False
         self._stack = AsyncExitStack()
-        access = Access(
+        self._access = Access(
             allow=config.sip.allow,
             trunks=[_trunk(trunk) for trunk in config.trunks],
-            users={user.name: user.password for user in config.users},
+            users=_passwords(config),
             algorithms=config.sip.digest,
         )
-        registrar = Registrar(tuple(user.name for user in config.users))
-        self._registrations = Registrations(registrar, config.data.directory)
-        self._trunks = Trunks(access.trunks)
+        self._registrar = Registrar(tuple(_passwords(config)))
+        self._registrations = Registrations(self._registrar, config.data.directory)
+        self._trunks = Trunks(self._access.trunks)
         self.sip = SipServer(
             EndpointConfig(
                 user_agent=f"MixMinus/{VERSION}",
                 advertise=config.sip.advertise,
-                access=access,
-                registrar=registrar,
+                access=self._access,
+                registrar=self._registrar,
                 stranger_rate=config.sip.stranger_rate,
                 session_timers=TimerPolicy(config.sip.session_expires, config.sip.session_minimum),
             ),
@@ -86,9 +86,19 @@ class Server:
             ),
             lambda event: self.switchboard.on_media(event),
         )
-        self._web = HttpClient(_policy(config), user_agent=f"MixMinus/{VERSION}")
+        self._policy = Policy(
+            config.webhooks.allow, _named(config), require_https=config.webhooks.require_https
+        )
+        self._web = HttpClient(self._policy, user_agent=f"MixMinus/{VERSION}")
         self.speech = Speech(config.data.directory / "prompts", self._web)
         self.courier = Courier(self._web, signing_key=config.webhooks.signing_key)
+        self._routing = Routing(
+            self._access,
+            self._registrar,
+            self._trunks,
+            users={user.name: user.account for user in config.users},
+            hosts=_own_hosts(config),
+        )
         self.switchboard = Switchboard(
             settings=Settings(
                 public_url=config.http.public_url,
@@ -99,28 +109,20 @@ class Server:
                     coaches=config.conference.coaches,
                     hours=config.conference.max_hours,
                 ),
-                accounts={
-                    account.id: AccountLimits(account.calls_per_second, account.concurrent_calls)
-                    for account in config.accounts
-                },
+                accounts=_limits(config),
             ),
             applications=[_application(application) for application in config.applications],
-            routing=Routing(
-                access,
-                registrar,
-                self._trunks,
-                users={user.name: user.account for user in config.users},
-                hosts=_own_hosts(config),
-            ),
+            routing=self._routing,
             sip=self.sip,
             trunks=self._trunks,
             media=self.media,
             speech=self.speech,
             courier=self.courier,
         )
+        self._credentials = Credentials(_accounts(config))
         app = create_app(
             self.switchboard,
-            [Account(account.id, account.username, account.password) for account in config.accounts],
+            self._credentials,
             courier=self.courier,
             health=self.health,
             metrics=exposition(
@@ -169,6 +171,27 @@ class Server:
         self._ready = True
         logger.info("server_started", extra={"version": VERSION, "pids": self.pids})
 
+    async def adopt(self, config: configuration.Config) -> tuple[str, ...]:
+        """Take accounts, applications, users, trunks and the files of the certificate from another
+        configuration; live calls go on. Returns the names of other sections that are different, which wait
+        for a restart. Raises OSError, of nothing done."""
+        applications = [_application(application) for application in config.applications]
+        trunks = [_trunk(trunk) for trunk in config.trunks]
+        self.sip.reload_certificate()
+        self.switchboard.adopt(applications, _limits(config))
+        self._policy.name(_named(config))
+        self._access.adopt(trunks, _passwords(config))
+        self._registrar.admit(tuple(_passwords(config)))
+        self._routing.adopt({user.name: user.account for user in config.users})
+        self._credentials.adopt(_accounts(config))
+        self._trunks.adopt(trunks)
+        await self._care.renew()
+        return tuple(
+            section
+            for section in configuration.TABLES
+            if getattr(config, section) != getattr(self._config, section)
+        )
+
     async def _listen(self) -> None:
         try:
             await self.sip.start(self._config.sip.listen)
@@ -196,9 +219,24 @@ class Server:
         return {"status": status, "version": VERSION, "pids": self.pids}
 
 
-def _policy(config: configuration.Config) -> Policy:
+def _passwords(config: configuration.Config) -> dict[str, str]:
+    return {user.name: user.password for user in config.users}
+
+
+def _accounts(config: configuration.Config) -> list[Account]:
+    return [Account(account.id, account.username, account.password) for account in config.accounts]
+
+
+def _limits(config: configuration.Config) -> dict[str, AccountLimits]:
+    return {
+        account.id: AccountLimits(account.calls_per_second, account.concurrent_calls)
+        for account in config.accounts
+    }
+
+
+def _named(config: configuration.Config) -> list[str]:
     """Hosts that the file names may be called by being named; BXML and REST reach what is allowed."""
-    named = [
+    return [
         urlsplit(url).netloc
         for application in config.applications
         for url in (
@@ -208,7 +246,6 @@ def _policy(config: configuration.Config) -> Policy:
         )
         if url
     ]
-    return Policy(config.webhooks.allow, named, require_https=config.webhooks.require_https)
 
 
 def _tls(config: configuration.Config) -> TlsFiles | None:

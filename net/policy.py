@@ -82,8 +82,12 @@ class Policy:
         self, allow: Iterable[str | Network] = (), named: Iterable[str] = (), *, require_https: bool = False
     ) -> None:
         self.allow = tuple(ip_network(entry, strict=False) for entry in allow)
-        self.named = frozenset(entry.lower() for entry in named)
         self.require_https = require_https
+        self.name(named)
+
+    def name(self, named: Iterable[str]) -> None:
+        """Other hosts that the configuration names from now on."""
+        self.named = frozenset(entry.lower() for entry in named)
 
     def names(self, host: str, port: int) -> bool:
         """Is this host, at this port or at any, named in the configuration?"""

@@ -72,7 +72,7 @@ class Refused:
 
 
 class Access:
-    """The rules, fixed when made. `allow` and `Trunk.inbound` are networks; `users` is password by name."""
+    """The rules. `allow` and `Trunk.inbound` are networks; `users` is password by name."""
 
     def __init__(
         self,
@@ -85,12 +85,23 @@ class Access:
     ) -> None:
         """`algorithms`: of digest, in the order in which challenges name them. ValueError for a text in
         `allow` that is no network, and for an unknown algorithm."""
-        self.trunks = tuple(trunks)
-        self.authenticator = (
-            Authenticator(users, realm=realm, algorithms=tuple(algorithms)) if users else None
-        )
+        self._realm, self._algorithms = realm, tuple(algorithms)
+        self._users: Mapping[str, str] = {}
+        self.trunks: tuple[Trunk, ...] = ()
+        self.authenticator: Authenticator | None = None
         """Judges users' credentials; None where there are no users."""
         self._allow = networks(allow)
+        self.adopt(trunks, users or {})
+
+    def adopt(self, trunks: Iterable[Trunk], users: Mapping[str, str]) -> None:
+        """Other trunks and users from now on. Challenges that are on their way stay good as long as nothing
+        has changed for users."""
+        self.trunks = tuple(trunks)
+        if users != self._users:
+            self._users = dict(users)
+            self.authenticator = (
+                Authenticator(users, realm=self._realm, algorithms=self._algorithms) if users else None
+            )
 
     def admit(self, ip: str) -> Admitted | MayAuthenticate | Refused:
         """Judges a source address, an IPv4 or IPv6 text. A trunk's list counts before the allowed

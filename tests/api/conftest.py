@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.auth import Account
+from api.auth import Account, Credentials
 from api.webhooks import Courier
 from net.http import HttpClient
 from net.policy import Policy
@@ -44,7 +44,7 @@ async def courier(http: HttpClient) -> AsyncIterator[Courier]:
 def app(switchboard: FakeSwitchboard, courier: Courier, health: dict[str, object]) -> FastAPI:
     return create_app(
         switchboard,  # type: ignore[arg-type]
-        ACCOUNTS,
+        Credentials(ACCOUNTS),
         courier=courier,
         health=lambda: health,
         metrics=lambda: b"calls_total 1\n",

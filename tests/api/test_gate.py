@@ -219,3 +219,15 @@ def test_a_token_ends_in_time_and_cannot_be_changed() -> None:
 
 def test_an_account_does_not_show_its_password() -> None:
     assert "secret" not in repr(Account("1", "demo", "secret"))
+
+
+def test_other_accounts_count_at_once_and_end_the_tokens_of_those_before() -> None:
+    credentials = Credentials([Account("1", "a", "old"), Account("2", "b", "same")])
+    token = credentials.lend_token(Account("2", "b", "same"))
+    credentials.adopt([Account("1", "a", "old"), Account("2", "b", "same")])
+    assert credentials.account(f"Bearer {token}").id == "2"
+    credentials.adopt([Account("1", "a", "new")])
+    for gone in (basic("a:old")["Authorization"], basic("b:same")["Authorization"], f"Bearer {token}"):
+        with pytest.raises(ApiError):
+            credentials.account(gone)
+    assert credentials.account(basic("a:new")["Authorization"]).id == "1"

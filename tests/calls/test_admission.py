@@ -113,7 +113,8 @@ async def test_completed_takes_a_call_out_of_the_queue_and_never_dials_it(hand):
     await exchange.switchboard.complete_call(waiting)
     assert waiting.state == "disconnected" and statistics(exchange) == (0, 300)
     event = exchange.courier.event("disconnect")
-    assert event["callId"] == waiting.id and event["cause"] == "cancel" and "startTime" not in event
+    assert event["callId"] == waiting.id and event["cause"] == "cancel"
+    assert event["startTime"] == event["endTime"] and waiting.start_time is None
     await hand.on(10)
     assert exchange.sip.verbs() == ["invite"]
 
@@ -239,3 +240,41 @@ async def test_a_leg_does_not_wait_and_those_in_the_queue_wait_for_it(hand):
     assert (leg.state, waiting.state) == ("initiated", "queued")
     await hand.on(1.1)
     assert waiting.state == "initiated"
+
+
+def relimit(exchange, rate=0.0, concurrent=0, applications=()):
+    exchange.switchboard.adopt(applications, {ACCOUNT: AccountLimits(rate, concurrent)})
+
+
+async def test_another_rate_counts_for_those_who_wait_already(hand):
+    exchange = limited(rate=0.01)
+    calls = [await ordered(exchange) for _ in range(4)]
+    assert [call.state for call in calls] == ["initiated", "queued", "queued", "queued"]
+    relimit(exchange, rate=1.0)
+    await hand.on(1.1)
+    assert [call.state for call in calls] == ["initiated", "initiated", "queued", "queued"]
+    relimit(exchange)
+    await settle()
+    assert all(call.state == "initiated" for call in calls) and statistics(exchange) == (0, UNLIMITED)
+    relimit(exchange, rate=0.01)
+    assert statistics(exchange) == (0, 3)
+
+
+async def test_a_lower_limit_ends_nobody_and_lets_nobody_in():
+    exchange = limited()
+    calls = [await ordered(exchange) for _ in range(2)]
+    relimit(exchange, concurrent=1, applications=exchange.switchboard._applications.values())
+    assert all(call.live for call in calls)
+    with pytest.raises(LimitReached):
+        await ordered(exchange)
+
+
+async def test_applications_that_are_gone_take_no_call_and_their_live_calls_go_on():
+    exchange = limited()
+    call = await ordered(exchange)
+    exchange.switchboard.adopt([], {})
+    assert call.live
+    with pytest.raises(Invalid, match="not found"):
+        await ordered(exchange)
+    exchange.ring()
+    assert exchange.sip.last("reject")[1][1] == 404

@@ -1,17 +1,20 @@
 """What an operator does with a running server: ask why somebody is not heard, change its configuration."""
 
 import asyncio
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.ears import all_hear_the_others, hears, voices
+from tests.support.ears import all_hear_the_others, hears, keep_hearing, voices
 from tests.support.eventually import eventually
 from tests.support.free_ports import free_port
 from tests.support.house import House
 from tests.support.phone import PhoneCall
 from tests.support.rest import Rest
-from tests.support.server import ACCOUNT, APPLICATION
+from tests.support.server import ACCOUNT, APPLICATION, toml
 from tests.support.studio import Studio
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -203,8 +206,80 @@ async def test_a_trunk_is_registered_with_and_called_back_over_that(studio: Stud
             assert "trunk_registered" in house.server.log and "ours" not in house.server.log
         finally:
             await house.close()
-        status, body = await provider.rest.post("/calls", ring(provider, provider.uri("we")))
-        event = await provider.application.event("disconnect", callId=body["callId"])
-        assert (event["cause"], event["sipResponseCode"]) == ("rejected", 480), "the end took it back"
+        order = ring(provider, provider.uri("we"))
+        del order["disconnectUrl"]
+        _, body = await provider.rest.post("/calls", order)
+        _, call = await provider.rest.get(f"/calls/{body['callId']}")
+        assert call["disconnectCause"] == "rejected", "the end took it back"
     finally:
         await provider.close()
+
+
+# Another configuration
+
+
+def reconfigure(house: House, **sections: Any) -> None:
+    """Write these sections over the file's, and tell the whole process group, as a terminal would."""
+    house.server.config = {**house.server.config, **sections}
+    file = Path(house.server.directory.name) / "mixminus.toml"
+    file.write_text(toml(house.server.config))
+    assert house.server.process is not None
+    os.killpg(house.server.process.pid, signal.SIGHUP)
+
+
+async def told(house: House, event: str, number: int = 1) -> dict[str, Any]:
+    """The `number`-th record of that event in the log."""
+
+    def found() -> dict[str, Any] | None:
+        records = [record for record in house.server.records() if record["event"] == event]
+        return records[number - 1] if len(records) >= number else None
+
+    return dict(await eventually(found))
+
+
+async def test_sighup_takes_what_may_change_and_leaves_live_calls_alone(studio: Studio) -> None:
+    house = await House.open(numbers=["room-*"])
+    try:
+        calls = [call for call, _ in await pair(house, studio, house.room())]
+        pids = house.server.pids
+        stranger = await studio.phone("stranger", house.server.sip)
+        assert await stranger.invite(house.uri("elsewhere")).refused() == 404
+        (application,) = house.server.config["applications"]
+        (account,) = house.server.config["accounts"]
+        carrier = await studio.phone("carrier")
+
+        house.seat("elsewhere", "elsewhere")
+        reconfigure(
+            house,
+            applications=[{**application, "numbers": ["*"]}],
+            accounts=[account, {"id": "5550000", "username": "second", "password": "second-secret"}],
+            users=[{"name": "alice", "password": "alices-secret"}],
+            trunks=[{"name": "carrier", "host": carrier.uri.partition("@")[2]}],
+            conference={"members": 7},
+        )
+        assert (await told(house, "configuration_reloaded"))["after_restart"] == ["conference"]
+        await keep_hearing(calls[0], calls[1:])
+        assert house.server.pids == pids
+        newcomer = await stranger.dial(house.uri("elsewhere"))
+        await newcomer.bye()
+        alice = await studio.phone("alice", house.server.sip, password="alices-secret")
+        assert (await alice.register()).status == 200
+        mallory = await studio.phone("mallory", house.server.sip, password="guessed")
+        assert (await mallory.register()).status == 401
+        async with Rest(house.server, user="second", password="second-secret") as rest:
+            rest.base = f"{house.server.http}/api/v2/accounts/5550000"
+            assert (await rest.get("/calls"))[0] == 200
+        assert (await house.rest.post("/calls", ring(house, "+442071838750")))[0] == 201
+        await (await (await carrier.incoming()).answered()).bye()
+
+        (user,) = house.server.config["users"]
+        reconfigure(house, users=[{**user, "pasword": "x"}], applications=[], nonsense={})
+        problems = (await told(house, "configuration_refused"))["problems"]
+        assert len(problems) >= 2 and all("mixminus.toml:" in problem for problem in problems)
+        assert any("users[0].pasword" in problem for problem in problems)
+        assert (await alice.register()).status == 200
+        await keep_hearing(calls[0], calls[1:])
+        newcomer = await stranger.dial(house.uri("elsewhere"))
+        await newcomer.bye()
+    finally:
+        await house.close()

@@ -119,3 +119,16 @@ def test_host_bits_of_a_network_are_dropped_and_nonsense_is_named() -> None:
     assert within("10.9.9.9", networks(["10.1.2.3/8"]))
     with pytest.raises(ValueError, match="nonsense"):
         networks(["10.0.0.0/8", "nonsense"])
+
+
+def test_other_trunks_and_users_count_from_then_on_and_the_rest_stays() -> None:
+    rules = Access(allow=["10.0.0.0/8"], trunks=[OFFICE], users={"alice": "secret"}, algorithms=("SHA-256",))
+    before = rules.authenticator
+    rules.adopt([CARRIER], {"alice": "secret"})
+    assert rules.authenticator is before, "who is being challenged may still answer"
+    assert [trunk.name for trunk in rules.trunks] == ["carrier"]
+    rules.adopt([CARRIER], {"bob": "other"})
+    assert rules.authenticator is not before and rules.authenticator is not None
+    assert [challenge.count("SHA-256") for challenge in rules.authenticator.challenges(0.0)] == [1]
+    rules.adopt([], {})
+    assert rules.authenticator is None and rules.admit("10.1.1.1") == Admitted()
