@@ -307,7 +307,8 @@ class Call:
         """The body of one of this call's events. Source: contract callbacks.md section 2."""
         moments = {
             "enqueuedTime": self.enqueued_time,
-            "startTime": self.start_time,
+            # The contract's events have it always; a call that was never dialled started to its end.
+            "startTime": self.start_time or self.end_time,
             "answerTime": self.answer_time,
             "endTime": self.end_time,
         }
