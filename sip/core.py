@@ -7,7 +7,7 @@ from random import Random, SystemRandom
 from sip.access import Access
 from sip.dialog import Dialog
 from sip.events import CallFailed, Event
-from sip.flow import Flow, Outgoing
+from sip.flow import Address, Flow, Outgoing
 from sip.headers import MAGIC_COOKIE, Via
 from sip.layer import TransactionLayer, reply_flow
 from sip.limits import RateLimit
@@ -71,6 +71,8 @@ class Core:
         self.unacknowledged: dict[tuple[str, str, int], Unacknowledged] = {}
         """By Call-ID, From tag and CSeq of the INVITE."""
         self.strangers = RateLimit(config.stranger_rate, self.statistics)
+        self.failing: dict[tuple[str, Address], float] = {}
+        """Places that did not answer lately, and until when they are tried last."""
         self.accepting = True
         self.ports: dict[str, int] = {}
         self._last_id = 0
@@ -189,7 +191,16 @@ class Core:
             return
         session.state = State.ENDED
         self.sessions.pop(session.id, None)
-        for name in ("refresh", "expires", "1xx", "glare", "cancel", "session refresh", "session expiry"):
+        for name in (
+            "refresh",
+            "expires",
+            "1xx",
+            "silence",
+            "glare",
+            "cancel",
+            "session refresh",
+            "session expiry",
+        ):
             self.timers.cancel(session, name)
         remote_tag = session.dialog.remote.tag if session.dialog is not None else ""
         for cseq in session.awaiting_ack:

@@ -7,6 +7,7 @@ may cross.
 """
 
 import logging
+from collections.abc import Sequence
 
 from sip.access import Admitted
 from sip.closing import send_bye
@@ -212,6 +213,11 @@ class Endpoint:
             on_answer=on_answer,
             now=now,
         )
+
+    def preferred(self, flows: Sequence[Flow], now: float) -> list[Flow]:
+        """The same ways, those last that led nowhere lately."""
+        failing = self._core.failing
+        return sorted(flows, key=lambda flow: failing.get((flow.transport, flow.remote), now) > now)
 
     def stop_accepting(self) -> None:
         """New calls get 503 from now on."""

@@ -1,6 +1,6 @@
 """Where messages come from and go to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Address = tuple[str, int]
 """IP address as text (IPv6 without brackets) and port."""
@@ -22,6 +22,8 @@ class Flow:
     """The connection, for a stream. 0: any connection to `remote`, opened when there is none."""
     name: str = ""
     """What the peer at `remote` was looked up by: what its certificate has to say. Empty: the address."""
+    others: tuple["Flow", ...] = field(default=(), compare=False, repr=False)
+    """Where a new call is tried when nobody is there (RFC 3263 section 4.3)."""
 
     @property
     def reliable(self) -> bool:

@@ -92,6 +92,8 @@ class Session:
     """Outbound: user and password for a challenge from where the INVITE went."""
     asked: Flow | None = field(default=None, repr=False)
     """Outbound: where the INVITE went. Nobody else's challenge is answered."""
+    others: list[Flow] = field(default_factory=list, repr=False)
+    """Outbound: where else the INVITE may go when nobody is there."""
     nonces: set[str] = field(default_factory=set, repr=False)
     """Challenges that have been answered."""
     early: list[Dialog] = field(default_factory=list, repr=False)

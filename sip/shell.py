@@ -5,14 +5,17 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sip.address import DIALLED, Bound, is_ip, is_wildcard, parse_listen, parse_target
 from sip.endpoint import Endpoint, EndpointConfig
 from sip.events import Event
 from sip.flow import Address, Flow
+from sip.locate import Resolver, locate
 from sip.message import Headers, Response
 from sip.outside import Series
 from sip.reason import Reason
+from sip.resolver import SystemResolver
 from sip.session import Session
 from sip.tcp import Connections, StreamLimits
 from sip.tls import Tls, TlsFiles
@@ -30,7 +33,8 @@ MAX_ROUTES = 4_096
 class SipServer:
     """One endpoint and its sockets. `on_event` is called on the loop; it may use the verbs. An exception
     that it raises goes to the loop's handler, and the server goes on. `tls` is needed for the transports tls
-    and wss; `origins` are the web pages that may use ws and wss (see `sip.websocket`)."""
+    and wss; `origins` are the web pages that may use ws and wss (see `sip.websocket`); `resolver` looks names
+    up, None: the system's."""
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class SipServer:
         *,
         tls: TlsFiles | None = None,
         origins: Sequence[str] = (),
+        resolver: Resolver | None = None,
     ) -> None:
         self.endpoint = Endpoint(config)
         self.bound: tuple[Bound, ...] = ()
@@ -53,6 +58,7 @@ class SipServer:
         self._tls_files = tls
         self._tls: Tls | None = None
         self._origins = tuple(origins)
+        self._resolver = resolver or SystemResolver()
         self._timer: asyncio.TimerHandle | None = None
         self._routes: dict[str, tuple[str, float]] = {}
         self._lookups: set[asyncio.Task[None]] = set()
@@ -121,19 +127,25 @@ class SipServer:
     # Peers.
 
     async def reach(self, target: str, transport: str | None = None) -> Flow:
-        """The flow to a SIP URI or `host[:port]`, the name looked up. The URI's transport counts, then
-        `transport`, then udp. OSError when the name is unknown or no listener can reach it; ValueError for
-        a bad target."""
-        host, port, transport = parse_target(target, transport).address
-        if is_ip(host):
+        """The flow to a SIP URI or `host[:port]`, the name looked up (RFC 3263); what else it leads to is in
+        the flow's `others`. The URI's transport counts, then `transport`, then what DNS says, then udp.
+        OSError when the name is unknown or no listener can reach it; ValueError for a bad target."""
+        wanted = parse_target(target, transport)
+        if is_ip(wanted.host):
+            host, port, transport = wanted.address
             return self._flow(transport, host, port)
-        last: OSError = OSError(f"{host}: no address")
-        for found in await self._loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
+        listened = {entry.transport for entry in self.bound}
+        last = OSError(f"{wanted.host}: no address")
+        flows = []
+        for place in await locate(wanted, self._resolver, listened, self._config.random):
             try:
-                return self._flow(transport, str(found[4][0]), port, host)
+                flows.append(self._flow(place.transport, place.ip, place.port, wanted.host))
             except OSError as error:
                 last = error
-        raise last
+        if not flows:
+            raise last
+        first, *others = self.endpoint.preferred(flows, self._loop.time())
+        return replace(first, others=tuple(others))
 
     def local_address(self, peer: Session | Flow | str) -> str:
         """The IP to name to a peer in SDP: the advertised one, else the local one that reaches him. A text

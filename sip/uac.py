@@ -21,6 +21,13 @@ from sip.uri import Uri
 MAX_FORKS = 16
 """Early dialogs of one call that are remembered."""
 
+SILENCE = 4.0
+"""Seconds without any response after which the next place is tried, where there is one: four INVITEs."""
+PENALTY = 60.0
+"""Seconds for which a place that failed is tried last."""
+MAX_FAILING = 1_000
+"""Places of which that is remembered."""
+
 LateKey = tuple[str, str, int]
 
 
@@ -31,7 +38,7 @@ class Uac:
         self._core = core
         self._timers = timers
         self._pracks = Pracks(core)
-        self._late: dict[LateKey, tuple[Session, Request]] = {}
+        self._late: dict[LateKey, tuple[Session, Request, Flow]] = {}
 
     def __len__(self) -> int:
         return len(self._late)
@@ -53,6 +60,7 @@ class Uac:
         target, caller = Uri.parse(to).bare(), Uri.parse(from_uri)
         if target.scheme not in ("sip", "sips"):
             raise SipError("expected a sip: URI", 416)
+        flow, others = replace(flow, others=()), flow.others
         local = NameAddr(caller, display_name, (("tag", core.token()),))
         call_id = f"{core.token()}{core.token()}"
         session = Session(
@@ -68,6 +76,7 @@ class Uac:
             credentials=credentials,
             asked=flow,
             local_sdp=sdp,
+            others=list(others),
         )
         session.request = Request(
             "INVITE",
@@ -104,13 +113,17 @@ class Uac:
             self._send_cancel(session, transaction, now)
 
     def receive_stray(self, response: Response, now: float) -> bool:
-        """A 2xx whose transaction is gone: the called side has answered after our time-out. False when it
-        is not to a call of ours."""
+        """A response whose transaction is gone: the called side has answered, or rings, after we gave up.
+        False when it is not to a call of ours."""
         found = self._late.get((response.call_id, response.from_.tag, response.cseq.number))
-        if found is None or not 200 <= response.status < 300:
+        if found is None or response.status >= 300:
             return False
-        session, request = found
-        self._succeeded(session, request, response, now)
+        session, request, flow = found
+        if response.status >= 200:
+            self._succeeded(session, request, response, now)
+        elif not session.cancel_sent:
+            session.cancel_sent = True
+            self._core.layer.request(_cancel(request), flow, lambda *_: None, now)
         return True
 
     def acknowledge(
@@ -140,6 +153,10 @@ class Uac:
     def _send_invite(self, session: Session, request: Request, now: float) -> None:
         session.request = request
         session.cancel_sent = False
+        if session.others:
+            self._core.timers.set(
+                session, "silence", now + SILENCE, lambda then: self._silent(session, request, then)
+            )
         session.invite_client = self._core.layer.request(
             request, session.flow, lambda response, then: self._receive(session, request, response, then), now
         )
@@ -153,6 +170,7 @@ class Uac:
             self._failed(session, request, response, now)
 
     def _provisional(self, session: Session, request: Request, response: Response, now: float) -> None:
+        self._core.timers.cancel(session, "silence")
         if session.ended:
             return
         if session.closing:
@@ -181,11 +199,11 @@ class Uac:
         if early is not None:
             dialog.confirms(early)
         self.acknowledge(session, dialog, request, response, now)
-        if session.closing or session.state is not State.EARLY:
-            # The 2xx crossed our CANCEL, came after our time-out, or is a second branch of a fork.
+        if session.closing or session.state is not State.EARLY or request is not session.request:
+            # The 2xx crossed our CANCEL, came after we gave up, or is a second branch of a fork.
             core.statistics["unwanted_answers"] += 1
             send_bye(core, session, dialog, now, session.close_headers)
-            if session.state is State.EARLY:
+            if session.state is State.EARLY and request is session.request:
                 core.finish(session, CallFailed(session, 487, "Request Terminated"), now)
             return
         self._drop_early(session)
@@ -196,6 +214,9 @@ class Uac:
         core.tell(CallAnswered(session, response.sdp or dialog.early_answer))
 
     def _failed(self, session: Session, request: Request, response: Response, now: float) -> None:
+        gone = response.status == 503 or not response.headers
+        if gone and self._try_next(session, request, now):
+            return
         if not session.closing:
             again = authorize(self._core, session, request, response, session.flow) or self._timers.ask_again(
                 session, request, response
@@ -209,14 +230,42 @@ class Uac:
         failed = CallFailed(session, response.status, response.reason, reasons_of(response))
         self._core.finish(session, failed, now)
 
+    def _silent(self, session: Session, request: Request, now: float) -> None:
+        """Nobody has said anything: on to the next place."""
+        transaction = session.invite_client
+        if session.ended or session.closing or transaction is None:
+            return
+        transaction.terminate()
+        self._expect_late(session, request, now)
+        self._try_next(session, request, now)
+
+    def _try_next(self, session: Session, request: Request, now: float) -> bool:
+        """The same call to the next place (RFC 3263 section 4.3), as a transaction of its own; False when
+        there is none."""
+        core, flow = self._core, session.flow
+        core.timers.cancel(session, "silence")
+        if session.closing or not session.others:
+            return False
+        core.statistics["fail_overs"] += 1
+        if len(core.failing) >= MAX_FAILING:
+            core.failing.clear()
+        core.failing[flow.transport, flow.remote] = now + PENALTY
+        session.flow = session.asked = flow = session.others.pop(0)
+        changed = {
+            "Via": core.via(flow),
+            "Contact": core.contact_in(session, flow),
+            "CSeq": str(replace(request.cseq, number=request.cseq.number + 1)),
+        }
+        headers = tuple((name, changed.get(name, value)) for name, value in request.headers)
+        self._drop_early(session)
+        self._send_invite(session, replace(request, headers=headers), now)
+        return True
+
     def _send_cancel(self, session: Session, invite: ClientTransaction, now: float) -> None:
-        core, request = self._core, invite.request
+        core = self._core
         session.cancel_sent = True
-        kept = ("Via", "Max-Forwards", "From", "To", "Call-ID", "Route")
-        headers = [pair for pair in request.headers if pair[0] in kept]
-        headers.append(("CSeq", str(replace(request.cseq, method="CANCEL"))))
-        headers += session.close_headers
-        core.layer.request(Request("CANCEL", request.uri, tuple(headers)), invite.flow, lambda *_: None, now)
+        cancel = _cancel(invite.request, session.close_headers)
+        core.layer.request(cancel, invite.flow, lambda *_: None, now)
         core.timers.set(
             session,
             "cancel",
@@ -233,9 +282,9 @@ class Uac:
     def _expect_late(self, session: Session, request: Request, now: float) -> None:
         """Remembers a call that timed out for as long as a 2xx may be repeated."""
         key = (session.call_id, request.from_.tag, request.cseq.number)
-        self._late[key] = (session, request)
+        self._late[key] = (session, request, session.flow)
         then = now + self._core.config.timers.give_up
-        self._core.timers.set(session, "late", then, lambda _: self._forget_late(key))
+        self._core.timers.set(request, "late", then, lambda _: self._forget_late(key))
 
     def _forget_late(self, key: LateKey) -> None:
         self._late.pop(key, None)
@@ -249,3 +298,13 @@ class Uac:
 def _early(session: Session, tag: str) -> Dialog | None:
     """The early dialog with the peer of that tag."""
     return next((dialog for dialog in session.early if dialog.remote.tag == tag), None)
+
+
+def _cancel(invite: Request, headers: Headers = ()) -> Request:
+    """The CANCEL of an INVITE (section 9.1)."""
+    kept = [pair for pair in invite.headers if pair[0] in _OF_CANCEL]
+    cseq = ("CSeq", str(replace(invite.cseq, method="CANCEL")))
+    return Request("CANCEL", invite.uri, (*kept, cseq, *headers))
+
+
+_OF_CANCEL = ("Via", "Max-Forwards", "From", "To", "Call-ID", "Route")
