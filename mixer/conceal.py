@@ -10,11 +10,13 @@ broken, or become it in this tick, are touched, all of them together.
 Waveform repetition, a relative of ITU-T G.711 Appendix I, but without that one's delay.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer import g711
 from mixer.g711 import VALID
 from mixer.rows import FRAME, Rows
 
@@ -40,6 +42,9 @@ _RUNS = 4  # gaps in a frame; what comes behind more of them is dropped
 _CLEAN, _SILENT, _BROKEN = 0, 1, 2
 _FOUR_VALID = np.uint64(VALID * 0x0001_0001_0001_0001)
 _FRAME_BYTES = np.dtype((np.void, 2 * FRAME))
+
+
+Coming = Callable[[NDArray[np.intp]], NDArray[np.uint16]]
 
 
 class _Places(NamedTuple):
@@ -68,6 +73,7 @@ class Concealment:
         self._plane = 0  # the oldest, to be written next
         self.gaps: NDArray[np.int64] = rows.column(np.int64)  # times that speech broke off
         self._at = np.arange(FRAME)
+        self._bridge = (np.arange(1, FRAME + 1) / FRAME).astype(np.float32)
         self._gain = np.zeros(LONGEST + FRAME, np.float32)
         self._gain[:LONGEST] = np.minimum((LONGEST - np.arange(LONGEST)) / (LONGEST - _STEADY), 1)
         self._dying = np.zeros(LONGEST + FRAME, np.float32)
@@ -106,8 +112,13 @@ class Concealment:
         last: NDArray[np.int16] = self._past[self._plane - 1, rows]
         return last
 
-    def smooth(self, order: NDArray[np.intp], words: NDArray[np.uint16], speech: NDArray[np.int16]) -> None:
-        """Fill and cross, in place, these rows' frames; `words` (n, FRAME) tell which samples came."""
+    def smooth(
+        self, order: NDArray[np.intp], words: NDArray[np.uint16], speech: NDArray[np.int16], coming: Coming
+    ) -> None:
+        """Fill and cross, in place, these rows' frames; `words` (n, FRAME) tell which samples came.
+
+        `coming` gives the words of the next two frames of some rows, (m, 2 * FRAME), as far as they are here.
+        """
         fours = words.view(np.uint64)
         whole = np.bitwise_and.reduce(fours, axis=1) & _FOUR_VALID == _FOUR_VALID
         empty = np.bitwise_or.reduce(fours, axis=1) & _FOUR_VALID == 0
@@ -118,7 +129,12 @@ class Concealment:
             if broken.size > BUDGET:
                 rough, broken = broken[BUDGET:], broken[:BUDGET]
                 speech[rough] = self._faded(order[rough], words[rough] & VALID != 0, speech[rough])
-            speech[broken] = self._concealed(order[broken], words[broken] & VALID != 0, speech[broken])
+            rows, came = order[broken], words[broken] & VALID != 0
+            said = self._concealed(rows, came, speech[broken])
+            known = np.flatnonzero(~came.any(axis=1) & (self._lag[rows] > 0))
+            if known.size:
+                said[known] = self._bridged(rows[known], said[known], coming(rows[known]))
+            speech[broken] = np.clip(np.floor(said), -32768, 32767)
         self._planes[self._plane][order] = speech.view(_FRAME_BYTES)[:, 0]
         self._plane = (self._plane + 1) % _PLANES
 
@@ -136,7 +152,7 @@ class Concealment:
 
     def _concealed(
         self, rows: NDArray[np.intp], came: NDArray[np.bool_], speech: NDArray[np.int16]
-    ) -> NDArray[np.int16]:
+    ) -> NDArray[np.float32]:
         """These rows' frames (m, FRAME) as they are heard; and where each row is afterwards."""
         planes = (self._plane + np.arange(_PLANES)) % _PLANES
         said = np.empty((rows.size, _PAST + FRAME), np.float32)
@@ -161,8 +177,26 @@ class Concealment:
             if not which.size:
                 break
             self.gaps[rows[which]] += 1
-        out: NDArray[np.int16] = np.clip(np.floor(said[:, _PAST:]), -32768, 32767).astype(np.int16)
-        return out
+        return said[:, _PAST:]
+
+    def _bridged(
+        self, rows: NDArray[np.intp], said: NDArray[np.float32], words: NDArray[np.uint16]
+    ) -> NDArray[np.float32]:
+        """Missing frames whose next one is here already: out of what led to them into what leads from it."""
+        here = (words[:, :FRAME] & VALID != 0).all(axis=1)
+        rows = rows[here]
+        if not rows.size:
+            return said
+        samples = np.empty((rows.size, 2 * FRAME), np.int16)
+        g711.decode(words[here], samples)
+        after = np.zeros((rows.size, _PAST), np.float32)
+        after[:, _PAST - 2 * FRAME :] = samples[:, ::-1]
+        since = np.broadcast_to(self._at, (rows.size, FRAME))
+        back = _repeated(after, _pitch(after), since)[:, ::-1]
+        said[here] += (back - said[here]) * self._bridge
+        self._state[rows] = _CLEAN
+        self._age[rows], self._risen[rows] = 0, FADE
+        return said
 
     def _episode(
         self, rows: NDArray[np.intp], came: NDArray[np.bool_], said: NDArray[np.float32], places: _Places
@@ -200,16 +234,23 @@ class Concealment:
     def _conceal(self, rows: NDArray[np.intp], since: NDArray[np.intp]) -> NDArray[np.float32]:
         """What stands in for the samples that are `since` (m, FRAME) behind the begin of the gap."""
         lag = self._lag[rows]
-        loop = np.maximum(lag, 1)[:, None]
-        at = since % loop
-        rows = rows[:, None]
-        period = self._model[rows, _PAST - loop + at].astype(np.float32)
-        former = self._model[rows, _PAST - 2 * loop + at]
-        closing = np.maximum(loop // _CLOSE, 1)
-        period += (former - period) * np.clip((at - loop + closing + 1) / closing, 0, 1)
-        step = self._model[rows, -1].astype(np.float32) - self._model[rows, _PAST - 1 - loop]
-        period += step * np.clip(1 - (since + 1) / _JOIN, 0, None)
-        return (period * np.where(lag[:, None] > 0, self._gain[since], self._dying[since])).astype(np.float32)
+        sound = _repeated(self._model[rows].astype(np.float32), lag, since)
+        return sound * np.where(lag[:, None] > 0, self._gain[since], self._dying[since])
+
+
+def _repeated(
+    model: NDArray[np.float32], lag: NDArray[np.int32], since: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """The last `lag` samples of each row (m, _PAST) over and over, at `since` (m, FRAME) behind its end."""
+    loop = np.maximum(lag, 1)[:, None]
+    at = since % loop
+    period = np.take_along_axis(model, _PAST - loop + at, axis=1)
+    former = np.take_along_axis(model, _PAST - 2 * loop + at, axis=1)
+    closing = np.maximum(loop // _CLOSE, 1)
+    period += (former - period) * np.clip((at - loop + closing + 1) / closing, 0, 1)
+    step = model[:, -1:] - np.take_along_axis(model, _PAST - 1 - loop, axis=1)
+    period += step * np.clip(1 - (since + 1) / _JOIN, 0, None)
+    return period
 
 
 def _next(marks: NDArray[np.bool_], start: NDArray[np.intp]) -> NDArray[np.intp]:

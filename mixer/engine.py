@@ -182,7 +182,7 @@ class Mixer:
         self._jitter.glide()
         self._jitter.read(plan.order, words)
         g711.decode(words, speech)
-        self._concealment.smooth(plan.order, words, speech)
+        self._concealment.smooth(plan.order, words, speech, self._jitter.coming)
         self.level[plan.order] = np.maximum.reduce(speech, axis=1)
 
         contributions, bus = self._contributions[:n], self._bus[:n]

@@ -362,6 +362,12 @@ class Jitter:
         """This tick's frames of these rows, as words, shape (n, FRAME)."""
         out.view(_FRAME_WORDS)[:, 0] = self._planes[self._slot][order]
 
+    def coming(self, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
+        """The two frames after this tick's, of these rows, as words, shape (m, 2 * FRAME)."""
+        planes = (self._slot + np.array([[1], [2]])) % SLOTS
+        words: NDArray[np.uint16] = self._ring[planes, rows].transpose(1, 0, 2).reshape(-1, 2 * FRAME)
+        return words
+
     def advance(self) -> None:
         """The tick is over: what was read is wiped, so that it never comes twice, and all go on."""
         self._ring[self._slot] = 0

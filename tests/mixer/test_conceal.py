@@ -60,6 +60,24 @@ def test_neither_the_begin_nor_the_end_of_a_gap_clicks(stage, period, lost):
     assert np.abs(np.diff(heard)).max() < steepest * 1.5 + LOUD / FADE * 2
 
 
+def test_where_the_next_packet_is_here_already_the_gap_leads_into_it(stage):
+    """Another tone behind the gap: its first sample is already the next packet's own."""
+    speaker, listener = stage.member(), stage.member()
+    before, behind = tone(40, 8), tone(64, 8, loudness=3000)
+    said = before + behind
+    packets = [speaker.packet(said[at : at + FRAME]) for at in range(0, len(said), FRAME)]
+    heard = []
+    for beat in range(14):
+        ahead = {6: [6, 8], 7: []}.get(beat, [beat if beat < 6 else beat + 1])  # 7 is lost
+        stage.push([packets[number] for number in ahead])
+        stage.mixer.tick()
+        heard.append(stage.mixer.bus(listener.handle))
+    bridge = heard[7]
+    assert (np.concatenate(heard[8:]) == linear(behind)[: 6 * FRAME]).all()
+    assert abs(int(bridge[-1]) - int(heard[8][0])) < 3000 / 4
+    assert np.abs(bridge[-64:]).max() < 4500 < np.abs(bridge[:64]).max()
+
+
 def test_concealment_fades_and_ends(stage):
     heard = heard_without(stage, tone(40, 30), set(range(10, 20)))
     power = [np.abs(heard[at : at + 80]).max() for at in range(10 * FRAME, 10 * FRAME + LONGEST, 80)]
