@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-_BACKLOG = 512
+from api.connections import bounded
+
+# Also the most connections that are accepted in one turn of the loop, before any of them can be counted.
+_BACKLOG = 128
 
 
 class _Guest(uvicorn.Server):
@@ -28,14 +31,28 @@ class _Guest(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves an application at `listen`: "address:port", IPv6 in brackets, port 0 for a free one."""
+    """Serves an application at `listen`: "address:port", IPv6 in brackets, port 0 for a free one.
 
-    def __init__(self, app: ASGIApp, listen: str, *, grace: int = 3) -> None:
+    At most `connections` at a time, each with `patience` seconds for the whole header of a request; see
+    `api.connections`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        listen: str,
+        *,
+        grace: int = 3,
+        connections: int = 512,
+        patience: float = 10.0,
+    ) -> None:
         self._listen = listen
         self._grace = grace
         self._server = _Guest(
             uvicorn.Config(
                 app,
+                http=bounded(connections, patience),
+                backlog=_BACKLOG,
                 lifespan="off",
                 ws="none",
                 log_config=None,

@@ -1,0 +1,114 @@
+"""How many HTTP connections are held, and for how long one may keep us waiting for a request.
+
+A descriptor is all that it takes to hold a connection, and anybody who reaches the port has some; without
+bounds those who never finish a header would take ours. So a whole header has its time, and where all places
+are taken, the oldest connection without a request under way makes room: who does ask something has asked
+long before it is his turn to go.
+"""
+
+import asyncio
+import logging
+from typing import Any, cast
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+logger = logging.getLogger(__name__)
+
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
+
+# Seconds between two lines of the log that say the same.
+_QUIET = 60.0
+
+
+class _Door:
+    """What the connections of one server share."""
+
+    def __init__(self, connections: int, patience: float) -> None:
+        self.patience = patience
+        self._most = connections
+        self._held: dict[_Connection, None] = {}
+        """The oldest first."""
+        self._told = -_QUIET
+
+    def enter(self, connection: "_Connection", now: float) -> bool:
+        """False where all places are taken by requests under way."""
+        if len(self._held) >= self._most:
+            if now - self._told >= _QUIET:
+                self._told = now
+                logger.warning("http_connections_full", extra={"connections": self._most})
+            idle = next((each for each in self._held if each.idle), None)
+            if idle is None:
+                return False
+            idle.cut()
+        self._held[connection] = None
+        return True
+
+    def leave(self, connection: "_Connection") -> None:
+        self._held.pop(connection, None)
+
+
+class _Connection(asyncio.Protocol):
+    """What is put in front of uvicorn's protocol, whichever of its parsers that has."""
+
+    door: _Door
+    cycle: Any = None
+    """uvicorn's: the last request whose header is complete."""
+    _transport: asyncio.Transport | None = None
+    """None for one that was not let in."""
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if not self.door.enter(self, asyncio.get_running_loop().time()):
+            transport.write(_BUSY)
+            transport.close()
+            return
+        self._transport = transport
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is None:
+            return
+        self.door.leave(self)
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def cut(self) -> None:
+        """The end, without a word; a place is free at once."""
+        assert self._transport is not None
+        self.door.leave(self)
+        self._transport.abort()
+
+    @property
+    def idle(self) -> bool:
+        """It is their turn: no request is under way."""
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def _watch(self) -> None:
+        """Their time begins with the connection, later with the first byte after our last answer; how long
+        they may say nothing at all after that is uvicorn's to know."""
+        if not self.idle:
+            self._stop_clock()
+        elif self._deadline is None:
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(self.door.patience, self.cut)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def bounded(connections: int, patience: float) -> type[asyncio.Protocol]:
+    """uvicorn's protocol for at most so many connections at a time, each with `patience` seconds for the
+    header of its next request. With all places taken a new connection takes that of the oldest one without a
+    request under way; where all have one, the new one gets 503."""
+    members = {"door": _Door(connections, patience)}
+    return cast(type[asyncio.Protocol], type("Connection", (_Connection, AutoHTTPProtocol), members))

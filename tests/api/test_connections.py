@@ -1,0 +1,161 @@
+"""How many HTTP connections are held: those who only hold them make room for those who ask."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+
+import httpx
+import pytest
+import uvicorn.protocols.http.h11_impl as h11_impl
+from fastapi import FastAPI
+
+from api import connections
+from api.server import HttpServer
+
+HALF = b"GET /healthz HTTP/1.1\r\nHost: h\r\n"
+WHOLE = HALF + b"\r\n"
+
+
+@pytest.fixture(params=["the parser in C", "the parser in Python"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "the parser in Python":
+        monkeypatch.setattr(connections, "AutoHTTPProtocol", h11_impl.H11Protocol)
+
+
+pytestmark = pytest.mark.usefixtures("parser")
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, **bounds: float) -> AsyncIterator[HttpServer]:
+    server = HttpServer(app, "127.0.0.1:0", grace=1, **bounds)  # type: ignore[arg-type]
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+class Client:
+    """One raw connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def status(self) -> int:
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)
+        return int(head.split(b" ")[1])
+
+    async def closed(self) -> None:
+        """Returns when the server has ended the connection without an answer."""
+        try:
+            assert await asyncio.wait_for(self.reader.read(), 5) == b""
+        except ConnectionResetError:
+            return
+
+
+@contextmanager
+def clients() -> Iterator["Clients"]:
+    with ExitStack() as stack:
+        yield Clients(stack)
+
+
+class Clients:
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    async def join(self, server: HttpServer, data: bytes = b"") -> Client:
+        reader, writer = await asyncio.open_connection(*server.address)
+        self._stack.callback(writer.close)
+        writer.write(data)
+        return Client(reader, writer)
+
+
+@pytest.mark.parametrize("data", [b"", HALF], ids=["nothing", "half a header"])
+async def test_a_header_that_does_not_come_ends_its_connection(app: FastAPI, data: bytes) -> None:
+    async with serving(app, patience=0.1) as server:
+        with clients() as joined:
+            await (await joined.join(server, data)).closed()
+
+
+async def test_a_header_byte_by_byte_gains_no_time(app: FastAPI) -> None:
+    async with serving(app, patience=0.3) as server:
+        with clients() as joined:
+            slow = await joined.join(server, HALF + b"X-Slow: ")
+            begin, end = time.monotonic(), asyncio.create_task(slow.closed())
+            while not end.done() and time.monotonic() < begin + 5:
+                slow.writer.write(b"x")
+                await asyncio.sleep(0.02)
+            await end
+            assert time.monotonic() - begin < 3
+
+
+async def test_the_second_header_has_its_time_too(app: FastAPI) -> None:
+    async with serving(app, patience=0.2) as server:
+        with clients() as joined:
+            client = await joined.join(server, WHOLE)
+            assert await client.status() == 200
+            await client.reader.readuntil(b"}")
+            client.writer.write(HALF)
+            await asyncio.wait_for(client.reader.read(), 5)
+            assert client.reader.at_eof()
+
+
+async def test_a_slow_answer_is_not_cut_short(app: FastAPI) -> None:
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    @app.get("/slow")
+    async def slow() -> dict[str, bool]:
+        entered.set()
+        await release.wait()
+        return {"done": True}
+
+    async with serving(app, patience=0.05, connections=2) as server:
+        with clients() as joined:
+            asker = await joined.join(server, b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+            await entered.wait()
+            idle = [await joined.join(server, HALF) for _ in range(10)]
+            for each in idle:
+                await each.closed()
+            release.set()
+            assert await asker.status() == 200
+
+
+async def test_the_oldest_that_asks_nothing_makes_room_and_a_request_is_answered(
+    app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(app, connections=8) as server:
+        with clients() as joined:
+            idle = [await joined.join(server, HALF) for _ in range(40)]
+            for _ in range(3):
+                assert await (await joined.join(server, WHOLE)).status() == 200
+            for each in idle[:32]:
+                await each.closed()
+            host, port = server.address
+            async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
+                assert (await client.get("/healthz")).status_code == 200
+    told = [record for record in caplog.records if record.message == "http_connections_full"]
+    assert len(told) == 1
+
+
+async def test_with_requests_in_all_places_the_newest_gets_503(app: FastAPI) -> None:
+    release, entered = asyncio.Event(), asyncio.Semaphore(0)
+
+    @app.get("/slow")
+    async def slow() -> dict[str, bool]:
+        entered.release()
+        await release.wait()
+        return {"done": True}
+
+    async with serving(app, connections=2) as server:
+        with clients() as joined:
+            request = b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n"
+            askers = [await joined.join(server, request) for _ in range(2)]
+            for _ in askers:
+                await entered.acquire()
+            assert await (await joined.join(server)).status() == 503
+            release.set()
+            for asker in askers:
+                assert await asker.status() == 200
+                asker.writer.close()
+            assert await (await joined.join(server, WHOLE)).status() == 200
