@@ -33,6 +33,7 @@ from sip.registrar import Registrar
 from sip.session_timer import TimerPolicy
 from sip.shell import SipServer
 from sip.tls import TlsFiles
+from sip.trace import Trace
 from sip.trunk_care import TrunkCare
 from sip.trunks import Trunks
 from speech.speech import Speech
@@ -76,6 +77,7 @@ class Server:
             lambda event: self.switchboard.on_sip(event),
             tls=_tls(config),
             origins=config.sip.origins,
+            trace=Trace() if config.sip.trace else None,
         )
         self._care = TrunkCare(self._trunks, self.sip)
         self.media = MediaClient(

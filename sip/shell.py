@@ -19,6 +19,7 @@ from sip.resolver import SystemResolver
 from sip.session import Session
 from sip.tcp import Connections, StreamLimits
 from sip.tls import Tls, TlsFiles
+from sip.trace import Trace
 from sip.udp import UdpSocket
 from sip.uri import DEFAULT_PORT, host_port
 from sip.websocket import WebSockets
@@ -45,6 +46,7 @@ class SipServer:
         tls: TlsFiles | None = None,
         origins: Sequence[str] = (),
         resolver: Resolver | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.endpoint = Endpoint(config)
         self.bound: tuple[Bound, ...] = ()
@@ -59,6 +61,7 @@ class SipServer:
         self._tls: Tls | None = None
         self._origins = tuple(origins)
         self._resolver = resolver or SystemResolver()
+        self._trace = trace
         self._timer: asyncio.TimerHandle | None = None
         self._routes: dict[str, tuple[str, float]] = {}
         self._lookups: set[asyncio.Task[None]] = set()
@@ -300,6 +303,8 @@ class SipServer:
     def _flush(self) -> None:
         while outgoing := self.endpoint.take_outgoing():
             for message in outgoing:
+                if self._trace is not None:
+                    self._trace.sent(message.data, message.flow, self._loop.time())
                 self._send(message.data, message.flow)
 
     def _arm(self) -> None:
@@ -322,6 +327,8 @@ class SipServer:
             self._pump()
 
     def _message(self, data: bytes, flow: Flow) -> None:
+        if self._trace is not None:
+            self._trace.received(data, flow, self._loop.time())
         try:
             self.endpoint.receive(data, flow, self._loop.time())
         finally:

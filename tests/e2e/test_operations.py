@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -281,5 +282,32 @@ async def test_sighup_takes_what_may_change_and_leaves_live_calls_alone(studio: 
         await keep_hearing(calls[0], calls[1:])
         newcomer = await stranger.dial(house.uri("elsewhere"))
         await newcomer.bye()
+    finally:
+        await house.close()
+
+
+# The ladder
+
+
+async def test_a_calls_ladder_is_in_the_log_without_what_must_stay_secret(studio: Studio) -> None:
+    house = await House.open(
+        sections={"sip": {"trace": True}, "users": [{"name": "alice", "password": "alices-secret"}]}
+    )
+    try:
+        alice = await studio.phone("alice", house.server.sip, password="alices-secret")
+        assert (await alice.register()).status == 200
+        call = await alice.dial(house.uri("room"))
+        await house.call_id("room")
+        info = call.request("INFO", headers=(("Content-Type", "application/dtmf-relay"),))
+        await alice.transact(replace(info, body=b"Signal=7\r\nDuration=160\r\n"))
+        await call.bye()
+        records = [r for r in house.server.records() if r["event"] == "sip_message"]
+        rungs = [r["ladder"].split()[1:] for r in records if r.get("sip_call_id") == call.call_id]
+        shown = [" ".join(rung[:1] + rung[2:]) for rung in rungs]
+        for rung in (f"<-- INVITE {house.uri('room')}", "--> 200 OK (INVITE)", "--> 200 OK (BYE)"):
+            assert rung in shown, shown
+        assert shown.index("--> 200 OK (INVITE)") < shown.index("--> 200 OK (INFO)")
+        assert "m=audio" in "".join(r["text"] for r in records)
+        assert "Digest username" not in house.server.log and "Signal=7" not in house.server.log
     finally:
         await house.close()
