@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from bxml import BxmlError, Document
 from bxml import runner as bxml_runner
 from bxml.runner import Unsupported
-from calls import clock, ids
+from calls import arrival, clock, ids
 from calls.application import Application
 from calls.callbacks import Answer, Callback, Courier, DeliveryFailed, Event
 from calls.conference import Conference, Conferences, Member
@@ -347,7 +347,8 @@ def from_application(application: Application, call: Call, user: str) -> Source:
 
     async def source() -> Document:
         if application.initiated is not None:
-            return await call.ask(application.initiated, call.event("initiate"))
+            brought = {} if call.session is None else arrival.told(call.session.request, to=call.to)
+            return await call.ask(application.initiated, call.event("initiate", **brought))
         return read(application.document_for(user).encode(), base=None, call_id=call.id)
 
     return source

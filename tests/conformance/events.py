@@ -24,6 +24,7 @@ _SHAPES = {
     "sipResponseCode": re.compile(r"[3-6]\d\d"),
 }
 _WHOLE = {"sipResponseCode"}
+_OBJECTS = {"diversion", "sipHeaders"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def faults(event: Mapping[str, Any]) -> list[str]:
 
 
 def _fits(name: str, value: object) -> bool:
-    """A number may be text: as query parameters all values are."""
+    """Numbers and objects may be text: as query parameters all values are."""
+    if name in _OBJECTS and not isinstance(value, str):
+        return isinstance(value, dict) and all(isinstance(part, str) for part in (*value, *value.values()))
     if isinstance(value, bool) or not isinstance(value, (int, str) if name in _WHOLE else str):
         return False
     return name not in _SHAPES or _SHAPES[name].fullmatch(str(value)) is not None

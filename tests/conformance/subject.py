@@ -53,7 +53,7 @@ def operations() -> Iterator[tuple[str, str, str, int]]:
     # No request is made, so nobody is behind it.
     nobody: Any = None
     app = create_app(
-        nobody, (), courier=nobody, health=dict, metrics=bytes, public_url="http://localhost", version="0"
+        nobody, nobody, courier=nobody, health=dict, metrics=bytes, public_url="http://localhost", version="0"
     )
     for path, methods in app.openapi()["paths"].items():
         for method, operation in methods.items():

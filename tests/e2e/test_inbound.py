@@ -187,3 +187,18 @@ async def test_hangup_before_any_sound_refuses_the_call(house: House, studio: St
     assert await alice.invite(house.uri(user)).refused() >= 400
     event = await house.application.event("disconnect", callId=await house.call_id(user))
     assert event["cause"] in ("hangup", "rejected")
+
+
+async def test_what_the_invite_brings_along_is_told_in_initiate(house: House, studio: Studio) -> None:
+    room = house.room()
+    caller = await studio.phone("caller", house.server.sip)
+    brought = (
+        ("User-to-User", "YWJj;encoding=base64"),
+        ("X-Order", "4711"),
+        ("Diversion", "<sip:+19195550111@carrier.example>;reason=no-answer"),
+    )
+    await caller.dial(house.uri(room), headers=brought)
+    event = await house.application.event("initiate", user=room)
+    assert event["uui"] == "YWJj;encoding=base64"
+    assert event["sipHeaders"] == {"x-order": "4711"}
+    assert event["diversion"] == {"origTo": "+19195550111", "reason": "no-answer"}
