@@ -29,7 +29,7 @@ from mixminus.settings import (
     User,
     Webhooks,
 )
-from mixminus.sources import ConfigError, Key, Sources
+from mixminus.sources import PREFIX, ConfigError, Key, Sources
 
 __all__ = [
     "ARRAYS", "TABLES", "Account", "Application", "Config", "ConfigError", "Trunk", "User", "ensure_password",
@@ -74,7 +74,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, address: str | None =
     config = _completed(config, path.parent.resolve() if path is not None else Path.cwd())
     _cross_check(config, sources)
     sources.raise_problems()
-    return replace(config, warnings=config.warnings + tuple(_warnings(config)))
+    return replace(config, warnings=(*config.warnings, *_overlooked(environ), *_warnings(config)))
 
 
 def ensure_password(directory: Path) -> tuple[str, bool]:
@@ -298,6 +298,21 @@ def _check_application(application: Application, key: Key, config: Config, sourc
             user = application.fallback_username if "fallback" in name else application.username
             if user and not url.startswith("https:"):
                 sources.refuse((*key, name), "expected https, since webhooks.require_https is set")
+
+
+def _overlooked(environ: Mapping[str, str]) -> Iterable[str]:
+    """Variables that look like a section and a key of it, with one underscore between them instead of two.
+
+    A warning and no error: they may be what Kubernetes makes for a service called mixminus-rtp.
+    """
+    for variable in sorted(environ):
+        section, _, name = variable.removeprefix(PREFIX).lower().partition("_")
+        shape = TABLES.get(section, ARRAYS.get(section))
+        if not variable.startswith(PREFIX) or shape is None or name.startswith("_"):
+            continue
+        if near := get_close_matches(name, [setting.name for setting in fields(shape)], n=1, cutoff=0.8):
+            right = PREFIX + section.upper() + ("" if section in ARRAYS else f"__{near[0].upper()}")
+            yield f"{variable}: has no effect, did you mean {right}?"
 
 
 def _warnings(config: Config) -> Iterable[str]:

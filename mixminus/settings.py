@@ -182,7 +182,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """What answers an inbound call: a webhook or a document. With neither it is the built-in one."""
+    """Answers inbound calls by a webhook or by a document. With no application a built-in document does."""
 
     id: str = setting(kinds.identifier, "The applicationId in events and requests")
     account: str = setting(kinds.word, "The id of the account that it belongs to")

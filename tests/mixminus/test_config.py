@@ -2,7 +2,7 @@
 
 import os
 import stat
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -288,7 +288,30 @@ def test_numbers_and_flags_of_the_environment_are_toml() -> None:
 
 
 def test_variables_of_others_are_left_alone() -> None:
-    assert load(None, {"MIXMINUS_SERVICE_HOST": "10.0.0.1", "MIXMINUS_PORT": "tcp://x", "MIXMINUS_SIP": "1"})
+    others = {"MIXMINUS_SERVICE_HOST": "10.0.0.1", "MIXMINUS_PORT": "tcp://x", "MIXMINUS_SIP": "1"}
+    assert load(None, others) == load(None, {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("MIXMINUS_SIP_LISTEN", "MIXMINUS_SIP__LISTEN"),
+        ("MIXMINUS_HTTP_PUBLICURL", "MIXMINUS_HTTP__PUBLIC_URL"),
+        ("MIXMINUS_CONFERENCE_MAX_HOURS", "MIXMINUS_CONFERENCE__MAX_HOURS"),
+        ("MIXMINUS_USERS_PASSWORD", "MIXMINUS_USERS"),
+    ],
+)
+def test_one_underscore_where_two_are_meant_is_a_warning(variable: str, meant: str) -> None:
+    config = load(None, {variable: "'word'"})
+    assert config.warnings == (f"{variable}: has no effect, did you mean {meant}?",)
+    assert replace(config, warnings=()) == load(None, {})
+
+
+@pytest.mark.parametrize("service", ["MIXMINUS", "MIXMINUS_SIP", "MIXMINUS_HTTP", "MIXMINUS_SERVER"])
+def test_what_kubernetes_makes_of_a_services_name_is_silent(service: str) -> None:
+    made = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_SIP", "PORT", "PORT_5060_UDP", "PORT_5060_UDP_ADDR",
+            "PORT_5060_UDP_PORT", "PORT_5060_UDP_PROTO")  # fmt: skip
+    assert load(None, {f"{service}_{name}": "udp://10.0.0.1:5060" for name in made}) == load(None, {})
 
 
 @pytest.mark.parametrize(
