@@ -2,13 +2,22 @@
 
 import pytest
 
+from calls.application import Application
+from calls.callbacks import Callback
 from calls.conference import Limits
 from calls.errors import Invalid, NotFound
 from sip import events as sip_events
 from tests.support.exchange import ACCOUNT, Exchange, join, settle
+from tests.support.hand import Hand
 
+HOUR = 3600.0
 EVENTS = {"conferenceEventUrl": "http://app.test/conference"}
 FAREWELL = "<SpeakSentence>Goodbye.</SpeakSentence>"
+
+
+@pytest.fixture
+async def hand(monkeypatch):
+    return Hand(monkeypatch)
 
 
 def the_conference(exchange):
@@ -176,11 +185,53 @@ async def test_a_full_conference_names_its_limit():
 
 
 async def test_names_are_the_accounts_own_and_case_counts():
-    exchange = Exchange()
-    await exchange.dial_in(join("Room"))
-    await exchange.dial_in(join("room"))
-    assert len(exchange.switchboard.conferences(ACCOUNT)) == 2
-    assert exchange.switchboard.conferences("another") == []
+    exchange = Exchange(
+        applications=[
+            Application(id=user, account=account, numbers=(user,), initiated=Callback(url="http://app.test/"))
+            for user, account in (("ours", ACCOUNT), ("theirs", "another"))
+        ]
+    )
+    for user, name in (("ours", "Room"), ("ours", "room"), ("theirs", "room"), ("ours", "room")):
+        await exchange.dial_in(join(name), called=f"sip:{user}@127.0.0.1")
+    assert [len(c.members) for c in exchange.switchboard.conferences(ACCOUNT)] == [1, 2]
+    assert [len(c.members) for c in exchange.switchboard.conferences("another")] == [1]
+    rooms = [room for _, room, *_ in exchange.media.of("seat")]
+    assert rooms[1] == rooms[3] and len(set(rooms)) == 3
+
+
+async def test_at_its_greatest_age_it_ends_as_if_completed(hand):
+    exchange = Exchange(limits=Limits(hours=2))
+    calls = [await exchange.dial_in(join(after=FAREWELL, **EVENTS)) for _ in range(2)]
+    await hand.on(2 * HOUR - 60)
+    assert the_conference(exchange).completed_time is None
+    await hand.on(60)
+    assert the_conference(exchange).completed_time is not None and len(exchange.media.of("end_room")) == 1
+    assert exchange.courier.kinds()[3:] == [
+        "conferenceMemberExit",
+        "conferenceMemberExit",
+        "conferenceCompleted",
+    ]
+    assert [playback.samples[:8] for playback in exchange.media.playbacks] == [b"Goodbye."] * 2
+    assert all(call.live for call in calls)
+
+
+@pytest.mark.parametrize("by", ["the last to leave", "rest"])
+async def test_one_that_ended_early_does_not_end_its_successor_of_the_same_name(hand, by):
+    exchange = Exchange(limits=Limits(hours=2))
+    call = await exchange.dial_in(join(**EVENTS))
+    await hand.on(HOUR)
+    if by == "rest":
+        await exchange.switchboard.complete_conference(the_conference(exchange))
+    else:
+        await hang_up(exchange, call)
+    await exchange.dial_in(join(**EVENTS))
+    ended = len(exchange.media.of("end_room"))
+    await hand.on(2 * HOUR - 60)
+    await exchange.dial_in(join())
+    assert len(the_conference(exchange).members) == 2 and len(exchange.media.of("end_room")) == ended
+    assert exchange.courier.kinds().count("conferenceCompleted") == 1
+    await hand.on(60)
+    assert exchange.courier.kinds().count("conferenceCompleted") == 2
 
 
 async def test_a_redirected_member_leaves_and_the_others_stay():
@@ -195,7 +246,6 @@ async def test_a_redirected_member_leaves_and_the_others_stay():
 
 
 async def test_conference_redirect_is_asked_even_without_an_event_url():
-    from calls.callbacks import Callback
     from calls.order import Redirect
 
     exchange = Exchange()

@@ -71,6 +71,29 @@ async def test_what_no_trunk_takes_and_what_is_no_address_is_refused_by_field(to
     assert exchange.switchboard.live_calls == [] and exchange.media.open == set()
 
 
+async def test_another_accounts_application_is_refused_as_one_that_is_not_there():
+    exchange = Exchange()
+    for account, application in (("another", APPLICATION), (ACCOUNT, "no-such-application")):
+        with pytest.raises(Invalid, match=f"Application id {application} not found"):
+            await exchange.switchboard.create_call(account, replace(ORDER, application_id=application))
+        assert exchange.switchboard.calls(account) == []
+    assert exchange.sip.done == [] and exchange.media.open == set()
+
+
+async def test_of_two_documents_put_at_once_one_is_performed():
+    exchange = Exchange()
+    call = await answered(exchange, join())
+    documents = [f"<Response><SpeakSentence>{said}</SpeakSentence></Response>" for said in ("one", "two")]
+    await asyncio.gather(
+        *(exchange.switchboard.replace_bxml(call, document.encode()) for document in documents)
+    )
+    await settle()
+    assert [playback.samples[:3] for playback in exchange.media.playbacks if not playback.stopped] == [b"two"]
+    assert len([task for task in asyncio.all_tasks() if task.get_name() == call.id]) == 1
+    await exchange.finish_prompt()
+    assert call.disconnect_cause == "hangup" and exchange.media.of("unseat") == [(1,)]
+
+
 async def test_a_user_who_is_not_registered_is_a_rejected_call():
     exchange = Exchange(users={"alice": ""})
     await dialled(exchange, to="sip:alice@127.0.0.1")
