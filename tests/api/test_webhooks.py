@@ -11,9 +11,10 @@ from api.webhooks import MAX_ANSWER, Courier, with_event
 from calls.callbacks import Answer, Callback, DeliveryFailed, Event
 from net.http import HttpClient
 from net.policy import Policy
-from tests.api.receivers import Got, Receiver, reply
+from tests.api.receivers import Behaviour, Got, Receiver, reply
 
 BXML = b"<Response><Hangup/></Response>"
+DIGITS = "31415926535897"
 EVENT: Event = {"eventType": "answer", "callId": "c-1", "from": "+19195554321", "tag": "a&b =ü\r\nX: y"}
 
 
@@ -325,6 +326,34 @@ async def test_a_status_is_not_tried_again(
     assert record.event_type == "dtmf"  # type: ignore[attr-defined]
     assert "hidden" not in record.reason  # type: ignore[attr-defined]
     assert not hasattr(record, "digit")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "answer", [None, b"", b"nonsense\r\n\r\n", reply(500), reply(302, Location="/elsewhere"), hang]
+)
+async def test_a_delivery_that_fails_says_nothing_of_the_digits(
+    courier: Courier,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    answer: Behaviour | bytes | None,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    gather, dtmf = event("gather", digits=DIGITS), event("dtmf", digit=DIGITS)
+    async with Receiver(answer or b"") as app:
+        url = f"{app.url}/pin" if answer is not None else await nobody()
+        callback = Callback(url, method, fallback_url=url, fallback_method=method, timeout=0.2)
+        for wanted in (callback, replace(callback, fallback_url=None)):
+            with pytest.raises(DeliveryFailed) as caught:
+                await courier.ask(wanted, gather)
+            assert DIGITS not in f"{caught.value} {caught.value.__cause__}"
+            courier.tell(wanted, dtmf)
+        await courier.close()
+        assert courier.statistics["failed"] == 4
+        assert all(DIGITS in f"{got.target} {got.body!r}" for got in app.got)
+    assert "webhook_failed" in caplog.messages and "webhook_falls_back" in caplog.messages
+    for record in caplog.records:
+        assert DIGITS not in f"{logging.Formatter().format(record)} {vars(record)}"
 
 
 async def test_a_time_out_is_not_tried_again(courier: Courier) -> None:

@@ -7,7 +7,7 @@ import pytest
 from media import tones
 from media.client import DigitReceived, PlaybackLost
 from sip import events as sip_events
-from tests.support.exchange import OFFER, Exchange, join, settle
+from tests.support.exchange import OFFER, DeliveryFailed, Exchange, join, settle
 
 PROMPT = "<SpeakSentence>Your PIN, please.</SpeakSentence>"
 MORE = "<SpeakSentence>More</SpeakSentence>"
@@ -221,6 +221,17 @@ async def test_digits_are_in_no_log(caplog):
     with caplog.at_level("DEBUG"):
         await press(exchange, call, "9876543#")
     assert gathered(exchange) == [("http://app.test/pin", "9876543", "#")]
+    for record in caplog.records:
+        assert "9876543" not in f"{record.getMessage()} {vars(record)}"
+
+
+async def test_digits_are_in_no_log_when_their_webhook_fails(caplog):
+    caplog.set_level("DEBUG")
+    exchange = Exchange()
+    exchange.courier.answers["gather"] = DeliveryFailed("POST http://app.test/pin: answered 500")
+    call = await exchange.dial_in(gather(gatherUrl="/pin", terminatingDigits="#"))
+    await press(exchange, call, "9876543#")
+    assert call.disconnect_cause == "callback-error"
     for record in caplog.records:
         assert "9876543" not in f"{record.getMessage()} {vars(record)}"
 
