@@ -331,6 +331,16 @@ def test_a_redial_from_the_same_source_hears_the_new_stream_and_not_the_old_ones
     assert port.hear((PHONE, rtp(1003, ssrc=5)), (PHONE, rtp(8, ssrc=6))) == [0, B]
 
 
+def test_the_leg_that_had_a_learnt_source_may_have_it_back_and_another_may_not(port: Port) -> None:
+    port.leg(A, ("192.168.1.5", 5004), signalling=NAT)
+    port.from_((NAT, 40001), ssrc=5)
+    port.agree(A, ("192.168.1.5", 5006), signalling=NAT)  # a new answer: what was learnt is given up
+    assert port.from_((NAT, 40001), ssrc=5) == A
+    port.demux.close(A, port.now)
+    port.leg(A, ("192.168.1.5", 5006), signalling=NAT)
+    assert port.from_((NAT, 40001), ssrc=5) == 0  # the same row, but another leg
+
+
 def test_a_new_process_inherits_who_was_pinned() -> None:
     before = Port()
     before.leg(A, ("192.168.1.5", 5004), signalling=NAT)
