@@ -54,6 +54,7 @@ class Attempt:
             signalling=flow.remote[0],
             address=address or services.sip.local_address(flow),
         )
+        self._media.call_id = self._call.id
         caller = identify(dial, flow.local[0], trusted=route.trusted)
         self.session = services.sip.invite(
             to=route.uri,

@@ -31,6 +31,8 @@ class MediaSession:
 
     def __init__(self, media: "MediaClient", *, signalling: str | None, address: str) -> None:
         self.leg: Leg | None = None
+        self.call_id: str | None = None
+        """Whose it is, for the log; None until there is a call."""
         self._media = media
         self._signalling = signalling
         self._address = address
@@ -78,13 +80,13 @@ class MediaSession:
             return
         self._late_offer = False
         if answer is None:
-            logger.warning("ack_without_answer", extra={"leg": self.leg.id})
+            logger.warning("ack_without_answer", extra={"call_id": self.call_id, "leg": self.leg.id})
             return
         try:
             self._agreed = sdp.accept(answer, self._local(self.leg.port))
             self._media.connect(self.leg, _leg_media(self._agreed))
         except SdpError as error:
-            logger.warning("answer_refused", extra={"leg": self.leg.id, "reason": str(error)})
+            self._refused(self.leg, error)
 
     # An outbound call
 
@@ -123,7 +125,7 @@ class MediaSession:
             self._agreed = sdp.accept(answer, self._local(self.leg.port))
             self._media.update(self.leg, _leg_media(self._agreed))
         except SdpError as error:
-            logger.warning("answer_refused", extra={"leg": self.leg.id, "reason": str(error)})
+            self._refused(self.leg, error)
 
     def reoffer(self, offer: bytes | None) -> bytes:
         """The SDP to answer a re-INVITE or UPDATE with; what it agrees holds at once.
@@ -148,6 +150,10 @@ class MediaSession:
         if self.leg is not None:
             self._media.close_leg(self.leg)
             self.leg = None
+
+    def _refused(self, leg: "Leg", error: SdpError) -> None:
+        extra = {"call_id": self.call_id, "leg": leg.id, "reason": str(error)}
+        logger.warning("answer_refused", extra=extra)
 
     def _move(self, leg: "Leg") -> None:
         """Another port for the leg. Raises SdpError: without one the address cannot be used."""

@@ -175,15 +175,16 @@ class Switchboard:
     def _incoming(self, event: sip_events.IncomingCall) -> None:
         session = event.session
         user = session.request_uri.user or ""
+        refused = {"to": user, "sip_call_id": session.call_id}
         application = called(self._applications.values(), user)
         if application is None:
-            logger.info("call_refused", extra={"to": user, "reason": "no application has this number"})
+            logger.info("call_refused", extra={**refused, "reason": "no application has this number"})
             self._sip.reject(session, 404, "No application has this number")
             return
         if self._admission(application.account).full:
             # 486 and not 503: it is this account that is busy, and a trunk that hears 503 turns away from the
             # whole server (RFC 3261 section 21.5.4).
-            logger.info("call_refused", extra={"to": user, "reason": TOO_MANY})
+            logger.info("call_refused", extra={**refused, "reason": TOO_MANY})
             self._sip.reject(session, 486, "Busy Here")
             return
         media = MediaSession(
@@ -194,7 +195,7 @@ class Switchboard:
         try:
             media.consider(event.sdp)
         except SdpError as error:
-            logger.info("call_refused", extra={"to": user, "reason": str(error)})
+            logger.info("call_refused", extra={**refused, "reason": str(error)})
             self._sip.reject(session, error.status, str(error))
             return
         line = None
@@ -202,7 +203,7 @@ class Switchboard:
             if event.trunk is not None:
                 line = self._trunks.seize(event.trunk)
         except TrunkFull as error:
-            logger.info("call_refused", extra={"to": user, "reason": str(error)})
+            logger.info("call_refused", extra={**refused, "reason": str(error)})
             self._sip.reject(session, 503, "Trunk full")
             return
         call = Call(
@@ -216,11 +217,18 @@ class Switchboard:
             disconnect=application.status,
         )
         call.media, call.line = media, line
+        media.call_id = call.id
         call.initiate(session)
         self._register(call)
         logger.info(
             "call_incoming",
-            extra={"call_id": call.id, "from": call.from_, "to": call.to, "trunk": event.trunk},
+            extra={
+                "call_id": call.id,
+                "sip_call_id": session.call_id,
+                "from": call.from_,
+                "to": call.to,
+                "trunk": event.trunk,
+            },
         )
         call.begin(from_application(application, call, user))
 
