@@ -13,6 +13,7 @@ from calls.errors import Conflict, Invalid, LimitReached
 from calls.order import CallOrder, Dial, LegOrder, Redirect
 from sip import events as sip_events
 from tests.support.exchange import ACCOUNT, APPLICATION, OFFER, Exchange, settle
+from tests.support.hand import Hand
 
 ORDER = CallOrder(
     application_id=APPLICATION,
@@ -22,20 +23,6 @@ ORDER = CallOrder(
     disconnect=Callback(url="http://app.test/disconnect"),
 )
 PAUSE = "<Response><Pause duration='60'/></Response>"
-
-
-class Hand:
-    """Moves the loop's clock."""
-
-    def __init__(self, monkeypatch):
-        self._ahead = 0.0
-        loop = asyncio.get_running_loop()
-        original = loop.time
-        monkeypatch.setattr(loop, "time", lambda: original() + self._ahead)
-
-    async def on(self, seconds):
-        self._ahead += seconds
-        await settle()
 
 
 @pytest.fixture
