@@ -28,6 +28,7 @@ _LEVELS = frozenset(
         "transactions",
         "unacknowledged_answers",
         "undelivered",
+        "unsettled",
         "waiting",
         "ws_connections",
         "wss_connections",

@@ -10,7 +10,7 @@ from sip.events import CallFailed, Event
 from sip.flow import Address, Flow, Outgoing
 from sip.headers import MAGIC_COOKIE, Via
 from sip.layer import TransactionLayer, reply_flow
-from sip.limits import RateLimit
+from sip.limits import RateLimit, Unsettled
 from sip.message import Headers, Request, Response, respond
 from sip.registrar import Registrar
 from sip.session import Session, State, Unacknowledged
@@ -43,6 +43,12 @@ class EndpointConfig:
     """Further INVITEs get 503."""
     max_transactions: int = 20_000
     """Further requests outside of calls get 503."""
+    max_unsettled: int = 256
+    """Inbound calls that have neither been acknowledged nor rung; further INVITEs get 503."""
+    max_unsettled_of_source: int = 64
+    """The same, from one source."""
+    max_unsettled_of_trunk: int = 192
+    """The same, from one source that is a trunk's."""
     stranger_rate: float = 20.0
     """Requests outside of calls that are looked at per second from one source which the rules do not let in
     by its address; 0: no limit. What is above is dropped, and the sender's own retransmission comes later."""
@@ -71,6 +77,7 @@ class Core:
         self.unacknowledged: dict[tuple[str, str, int], Unacknowledged] = {}
         """By Call-ID, From tag and CSeq of the INVITE."""
         self.strangers = RateLimit(config.stranger_rate, self.statistics)
+        self.unsettled = Unsettled(config.max_unsettled)
         self.failing: dict[tuple[str, Address], float] = {}
         """Places that did not answer lately, and until when they are tried last."""
         self.accepting = True
@@ -191,6 +198,7 @@ class Core:
             return
         session.state = State.ENDED
         self.sessions.pop(session.id, None)
+        self.unsettled.remove(session.id)
         for name in (
             "refresh",
             "expires",

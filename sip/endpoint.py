@@ -16,7 +16,7 @@ from sip.dialog import Dialog
 from sip.errors import SipError
 from sip.events import DigitReceived, Event
 from sip.flow import Flow, Outgoing
-from sip.gate import SUPPORTED_HEADERS, Refusal, identify, inspect, judge
+from sip.gate import SUPPORTED_HEADERS, Refusal, Sender, identify, inspect, judge
 from sip.info import pressed
 from sip.message import Headers, MessageError, Request, Response, parse
 from sip.offers import Offers
@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER = "30"
 """Seconds that a caller is asked to wait while we stop or are full."""
+
+RETRY_SOON = "5"
+"""Seconds that a caller is asked to wait while calls wait for their ACK."""
 
 LOGGED_PER_SECOND = 10
 """Malformed messages that are logged, each with its source."""
@@ -244,6 +247,7 @@ class Endpoint:
             "transactions": len(core.layer),
             "timers": len(core.timers),
             "unacknowledged_answers": len(core.unacknowledged),
+            "unsettled": len(core.unsettled),
             "late_calls": len(self._uac),
         }
 
@@ -338,6 +342,9 @@ class Endpoint:
         if core.layer.is_merged(request):
             core.refuse(request, flow, 482)
             return
+        if request.method == "INVITE" and self._floods(sender, flow, now):
+            core.refuse(request, flow, 503, "Too many calls without ACK", (("Retry-After", RETRY_SOON),))
+            return
         refusal = inspect(core, request)
         transaction = core.layer.open_server(request, flow)
         if refusal is not None:
@@ -357,6 +364,18 @@ class Endpoint:
             case _:
                 # BYE, INFO and UPDATE mean nothing outside of a call.
                 core.reply(transaction, 481, now=now)
+
+    def _floods(self, sender: Sender, flow: Flow, now: float) -> bool:
+        """True for a new call while too many of that source wait for what only their caller can say."""
+        core = self._core
+        config, ip = core.config, flow.remote[0]
+        bound = config.max_unsettled_of_source if sender.trunk is None else config.max_unsettled_of_trunk
+        if not core.unsettled.full(ip, bound):
+            return False
+        core.statistics["refused_unsettled"] += 1
+        if self._may_log(now):
+            log.warning("sip_calls_without_ack", extra={"source": ip, "calls": len(core.unsettled)})
+        return True
 
     def _follow(self, session: Session, dialog: Dialog, request: Request, flow: Flow) -> None:
         """The peer may have moved: a new Contact, a new connection, a rebound NAT (section 12.2.2)."""

@@ -1,4 +1,5 @@
-"""How much work a stranger may cause: a token bucket per source."""
+"""How much work one source may cause: a token bucket for strangers, and for all a bound on the calls that
+wait for their caller's ACK."""
 
 from collections import Counter
 from functools import lru_cache
@@ -37,6 +38,38 @@ class RateLimit:
             del self._sources[next(iter(self._sources))]
         self._sources[key] = (left - allowed, now)
         return allowed
+
+
+class Unsettled:
+    """Inbound calls that have neither been acknowledged nor rung, by source. Whoever says INVITE and never
+    ACK makes us keep a call for 32 s; who waits while it rings has taken nothing that he would not have
+    anyway."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._source_of: dict[int, int] = {}
+        self._calls: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._source_of)
+
+    def full(self, ip: str, bound: int) -> bool:
+        """True when this address has `bound` of them, or all together have too many."""
+        return len(self) >= self._total or self._calls[source(ip)] >= bound
+
+    def add(self, session: int, ip: str) -> None:
+        """A call with that number has come in, or has been answered."""
+        if session not in self._source_of:
+            self._source_of[session] = source(ip)
+            self._calls[source(ip)] += 1
+
+    def remove(self, session: int) -> None:
+        """It rings, has its ACK, or is over."""
+        key = self._source_of.pop(session, None)
+        if key is not None:
+            self._calls[key] -= 1
+            if not self._calls[key]:
+                del self._calls[key]
 
 
 @lru_cache(maxsize=4_096)

@@ -58,6 +58,7 @@ class Uas:
             invite_server=transaction,
         )
         core.sessions[session.id] = session
+        core.unsettled.add(session.id, session.remote_ip)
         core.add_dialog(session, dialog)
         core.statistics["calls_inbound"] += 1
         session.updatable = "UPDATE" in (request.get("Allow") or "")
@@ -147,6 +148,7 @@ class Uas:
         if session.provisionals is not None and session.provisionals.described:
             sdp = b""
         session.state = State.ANSWERED
+        self._core.unsettled.add(session.id, session.remote_ip)
         for name in ("refresh", "expires"):
             self._core.timers.cancel(session, name)
         session.provisional = None
@@ -216,6 +218,7 @@ class Uas:
             session.provisional = core.reply(
                 session.invite_server, status, now=now, headers=headers, body=sdp
             )
+        core.unsettled.remove(session.id)
         core.timers.set(session, "refresh", now + REFRESH, lambda then: self._refresh(session, then))
 
     def _refresh(self, session: Session, now: float) -> None:
@@ -254,6 +257,7 @@ class Uas:
         core, dialog = self._core, session.dialog
         assert dialog is not None
         session.state = State.ESTABLISHED
+        core.unsettled.remove(session.id)
         if session.closing:
             # Section 15: the callee says BYE only after the ACK.
             headers = session.close_headers
