@@ -87,6 +87,7 @@ def faults() -> list[str]:
         *_missing("status", _wanted_statuses(), _stated_statuses()),
         *_of_verbs(),
         *_of_events(),
+        *_of_real_phones(),
         *_of_the_page(),
     ]
 
@@ -146,6 +147,21 @@ def _of_events() -> Iterator[str]:
         comes = any(not field.reason for field in fields.values())
         if comes != (event in built):
             yield f"event {event} is said to {'come' if comes else 'be missing'}, which is not so"
+
+
+def _of_real_phones() -> Iterator[str]:
+    """Each verb that is performed, and each event that comes, wants a test over real SIP and RTP."""
+    for row in attributes.rows():
+        if row.attribute == subject.ITSELF and not row.reason and not _over_sip(row.tests):
+            yield f"<{row.element}> is shown by no end-to-end test"
+    for event, fields in events.fields().items():
+        kind = fields["eventType"]
+        if not kind.reason and not _over_sip(kind.tests):
+            yield f"event {event} is shown by no end-to-end test"
+
+
+def _over_sip(tests: Iterable[str]) -> bool:
+    return any(test.startswith("tests/e2e/") for test in tests)
 
 
 def _of_the_page() -> Iterator[str]:

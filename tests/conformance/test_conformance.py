@@ -30,6 +30,7 @@ def test_pytest_collects_every_test_that_the_tables_name():
     assert named - collected == set()
 
 
+AMONG_FAKES = ("tests/bxml/test_runner.py::test_verbs_run_in_order_and_the_end_hangs_up",)
 ROW = Row("Pause", "duration", ("tests/e2e/test_inbound.py::test_nothing_of_the_kind",), "")
 
 
@@ -40,6 +41,7 @@ ROW = Row("Pause", "duration", ("tests/e2e/test_inbound.py::test_nothing_of_the_
         (Row("Pause", "duration", (), ""), "Pause duration: performed, but no test shows it"),
         (Row("Pause", "colour", (), "why"), "attribute ('Pause', 'colour') does not exist"),
         (Row("Pause", "(itself)", (), "why"), "<Pause> is said to be only checked, which it is not"),
+        (Row("Pause", "(itself)", AMONG_FAKES, ""), "<Pause> is shown by no end-to-end test"),
         (Row("Record", "(itself)", (), ""), "<Record> is said to be performed, which it is not"),
         (Row("Record", "tag", (), ""), "<Record> tag is said to be performed, but <Record> is not"),
     ],

@@ -202,6 +202,23 @@ async def test_sipps_recorded_keys_are_understood(house: House) -> None:
 # StartGather
 
 
+async def test_after_stop_gather_keys_are_for_the_next_gather_alone(house: House, studio: Studio) -> None:
+    room = house.room()
+    house.tell(room, f'<StartGather dtmfUrl="/keys"/>{REST}')
+    call = await caller(house, studio, room)
+    call_id = await house.call_id(room)
+    call.line.press("1")
+    await house.application.event("dtmf", callId=call_id)
+    assert (await house.rest.put_bxml(f"/calls/{call_id}/bxml", bxml(f"<StopGather/>{REST}")))[0] == 204
+    call.line.press("2")
+    await eventually(lambda: not call.line.pressing)
+    url = house.application.url("/after")
+    document = bxml(f'<Gather gatherUrl="{url}" maxDigits="1"/>')
+    assert (await house.rest.put_bxml(f"/calls/{call_id}/bxml", document))[0] == 204
+    assert await gathered(house, room) == ("2", "")
+    assert [event["digit"] for event in house.application.of("dtmf", callId=call_id)] == ["1"]
+
+
 async def test_every_key_of_a_muted_member_is_told_in_order_and_nobody_hears_it(
     house: House, studio: Studio
 ) -> None:
