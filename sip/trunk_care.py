@@ -170,11 +170,15 @@ class TrunkCare:
 
 
 def granted(answer: Response, asked: int) -> int:
-    """The seconds that a 200 to a REGISTER gives us: the least of its Contacts, or of its Expires header
+    """The seconds that a 200 to a REGISTER gives us: the least that its Contacts and its Expires header name
     (RFC 3261 section 10.2.4); a minute at least, so that a strange registrar does not keep us busy."""
-    found = [_seconds(NameAddr.parse(value).parameter("expires")) for value in answer.get_list("Contact")]
-    given = [seconds for seconds in found if seconds] or [_seconds(answer.get("Expires")) or asked]
-    return max(min(*given, asked), 60)
+    given = [asked, _seconds(answer.get("Expires")) or asked]
+    for value in answer.get_list("Contact"):
+        try:
+            given.append(_seconds(NameAddr.parse(value).parameter("expires")) or asked)
+        except SipError:
+            continue  # what cannot be read says nothing
+    return max(min(given), 60)
 
 
 def _seconds(text: str | None) -> int:

@@ -291,7 +291,10 @@ async def test_sighup_takes_what_may_change_and_leaves_live_calls_alone(studio: 
 
 async def test_a_calls_ladder_is_in_the_log_without_what_must_stay_secret(studio: Studio) -> None:
     house = await House.open(
-        sections={"sip": {"trace": True}, "users": [{"name": "alice", "password": "alices-secret"}]}
+        sections={
+            "sip": {"trace": True, "digest": ["SHA-256", "MD5"]},
+            "users": [{"name": "alice", "password": "alices-secret"}],
+        }
     )
     try:
         alice = await studio.phone("alice", house.server.sip, password="alices-secret")
@@ -307,7 +310,11 @@ async def test_a_calls_ladder_is_in_the_log_without_what_must_stay_secret(studio
         for rung in (f"<-- INVITE {house.uri('room')}", "--> 200 OK (INVITE)", "--> 200 OK (BYE)"):
             assert rung in shown, shown
         assert shown.index("--> 200 OK (INVITE)") < shown.index("--> 200 OK (INFO)")
-        assert "m=audio" in "".join(r["text"] for r in records)
+        texts = "".join(r["text"] for r in records)
+        assert "m=audio" in texts
+        assert 0 < texts.index("algorithm=SHA-256") < texts.index("algorithm=MD5"), (
+            "in the order of the setting"
+        )
         assert "Digest username" not in house.server.log and "Signal=7" not in house.server.log
     finally:
         await house.close()

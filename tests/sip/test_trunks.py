@@ -209,6 +209,7 @@ async def test_new_settings_begin_and_end_only_what_is_different() -> None:
         ((), 1800),
         ((("Expires", "600"),), 600),
         ((("Contact", "<sip:us@192.0.2.1>;expires=300, <sip:us@192.0.2.2>;expires=200"),), 200),
+        ((("Contact", "nonsense <<"), ("Expires", "400")), 400),
         ((("Expires", "5"),), 60),
         ((("Expires", "soon"),), 1800),
     ],
