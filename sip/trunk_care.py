@@ -173,11 +173,9 @@ def granted(answer: Response, asked: int) -> int:
     """The seconds that a 200 to a REGISTER gives us: the least that its Contacts and its Expires header name
     (RFC 3261 section 10.2.4); a minute at least, so that a strange registrar does not keep us busy."""
     given = [asked, _seconds(answer.get("Expires")) or asked]
-    for value in answer.get_list("Contact"):
-        try:
+    with suppress(SipError):  # what cannot be read says nothing
+        for value in answer.get_list("Contact"):
             given.append(_seconds(NameAddr.parse(value).parameter("expires")) or asked)
-        except SipError:
-            continue  # what cannot be read says nothing
     return max(min(given), 60)
 
 
