@@ -142,6 +142,11 @@ class Call:
     def live(self) -> bool:
         return self.state != "disconnected"
 
+    @property
+    def awaits_ack(self) -> bool:
+        """Inbound, and its caller has not said yet that he has our answer."""
+        return self.direction == "inbound" and not self._acknowledged.is_set()
+
     def _enter(self, state: State) -> None:
         self.state = state
         self.last_update = clock.now()

@@ -108,6 +108,8 @@ class Switchboard:
         self._dialling: dict[str, Dialling] = {}
         self._admissions: dict[str, Admission] = {}
         self._silence: dict[int, asyncio.TimerHandle] = {}
+        self._unheard: dict[int, float] = {}
+        """Legs that fell silent before their call had its ACK: it says whether there is a call at all."""
         self._idle = asyncio.Event()
         self._idle.set()
         self.stopping = False
@@ -151,6 +153,8 @@ class Switchboard:
         match event:
             case sip_events.CallAcknowledged(sdp=sdp):
                 call.acknowledged(sdp)
+                if call.leg is not None and call.leg.id in self._unheard:
+                    self._fell_silent(call.leg.id, self._unheard.pop(call.leg.id))
             case sip_events.CallCancelled():
                 call.end("cancel", by_peer=True)
             case sip_events.CallEnded(cause=cause):
@@ -281,6 +285,9 @@ class Switchboard:
         call = self._call_of_leg(leg_id)
         if call is None:
             return
+        if call.awaits_ack:
+            self._unheard[leg_id] = seconds
+            return
         self.silent_total += 1
         logger.warning("leg_silent", extra={"call_id": call.id, "seconds": seconds})
         if self._settings.silence_hangup:
@@ -292,6 +299,7 @@ class Switchboard:
         call.end("hangup", f"No packet for {self._settings.silence_hangup:g} s (silence_hangup)")
 
     def _stop_silence(self, leg_id: int) -> None:
+        self._unheard.pop(leg_id, None)
         timer = self._silence.pop(leg_id, None)
         if timer is not None:
             timer.cancel()

@@ -12,6 +12,7 @@ from pathlib import Path
 import bxml
 from mixminus import logs
 from mixminus.config import PASSWORD_FILE, ConfigError, ensure_password, load
+from mixminus.descriptors import raise_limit
 from mixminus.kinds import join_port
 from mixminus.reload import reload_when
 from mixminus.server import VERSION, Server
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("The configuration is good.")
         return 0
     logs.configure()
+    raise_limit()
     for warning in config.warnings:
         logger.warning("configuration", extra={"warning": warning})
     try:

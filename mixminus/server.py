@@ -84,6 +84,7 @@ class Server:
             MediaConfig(
                 address=config.rtp.address,
                 ports=config.rtp.ports,
+                legs=config.rtp.legs,
                 silence=min(_SILENCE, config.rtp.silence_hangup or _SILENCE),
             ),
             lambda event: self.switchboard.on_media(event),

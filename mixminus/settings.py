@@ -106,6 +106,11 @@ class Rtp:
         "First and last port: even ones carry RTP, the odd ones beside them RTCP; legs share them",
         "20000-20127",
     )
+    legs: int = setting(
+        kinds.whole(1, 5_000),
+        "Calls at a time, in and out; above that a caller gets 503 and a call out fails",
+        1000,
+    )
     silence_hangup: int = setting(
         kinds.whole(0, SECONDS_A_DAY), "Seconds without a packet after which a leg is ended; 0: never", 0
     )

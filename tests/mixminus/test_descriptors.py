@@ -1,0 +1,24 @@
+"""The limit of open files, in processes of their own: a limit once lowered stays."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import resource, sys
+from mixminus.descriptors import raise_limit
+soft, hard = int(sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+raise_limit()
+assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] == hard
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.parametrize("soft, hard", [(256, 1000), (1000, 1000)])
+def test_the_soft_limit_of_open_files_becomes_the_hard_one(soft: int, hard: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(soft), str(hard)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "1000"
