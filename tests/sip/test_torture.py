@@ -1,10 +1,12 @@
 """Messages that torture a parser, of the kinds that RFC 4475 and RFC 5118 describe, made anew; each with
 what it must come to, over datagrams, over a stream byte by byte, and glued to the next message."""
 
+import time
 from dataclasses import dataclass
 
 import pytest
 
+from sip import sdp
 from sip.access import Access
 from sip.events import IncomingCall
 from sip.flow import Flow
@@ -89,6 +91,13 @@ MULTIPART = edited(
     "Content-Length: 0",
     "Content-Type: multipart/mixed;boundary=7a9cbec02ceef655\r\nContent-Length: 21",
 ).replace(b"\r\n\r\n", b"\r\n\r\n--7a9\x00\xff\r\n\r\n--7a9c--\r\n", 1)
+
+SDP_OF_IPV6 = SDP.replace(b"IP4 192.0.2.1", b"IP6 2001:db8::1")
+SDP_OF_MAPPED = SDP.replace(b"IP4 192.0.2.1", b"IP6 ::ffff:192.0.2.1")
+SDP_OF_BOTH = (
+    SDP.replace(b"c=IN IP4 192.0.2.1\r\n", b"")
+    + b"c=IN IP6 2001:db8::1\r\nm=audio 4002 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n"
+)
 
 CASES = [
     Case("4475 3.1.1.1", "folds, compact forms, blanks everywhere", TWISTED, 100),
@@ -350,12 +359,15 @@ CASES = [
         edited("OPTIONS", ";rport", ";rport;received=2001:db8::9:255"),
         200,
     ),
+    Case("5118 4.6", "IPv6 in the description", request("INVITE", SDP_OF_IPV6), 100),
     Case(
         "5118 4.7",
         "both families",
         request(extra="Via: SIP/2.0/UDP [2001:db8::9:1]\r\nVia: SIP/2.0/UDP 192.0.2.7\r\n"),
         200,
     ),
+    Case("5118 4.8", "lines of both families in the description", request("INVITE", SDP_OF_BOTH), 100),
+    Case("5118 4.9", "a mapped address in the description", request("INVITE", SDP_OF_MAPPED), 100),
     Case(
         "5118 4.9",
         "mapped addresses",
@@ -422,6 +434,70 @@ def test_over_a_stream_byte_by_byte_and_glued_together(case: Case) -> None:
             assert answers == [200, 100, 200], "in a stream the second message counts"
         else:
             assert answers == ([status, 200] if status else [200])
+
+
+@pytest.mark.parametrize(
+    ("description", "family", "remote"),
+    [
+        (SDP_OF_IPV6, "2001:db8::10", ("2001:db8::1", 4000)),
+        (SDP_OF_BOTH, "192.0.2.10", ("192.0.2.1", 4002)),
+        (SDP_OF_BOTH, "2001:db8::10", ("2001:db8::1", 4000)),
+        (SDP_OF_MAPPED, "192.0.2.10", ("192.0.2.1", 4000)),
+    ],
+)
+def test_each_line_of_a_description_has_a_family_of_its_own(
+    description: bytes, family: str, remote: tuple[str, int]
+) -> None:
+    """RFC 5118 sections 4.6, 4.8 and 4.9."""
+    _, agreed = sdp.answer(description, sdp.Local(family, 4000, 1, 1))
+    assert agreed.remote == remote
+
+
+def in_dialog() -> tuple[Wire, str]:
+    """A call that stands, and our tag."""
+    wire = lets_all_in()
+    wire.say(request("INVITE", SDP))
+    (event,) = wire.events()
+    assert isinstance(event, IncomingCall)
+    wire.endpoint.answer(event.session, SDP, wire.now)
+    tag = wire.heard()[-1].to.tag
+    wire.say(request("ACK", branch="z9hG4bKack", to_tag=tag))
+    wire.events()
+    return wire, tag
+
+
+@pytest.mark.parametrize("method", ["INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "PRACK", "INFO", "REGISTER"])
+@pytest.mark.parametrize("header", ["Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact"])
+def test_a_header_that_is_missing_harms_nobody_in_a_call_or_out_of_it(method: str, header: str) -> None:
+    for dialog in (True, False):
+        wire, tag = in_dialog() if dialog else (lets_all_in(), "")
+        text = request(method, SDP, cseq=2, branch="z9hG4bKtwo", to_tag=tag)
+        lines = text.split(b"\r\n")
+        wire.say(b"\r\n".join(line for line in lines if not line.startswith(f"{header}:".encode())))
+        assert_alive(wire)
+        for session in wire.endpoint.sessions:
+            wire.endpoint.hang_up(session, wire.now)
+        wire.wait(140)
+        assert not any(wire.endpoint.size().values())
+
+
+@pytest.mark.parametrize(
+    "header", ["Accept", "Require", "Supported", "Record-Route", "Route", "Contact", "Reason", "Allow"]
+)
+def test_a_thousand_values_in_a_header_are_answered_at_once(header: str) -> None:
+    wire = lets_all_in()
+    values = ", ".join(["<sip:a@h;lr>"] * 1_000)
+    contact = "" if header == "Contact" else "<sip:alice@192.0.2.1>"
+    began = time.thread_time()
+    wire.say(request("INVITE", SDP, contact=contact, extra=f"{header}: {values}\r\n"))
+    assert_alive(wire)
+    assert time.thread_time() - began < 0.5
+
+
+@pytest.mark.parametrize("name", ["CSEQ", "CSeq ", "cseq\t", "Cseq  "])
+def test_a_header_written_otherwise_is_the_same_header(name: str) -> None:
+    wire = lets_all_in()
+    assert fate(wire, request(extra=f"{name}: 2 OPTIONS\r\n")) == 400, "two of them"
 
 
 ANOMALIES = [
