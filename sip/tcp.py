@@ -198,11 +198,13 @@ class Connections:
     async def listen(self, address: Address) -> Address:
         """Accepts connections at `address` and returns the one bound. OSError when it is in use or not
         ours."""
-        listener = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        # Named by its protocol, so that asyncio knows it for TCP and sends small messages at once.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setblocking(False)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if listener.family == socket.AF_INET6:
+            if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind(address)
             bound: Address = listener.getsockname()[:2]

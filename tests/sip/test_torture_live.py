@@ -3,6 +3,7 @@ each one the next caller is served, and nothing is left behind."""
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -183,3 +184,24 @@ async def test_a_megabyte_of_header_costs_its_connection(house: House) -> None:
             assert await reader.read() == b""
     writer.close()
     assert house.server.endpoint.size()["transactions"] == 0
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls", "ws"])
+async def test_a_second_small_message_does_not_wait_for_an_acknowledgement(
+    house: House, transport: str
+) -> None:
+    """100 and the next response follow each other at once; Nagle's algorithm would hold the second back by
+    the peer's delayed ACK, 40 ms."""
+    accepted = list[socket.socket]()
+    real = socket.socket.accept
+
+    def accept(listener: socket.socket) -> tuple[socket.socket, object]:
+        accepted.append((pair := real(listener))[0])
+        return pair
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "accept", accept)
+        _, writer = await asyncio.open_connection("127.0.0.1", house.server.port(transport))
+        await eventually(lambda: bool(accepted))
+        await eventually(lambda: accepted[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1)
+        writer.close()
