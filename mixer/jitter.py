@@ -50,10 +50,8 @@ _SPURT = 5  # frames of silence after which speech that comes begins anew
 _NEVER = -(1 << 20)  # samples: a horizon so far back that it stops nothing
 _UNCOUNTED = -4 * SPAN  # for a margin, less than any that counts
 _ALIKE = 0.05  # how unlike two frames may be to be joined at once
-_PATIENCE = (
-    50  # ticks of waiting, times frames owed, after which things that have nothing in common are joined
-)
-_JOINS = 64  # in one tick
+_PATIENCE = 50  # ticks, times frames owed, after which things that have nothing in common are joined
+_JOINS = 256  # legs that have a turn to be joined in one tick
 _WORDS = np.dtype((np.void, 2 * PIECE))
 _BYTES = np.dtype((np.void, PIECE))
 _FRAME_WORDS = np.dtype((np.void, 2 * FRAME))
@@ -280,7 +278,10 @@ class Jitter:
         """Before a tick is read: who owes a frame, and is silent or repeats himself, pays it."""
         owing = np.flatnonzero(self._owed)
         if owing.size:
-            self._glide(owing[:_JOINS])
+            turns = -(-int(self._rows.open.sum()) // _JOINS)  # so that no leg's turn depends on who else owes
+            owing = owing[(owing + self.ticks) % turns == 0]
+        if owing.size:
+            self._glide(owing)
 
     def _glide(self, rows: NDArray[np.intp]) -> None:
         earlier = self._owed[rows] > 0
