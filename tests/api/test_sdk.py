@@ -224,3 +224,38 @@ async def test_client_credentials_are_exchanged_for_a_token(host: str, switchboa
         )
     )
     assert await asyncio.to_thread(bandwidth.CallsApi(client).list_calls, ACCOUNT) == []
+
+
+async def test_recordings_and_transcriptions_are_empty_lists_and_none_is_found(
+    sdk: bandwidth.ApiClient, conferences: bandwidth.ConferencesApi, switchboard: FakeSwitchboard
+) -> None:
+    call, conference = switchboard.add_call(), switchboard.add_conference()
+    recordings, transcriptions = bandwidth.RecordingsApi(sdk), bandwidth.TranscriptionsApi(sdk)
+    order = models.TranscribeRecording(callback_url="https://app.example/t")
+    paused = models.UpdateCallRecording(state=models.RecordingStateEnum.PAUSED)
+    lists = [
+        (recordings.list_account_call_recordings,),
+        (recordings.list_call_recordings, call.id),
+        (transcriptions.list_real_time_transcriptions, call.id),
+        (conferences.list_conference_recordings, conference.id),
+    ]
+    for method, *rest in lists:
+        assert await asyncio.to_thread(method, ACCOUNT, *rest) == []
+    ones = [
+        (recordings.get_call_recording, call.id, "r-1"),
+        (recordings.delete_recording, call.id, "r-1"),
+        (recordings.download_call_recording, call.id, "r-1"),
+        (recordings.delete_recording_media, call.id, "r-1"),
+        (recordings.get_recording_transcription, call.id, "r-1"),
+        (recordings.transcribe_call_recording, call.id, "r-1", order),
+        (recordings.delete_recording_transcription, call.id, "r-1"),
+        (recordings.update_call_recording_state, call.id, paused),
+        (transcriptions.get_real_time_transcription, call.id, "t-1"),
+        (transcriptions.delete_real_time_transcription, call.id, "t-1"),
+        (conferences.get_conference_recording, conference.id, "r-1"),
+        (conferences.download_conference_recording, conference.id, "r-1"),
+    ]
+    for method, *rest in ones:
+        with pytest.raises(exceptions.NotFoundException) as missing:
+            await asyncio.to_thread(method, ACCOUNT, *rest)
+        assert missing.value.data.description.endswith("not found")
