@@ -31,6 +31,7 @@ trace = false
 address = "127.0.0.1"
 ports = "20000-20127"
 silence_hangup = 0
+legs = 1000
 
 [http]
 listen = "127.0.0.1:8080"
