@@ -257,8 +257,9 @@ class Jitter:
 
     def _pay_at_once(self, rows: NDArray[np.intp]) -> None:
         """Who ought to be read later is, with a gap; it is concealed."""
-        for row in rows[self._owed[rows] < 0].tolist():
-            self._shift(np.array([row]), int(self._owed[row]) // FRAME)
+        for debt in np.unique(self._owed[rows]):
+            if debt < 0:
+                self._shift(rows[self._owed[rows] == debt], int(debt) // FRAME)
 
     def _shift(self, rows: NDArray[np.intp], frames: int) -> None:
         """Play legs `frames` earlier (a part is dropped) or, if negative, later (a gap is put in)."""
