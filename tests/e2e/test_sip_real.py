@@ -1,0 +1,131 @@
+"""What real peers ask of SIP beyond a plain call: reliable ringing, session timers, TLS, WebSocket."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import connect
+from websockets.typing import Origin, Subprotocol
+
+from tests.support.certificates import Authority
+from tests.support.eventually import eventually
+from tests.support.free_ports import free_port
+from tests.support.house import House
+from tests.support.server import APPLICATION
+from tests.support.sipp import Sipp
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SIP, TLS, WS, WSS = (free_port() for _ in range(4))
+ORIGIN = "https://phone.example.com"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(authority: Authority) -> AsyncIterator[House]:
+    ours = authority.issue("DNS:localhost", "IP:127.0.0.1")
+    listen = [f"tls:127.0.0.1:{TLS}", f"ws:127.0.0.1:{WS}", f"wss:127.0.0.1:{WSS}"]
+    sip = {
+        "listen": [f"udp:127.0.0.1:{SIP}", f"tcp:127.0.0.1:{SIP}", *listen],
+        "certificate": ours.certificate,
+        "private_key": ours.private_key,
+        "authorities": authority.certificate,
+        "origins": [ORIGIN],
+    }
+    house = await House.open(sections={"sip": sip})
+    yield house
+    await house.close()
+
+
+@pytest.mark.parametrize("transport", ["u1", "t1"])
+async def test_a_caller_who_requires_reliable_ringing_and_a_timer(house: House, transport: str) -> None:
+    room = house.room()
+    house.tell(room, f'<Ring answerCall="false" duration="2"/><Conference>{room}</Conference>')
+    async with Sipp(
+        "uac_reliable", remote=("127.0.0.1", SIP), user=room, calls=3, transport=transport
+    ) as sipp:
+        await sipp.done()
+
+
+async def test_a_gateway_whose_only_description_is_in_a_reliable_183(house: House) -> None:
+    room = house.room()
+    house.application.on("answer", f"<Response><Conference>{room}</Conference></Response>", tag=room)
+    async with Sipp("uas_reliable") as sipp:
+        status, body = await house.rest.post(
+            "/calls",
+            {
+                "from": "+19195550100",
+                "to": f"sip:service@127.0.0.1:{sipp.port}",
+                "applicationId": APPLICATION,
+                "answerUrl": house.application.url("/answer"),
+                "disconnectUrl": house.application.url("/gone"),
+                "tag": room,
+            },
+        )
+        assert status == 201
+        await sipp.done()
+    event = await house.application.event("disconnect", callId=body["callId"])
+    assert event["cause"] == "hangup"
+
+
+def options(transport: str) -> bytes:
+    lines = (
+        "OPTIONS sip:127.0.0.1 SIP/2.0\r\n"
+        f"Via: SIP/2.0/{transport} there.invalid;branch=z9hG4bK{transport}\r\n"
+        "Max-Forwards: 70\r\nFrom: <sip:a@there.invalid>;tag=1\r\nTo: <sip:127.0.0.1>\r\n"
+        f"Call-ID: {transport}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    )
+    return lines.encode()
+
+
+async def test_tls_shows_the_configured_certificate_and_answers(house: House, authority: Authority) -> None:
+    context = ssl.create_default_context(cafile=authority.certificate)
+    reader, writer = await asyncio.open_connection("127.0.0.1", TLS, ssl=context, server_hostname="localhost")
+    writer.write(options("TLS"))
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"SIP/2.0 200 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss"])
+async def test_a_browser_of_a_named_page_is_answered(
+    house: House, authority: Authority, transport: str
+) -> None:
+    secured = ssl.create_default_context(cafile=authority.certificate) if transport == "wss" else None
+    async with connect(
+        f"{transport}://localhost:{WS if secured is None else WSS}/",
+        subprotocols=[Subprotocol("sip")],
+        origin=Origin(ORIGIN),
+        ssl=secured,
+        proxy=None,
+    ) as line:
+        await line.send(options(transport.upper()).decode())
+        async with asyncio.timeout(5):
+            answer = await line.recv()
+        assert str(answer).startswith("SIP/2.0 200 ")
+
+
+async def test_the_server_calls_itself_over_tls(house: House) -> None:
+    """As a peer of a peer: the name is checked, the call is answered, and both ends are told."""
+    room = house.room()
+    house.application.on("answer", f"<Response><Conference>{room}</Conference></Response>", tag=room)
+    status, body = await house.rest.post(
+        "/calls",
+        {
+            "from": "+19195550100",
+            "to": f"sip:{room}@localhost:{TLS};transport=tls",
+            "applicationId": APPLICATION,
+            "answerUrl": house.application.url("/answer"),
+            "tag": room,
+        },
+    )
+    assert status == 201
+    await eventually(lambda: len(house.application.of("conferenceMemberJoin")) >= 1)
+    assert (await house.rest.post(f"/calls/{body['callId']}", {"state": "completed"}))[0] == 200
