@@ -20,6 +20,10 @@ from sip.tls import Tls
 
 log = logging.getLogger(__name__)
 
+_library = log.getChild("library")
+_library.addFilter(lambda record: record.msg in ("connection handler failed", "process_request failed"))
+"""The library tells of every stranger whose handshake fails, with a traceback. Faults of ours are news."""
+
 SUBPROTOCOL = Subprotocol("sip")
 PING = 25.0
 """Seconds between our pings; a peer that leaves one unanswered for as long is gone."""
@@ -120,7 +124,8 @@ class WebSockets:
                 ping_interval=PING,
                 ping_timeout=PING,
                 close_timeout=1,
-                logger=log.getChild("server"),
+                logger=_library,
+                ssl_handshake_timeout=None if self._tls is None else self._limits.connect,
             )
         except OSError:
             listener.close()

@@ -234,6 +234,22 @@ async def test_a_stranger_that_says_nothing_is_sent_away(start: Start) -> None:
     writer.close()
 
 
+async def test_strangers_who_speak_something_else_do_not_fill_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = await start()
+    for noise in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01" * 10 + b"\r\n\r\n", request_text("OPTIONS")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port("ws"))
+        writer.write(noise)
+        async with asyncio.timeout(5):
+            await reader.read()
+        writer.close()
+    async with browser(house) as line:
+        await line.send(text("OPTIONS"))
+        await hear(line)
+    assert caplog.records == []
+
+
 async def test_a_peer_that_does_not_read_is_cut_off(start: Start) -> None:
     house = await start(limits=StreamLimits(unsent=10_000))
     async with browser(house) as line:
