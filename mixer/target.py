@@ -97,14 +97,19 @@ class Target:
         return self._bounded(rows, (self._best[rows] - self.floor[rows]) // FRAME)
 
     def settle(self, block: int, placed: NDArray[np.bool_]) -> _Moves:
-        """Once a block, its number given: nobody waits a frame longer than he need, nor too short."""
+        """Once a block, its number given: nobody waits a frame longer than he need, nor too short.
+
+        Where packets come at different times, a few seconds' worth of them do not yet make anybody wait less:
+        each move back and forth would be heard.
+        """
         self._blocks[:, block % BLOCKS] = self._least
         ordered = np.sort(self._blocks, axis=1)
         seen = (ordered < _SEEN).sum(axis=1)
         rows = np.flatnonzero(self._rows.open & placed & (seen > 0))
         margin = ordered[rows, seen[rows] * RANK // BLOCKS]
         spare = margin - self.floor[rows]
-        frames = np.where(spare > FRAME, spare // FRAME, 0)
+        sure = (seen[rows] == BLOCKS) | (self.quickest(rows) - margin < FRAME)
+        frames = np.where((spare > FRAME) & sure, spare // FRAME, 0)
         frames = np.where(margin < self.floor[rows] // 3, spare // FRAME, frames)
         moves = self._bounded(rows[frames != 0], frames[frames != 0].astype(np.int32))
         self._former[:] = self._most
