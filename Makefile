@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 TESTS ?= tests
 
-# What the tests with real phones need from Debian.
-PHONES := sip-tester baresip
+# What the tests with real phones and SDKs need from Debian.
+PHONES := sip-tester baresip openssl nodejs npm
 
 .PHONY: serve test check bench example format phones clean
 
@@ -22,6 +22,7 @@ check: $(VENV)/.check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.conformance
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --short
@@ -36,9 +37,9 @@ format: $(VENV)/.check
 # In CI the phones are installed; elsewhere the line to install them with is named, and the tests
 # that need them are skipped.
 phones:
-	@if ! command -v sipp >/dev/null || ! command -v baresip >/dev/null; then \
+	@if ! { command -v sipp && command -v baresip && command -v openssl && command -v npm; } >/dev/null; then \
 	    if [ -n "$$CI" ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PHONES); \
-	    else echo "Some tests need real phones and will be skipped: apt-get install $(PHONES)"; fi; \
+	    else echo "Some tests need other programs and will be skipped: apt-get install $(PHONES)"; fi; \
 	fi
 
 clean:

@@ -11,7 +11,7 @@ from sip.flow import Flow
 from sip.registrar import Binding, Registrar
 from sip.registration import believed
 from sip.trunks import Trunks
-from sip.uri import Uri, host_port, sip_uri
+from sip.uri import Uri, host_port, readable, sip_uri
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _NUMBER = re.compile(r"\+[0-9]+")
@@ -28,7 +28,7 @@ def party(uri: Uri) -> str:
     if _NUMBER.fullmatch(user):
         return user
     place = host_port(uri.host, uri.port)
-    return f"sip:{uri.userinfo}@{place}" if uri.userinfo else f"sip:{place}"
+    return readable(f"sip:{uri.userinfo}@{place}" if uri.userinfo else f"sip:{place}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Route:
 
     uri: str
     next_hop: str
-    transport: str = "udp"
+    transport: str | None = None
     flow: Flow | None = None
     credentials: tuple[str, str] | None = None
     trunk: str | None = None
@@ -106,7 +106,7 @@ class Routing:
         route = Route(
             uri=str(uri.bare()),
             next_hop=host_port(uri.host, uri.port),
-            transport=uri.transport,
+            transport=uri.parameter("transport"),
         )
         return ((route,),)
 

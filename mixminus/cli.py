@@ -20,6 +20,9 @@ from mixminus.settings import Config
 
 logger = logging.getLogger(__name__)
 
+# Seconds within which two signals are one request to stop.
+_ONE_REQUEST = 1.0
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 where the machine refused, 2 for a bad configuration.
@@ -116,8 +119,19 @@ async def _serve(config: Config, password_note: str, read: Callable[[], Config])
     stop, reload = asyncio.Event(), asyncio.Event()
     terminal = sys.stdin.isatty()
     loop = asyncio.get_running_loop()
+    asked = 0.0
+
+    def ask_to_stop() -> None:
+        nonlocal asked
+        # A signal to the process group comes twice where make passes its own on: only one that follows
+        # later is somebody who does not want to wait.
+        if stop.is_set() and loop.time() - asked > _ONE_REQUEST:
+            server.hurry()
+        asked = asked or loop.time()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, ask_to_stop)
     # SIGHUP is also what a closed terminal sends, and nobody is left there to stop the server.
     loop.add_signal_handler(signal.SIGHUP, lambda: (stop if terminal and _closed() else reload).set())
     await server.start()

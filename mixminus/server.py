@@ -146,24 +146,25 @@ class Server:
         self.http = HttpServer(app, join_port(*config.http.listen))
 
     async def start(self) -> None:
-        """Start everything; HTTP last, so that whoever it answers can be served.
+        """Start everything. What listens is bound first, so that an address in use is known before
+        anything else has begun; until all is ready, calls get 503 and so does /healthz.
 
         Raises OSError naming the key and the address that cannot be had; what was started is stopped.
         """
         try:
             self._stack.push_async_callback(self._web.close)
-            await self.media.start()
-            self._stack.push_async_callback(self.media.close)
-            await self.speech.start()
-            self._stack.push_async_callback(self.speech.close)
             await self._registrations.start()
             self._stack.push_async_callback(self._registrations.close)
             await self._listen()
             self._stack.push_async_callback(self.sip.close)
-            await self._care.start()
-            self._stack.push_async_callback(self._care.close)
             await self.http.start()
             self._stack.push_async_callback(self.http.close)
+            await self.speech.start()
+            self._stack.push_async_callback(self.speech.close)
+            await self.media.start()
+            self._stack.push_async_callback(self.media.close)
+            await self._care.start()
+            self._stack.push_async_callback(self._care.close)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -201,6 +202,10 @@ class Server:
         except OSError as error:
             raise OSError(error.errno, f"sip.listen {error.strerror}") from error
 
+    def hurry(self) -> None:
+        """End the drain of a stop that is under way."""
+        self.switchboard.hurry()
+
     async def stop(self) -> None:
         """Take no new calls, end the live ones, deliver what has to be told, stop everything."""
         self._ready = False
@@ -217,7 +222,7 @@ class Server:
 
     def health(self) -> Mapping[str, object]:
         """The body of /healthz. Source: the fixed interface; `status` is "ok" when calls are taken."""
-        accepts = self._ready and not self.switchboard.stopping and bool(self.media.pids)
+        accepts = self._ready and not self.switchboard.stopping and self.media.ready
         status = "ok" if accepts else "stopping" if self.switchboard.stopping else "starting"
         return {"status": status, "version": VERSION, "pids": self.pids}
 

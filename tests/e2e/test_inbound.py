@@ -129,7 +129,8 @@ async def test_ptime_is_kept_where_it_can_be(
     steps = {
         b.timestamp - a.timestamp for a, b in zip(call.line.received, call.line.received[1:], strict=False)
     }
-    assert steps <= {sent * 8, sent * 8 - 2**32}
+    # A beat that the machine made the server skip moves the timestamps on by whole packets.
+    assert all(step % 2**32 % (sent * 8) == 0 for step in steps)
 
 
 async def test_maxptime_of_10_is_obeyed(house: House, studio: Studio) -> None:

@@ -204,6 +204,16 @@ class Line:
 
     # --- what it heard
 
+    def skips(self, since: float) -> int:
+        """How often, since then, the timestamps of what came in leapt over a time that nothing was sent for:
+        the sequence goes on, as the server has it when it must skip beats."""
+        heard = [packet for packet in self.audio if packet.at >= since]
+        return sum(
+            (later.sequence - sooner.sequence) % 65536 == 1
+            and (later.timestamp - sooner.timestamp) % 2**32 > len(sooner.payload)
+            for sooner, later in pairwise(heard)
+        )
+
     @property
     def audio(self) -> list[Packet]:
         return [packet for packet in self.received if packet.payload_type in self.laws]
