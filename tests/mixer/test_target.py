@@ -30,7 +30,7 @@ class Sender:
         self.now = 0
 
     def beats(self, count: int, jitter: float = 0, fixed: int = 0, loss: float = 0) -> np.ndarray:
-        """So many beats; `jitter` (mean) and `fixed` delay in ms. What the listener heard, not yet encoded."""
+        """So many beats; `jitter` (mean) and `fixed` delay in ms. What the listener heard, as samples."""
         heard = []
         for _ in range(count):
             at = self.sent * FRAME % len(self.said)
