@@ -26,6 +26,7 @@ from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder, Redirect
 from calls.performance import read
 from calls.routing import Routing, Unreachable, Ways, party
+from calls.silence import SilenceWatch
 from media.client import (
     DigitReceived,
     LegHeard,
@@ -107,14 +108,12 @@ class Switchboard:
         self._by_session: dict[int, Call] = {}
         self._dialling: dict[str, Dialling] = {}
         self._admissions: dict[str, Admission] = {}
-        self._silence: dict[int, asyncio.TimerHandle] = {}
-        self._unheard: dict[int, float] = {}
+        self.silence = SilenceWatch(settings.silence_hangup)
         """Legs that fell silent before their call had its ACK: it says whether there is a call at all."""
         self._idle = asyncio.Event()
         self._idle.set()
         self.stopping = False
         self.calls_total = 0
-        self.silent_total = 0
 
     def adopt(self, applications: Iterable[Application], accounts: Mapping[str, AccountLimits]) -> None:
         """Other applications and limits from now on. Live calls go on as they are."""
@@ -153,8 +152,7 @@ class Switchboard:
         match event:
             case sip_events.CallAcknowledged(sdp=sdp):
                 call.acknowledged(sdp)
-                if call.leg is not None and call.leg.id in self._unheard:
-                    self._fell_silent(call.leg.id, self._unheard.pop(call.leg.id))
+                self.silence.acknowledged(call)
             case sip_events.CallCancelled():
                 call.end("cancel", by_peer=True)
             case sip_events.CallEnded(cause=cause):
@@ -254,9 +252,11 @@ class Switchboard:
         """Take one event of the media process."""
         match event:
             case LegSilent(leg_id=leg_id, seconds=seconds):
-                self._fell_silent(leg_id, seconds)
+                if (call := self._call_of_leg(leg_id)) is not None:
+                    self.silence.fell_silent(call, seconds)
             case LegHeard(leg_id=leg_id):
-                self._stop_silence(leg_id)
+                if (call := self._call_of_leg(leg_id)) is not None:
+                    self.silence.heard(call)
             case MediaLost(reason=reason):
                 logger.error("media_lost", extra={"reason": reason, "calls": len(self._live)})
                 self._media_lost()
@@ -280,29 +280,6 @@ class Switchboard:
             if call.leg is not None and call.leg.id == leg_id:
                 return call
         return None
-
-    def _fell_silent(self, leg_id: int, seconds: float) -> None:
-        call = self._call_of_leg(leg_id)
-        if call is None:
-            return
-        if call.awaits_ack:
-            self._unheard[leg_id] = seconds
-            return
-        self.silent_total += 1
-        logger.warning("leg_silent", extra={"call_id": call.id, "seconds": seconds})
-        if self._settings.silence_hangup:
-            left = max(self._settings.silence_hangup - seconds, 0.0)
-            loop = asyncio.get_running_loop()
-            self._silence[leg_id] = loop.call_later(left, self._end_silent, call)
-
-    def _end_silent(self, call: Call) -> None:
-        call.end("hangup", f"No packet for {self._settings.silence_hangup:g} s (silence_hangup)")
-
-    def _stop_silence(self, leg_id: int) -> None:
-        self._unheard.pop(leg_id, None)
-        timer = self._silence.pop(leg_id, None)
-        if timer is not None:
-            timer.cancel()
 
     # Orders: calls
 
@@ -571,8 +548,7 @@ class Switchboard:
             self._by_session.pop(call.session.id, None)
         if call.line is not None:
             call.line.release()
-        if call.leg is not None:
-            self._stop_silence(call.leg.id)
+        self.silence.heard(call)
         self._calls.retire(call)
 
 

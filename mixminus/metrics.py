@@ -50,7 +50,7 @@ class _Figures(Collector):
         yield GaugeMetricFamily(
             "mixminus_members", "Calls in conferences", value=board.live_conferences.member_count
         )
-        yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silent_total)
+        yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silence.total)
         yield from self._of_trunks()
         for source, figures in self._sources.items():
             for name, value in sorted(figures().items()):

@@ -21,9 +21,9 @@ async def test_a_silent_leg_is_told_of_when_its_ack_has_come(caplog: pytest.LogC
     await settle()
     (call,) = exchange.switchboard.live_calls
     exchange.switchboard.on_media(LegSilent(call.leg.id, 10.0))
-    assert (told(caplog), exchange.switchboard.silent_total) == ([], 0)
+    assert (told(caplog), exchange.switchboard.silence.total) == ([], 0)
     exchange.switchboard.on_sip(sip_events.CallAcknowledged(session, None))
-    assert (told(caplog), exchange.switchboard.silent_total) == ([10.0], 1)
+    assert (told(caplog), exchange.switchboard.silence.total) == ([10.0], 1)
     call.end("hangup")
 
 
@@ -43,8 +43,8 @@ async def test_a_leg_is_not_told_of_when(caplog: pytest.LogCaptureFixture, way: 
     else:
         exchange.switchboard.on_sip(sip_events.CallEnded(session, "no ACK to our 200"))
     await settle()
-    assert (told(caplog), exchange.switchboard.silent_total) == ([], 0)
-    assert not exchange.switchboard._unheard
+    assert (told(caplog), exchange.switchboard.silence.total) == ([], 0)
+    assert len(exchange.switchboard.silence) == 0
 
 
 async def test_a_live_call_that_falls_silent_is_told_of_at_once(caplog: pytest.LogCaptureFixture):
@@ -52,5 +52,5 @@ async def test_a_live_call_that_falls_silent_is_told_of_at_once(caplog: pytest.L
     exchange = Exchange()
     call = await exchange.dial_in(join())
     exchange.switchboard.on_media(LegSilent(call.leg.id, 10.0))
-    assert (told(caplog), exchange.switchboard.silent_total) == ([10.0], 1)
+    assert (told(caplog), exchange.switchboard.silence.total) == ([10.0], 1)
     call.end("hangup")
