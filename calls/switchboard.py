@@ -109,7 +109,6 @@ class Switchboard:
         self._dialling: dict[str, Dialling] = {}
         self._admissions: dict[str, Admission] = {}
         self.silence = SilenceWatch(settings.silence_hangup)
-        """Legs that fell silent before their call had its ACK: it says whether there is a call at all."""
         self._idle = asyncio.Event()
         self._idle.set()
         self.stopping = False
