@@ -1,5 +1,6 @@
 """The server's figures in Prometheus' text format, read at each scrape from those who keep them."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -51,6 +52,7 @@ class _Figures(Collector):
             "mixminus_members", "Calls in conferences", value=board.live_conferences.member_count
         )
         yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silence.total)
+        yield GaugeMetricFamily("mixminus_tasks", "Tasks of the event loop", value=len(asyncio.all_tasks()))
         yield from self._of_trunks()
         for source, figures in self._sources.items():
             for name, value in sorted(figures().items()):
