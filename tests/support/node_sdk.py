@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+OLDEST_NODE = 20  # what the SDK declares
+
 FOLDER = Path(__file__).resolve().parents[1] / "e2e" / "node"
 
 
@@ -18,6 +20,11 @@ def installed() -> Path:
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"the official Node SDK needs {program}: apt-get install nodejs npm")
+    found = subprocess.run(
+        ["node", "--version"], capture_output=True, text=True, check=True, timeout=20
+    ).stdout
+    if int(found.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
+        pytest.skip(f"the official Node SDK needs Node {OLDEST_NODE} or newer, and this is {found.strip()}")
     lock, stamp = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
     if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
