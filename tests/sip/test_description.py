@@ -205,9 +205,9 @@ def test_whatever_comes_as_an_answer_is_taken_or_refused(data: bytes) -> None:
 )
 def test_a_long_line_costs_little(row: bytes) -> None:
     data = AUDIO + b"\r\n".join([row] * 4)[: MAX_BYTES - len(AUDIO)]
-    start = time.perf_counter()
+    start = time.thread_time()
     try:
         answer(data, LOCAL)
     except SdpError:
         pass
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5

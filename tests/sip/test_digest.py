@@ -416,10 +416,10 @@ def test_what_is_no_challenge_is_an_error(value: str) -> None:
 
 @pytest.mark.parametrize("unit", [",", '"', "\\", "=", " ", "a=b,", 'a="', "\t"])
 def test_a_long_value_costs_little(unit: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     for text in (unit * 4000, f'Digest a="{unit * 2000}', f"Digest a={unit * 2000}"):
         read_challenges([text[:4090]])
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_no_secret_is_in_a_repr() -> None:

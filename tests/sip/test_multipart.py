@@ -81,9 +81,9 @@ def test_parts_a_thousand_deep_and_a_thousand_wide_are_left_alone_at_once() -> N
     for _ in range(1_000):
         deep = b"Content-Type: multipart/mixed;boundary=b\r\n\r\n" + joined(deep, boundary=b"b")
     wide = joined(*[ISUP] * 1_000, SDP_PART, boundary=b"b")
-    began = time.perf_counter()
+    began = time.thread_time()
     for body in (joined(deep, boundary=b"b"), wide, b"\r\n--b" * 20_000, b"--b\r\n" * 20_000):
         assert find_part(body, "multipart/mixed;boundary=b", "application/sdp") is None
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
     enough = joined(*[ISUP] * (MAX_PARTS - 1), SDP_PART, boundary=b"b")
     assert find_part(enough, "multipart/mixed;boundary=b", "application/sdp") == SDP
