@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 ARGS ?=
 TESTS ?= tests
 
-# What the tests with real phones and SDKs need from Debian.
-PHONES := sip-tester baresip openssl nodejs npm
+# What the tests with real phones and SDKs need from Debian: program=package. Only what is missing is
+# installed, since a machine may have Node from elsewhere, beside which Debian's npm cannot be.
+PHONES := sipp=sip-tester baresip=baresip openssl=openssl node=nodejs npm=npm
+MISSING = $(foreach pair,$(PHONES),$(if $(shell command -v $(firstword $(subst =, ,$(pair)))),,$(lastword $(subst =, ,$(pair)))))
 
 .PHONY: serve test check bench example format phones clean
 
@@ -37,9 +39,9 @@ format: $(VENV)/.check
 # In CI the phones are installed; elsewhere the line to install them with is named, and the tests
 # that need them are skipped.
 phones:
-	@if ! { command -v sipp && command -v baresip && command -v openssl && command -v npm; } >/dev/null; then \
-	    if [ -n "$$CI" ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PHONES); \
-	    else echo "Some tests need other programs and will be skipped: apt-get install $(PHONES)"; fi; \
+	@if [ -n "$(strip $(MISSING))" ]; then \
+	    if [ -n "$$CI" ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends $(MISSING); \
+	    else echo "Some tests need other programs and will be skipped: apt-get install $(MISSING)"; fi; \
 	fi
 
 clean:
