@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bxml import Document, verbs
 from calls import ids
-from calls.callbacks import Callback, Event
+from calls.callbacks import Event, named
 from calls.errors import Conflict
 from calls.joining import Pair
 
@@ -35,19 +35,9 @@ async def bridge(call: "Call", verb: verbs.Bridge) -> Document | None:
     failure = _refusal(call, target, verb.call_id)
     if target is not None and failure is None:
         failure = await _talk(call, target, verb)
-    if verb.bridge_complete_url is None:
+    callback = named(verb, "bridge_complete", call.callback_timeout)
+    if callback is None:
         return None
-    callback = Callback(
-        url=verb.bridge_complete_url,
-        method=verb.bridge_complete_method,
-        fallback_url=verb.bridge_complete_fallback_url,
-        fallback_method=verb.bridge_complete_fallback_method,
-        username=verb.username,
-        password=verb.password,
-        fallback_username=verb.fallback_username,
-        fallback_password=verb.fallback_password,
-        timeout=call.callback_timeout,
-    )
     return await call.ask(callback, call.event("bridgeComplete", **(failure.fields if failure else {})))
 
 
@@ -105,17 +95,7 @@ async def _take(pair: Pair, target: "Call", verb: verbs.Bridge) -> _Failure | No
 
 async def _following(target: "Call", verb: verbs.Bridge) -> Document:
     """What the target performs when the other one has left; without a URL for it, it is hung up."""
-    if verb.bridge_target_complete_url is None:
+    callback = named(verb, "bridge_target_complete", target.callback_timeout)
+    if callback is None:
         return Document()
-    callback = Callback(
-        url=verb.bridge_target_complete_url,
-        method=verb.bridge_target_complete_method,
-        fallback_url=verb.bridge_target_complete_fallback_url,
-        fallback_method=verb.bridge_target_complete_fallback_method,
-        username=verb.username,
-        password=verb.password,
-        fallback_username=verb.fallback_username,
-        fallback_password=verb.fallback_password,
-        timeout=target.callback_timeout,
-    )
     return await target.ask(callback, target.event("bridgeTargetComplete"))

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bxml.element import Element
+
 Event = dict[str, object]
 
 
@@ -23,6 +25,32 @@ class Callback:
     fallback_username: str | None = field(default=None, repr=False)
     fallback_password: str | None = field(default=None, repr=False)
     timeout: float = 15.0
+
+
+# The fields of an element that all of its addresses share, and those that each has under its own name.
+_SHARED = ("username", "password", "fallback_username", "fallback_password")
+_OWN = ("url", "method", "fallback_url", "fallback_method")
+
+
+def named(element: Element, name: str, timeout: float) -> Callback | None:
+    """The address that `element` has under `name`; None where its URL is not given.
+
+    `named(verb, "gather", 15.0)` is made of gatherUrl, gatherMethod and so on, as far as the element knows
+    such attributes. Source: contract bxml.md section 2.2.
+    """
+    fields = {own: f"{name}_{own}" for own in _OWN} | {shared: shared for shared in _SHARED}
+    given = {field: getattr(element, found) for field, found in fields.items() if hasattr(element, found)}
+    if given["url"] is None:
+        return None
+    return Callback(**given, timeout=timeout)
+
+
+def required(element: Element, name: str, timeout: float) -> Callback:
+    """The same for an address that the contract requires."""
+    callback = named(element, name, timeout)
+    if callback is None:
+        raise ValueError(f"{type(element).__name__} was read without its {name} URL")
+    return callback
 
 
 @dataclass(frozen=True)

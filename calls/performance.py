@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import bxml
 from bxml import Document, verbs
 from calls.bridge import bridge
-from calls.callbacks import Callback
+from calls.callbacks import named, required
 from calls.errors import VerbFailed
 from calls.forward import forward
 from calls.gathering import gather
@@ -75,19 +75,9 @@ class Performance:
         if verb.input == "dtmf_speech":
             logger.warning("gather_without_speech", extra={"call_id": call.id})
         collected = await gather(verb, call.keypad, lambda: self._let_hear_all(verb.prompts))
-        if verb.gather_url is None:
+        callback = named(verb, "gather", call.callback_timeout)
+        if callback is None:
             return None
-        callback = Callback(
-            url=verb.gather_url,
-            method=verb.gather_method,
-            fallback_url=verb.gather_fallback_url,
-            fallback_method=verb.gather_fallback_method,
-            username=verb.username,
-            password=verb.password,
-            fallback_username=verb.fallback_username,
-            fallback_password=verb.fallback_password,
-            timeout=call.callback_timeout,
-        )
         event = call.event("gather", digits=collected.digits, terminatingDigit=collected.terminator)
         return await call.ask(callback, event)
 
@@ -111,13 +101,7 @@ class Performance:
 
     async def start_gather(self, verb: verbs.StartGather) -> None:
         call = self._call
-        callback = Callback(
-            url=verb.dtmf_url,
-            method=verb.dtmf_method,
-            username=verb.username,
-            password=verb.password,
-            timeout=call.callback_timeout,
-        )
+        callback = required(verb, "dtmf", call.callback_timeout)
         call.keypad.report = lambda key: call.services.courier.tell(callback, call.event("dtmf", digit=key))
 
     async def stop_gather(self) -> None:
@@ -127,19 +111,7 @@ class Performance:
         call = self._call
         if call.leg is None:
             raise RuntimeError(f"{call.id} has no leg to seat")
-        events = None
-        if verb.conference_event_url is not None:
-            events = Callback(
-                url=verb.conference_event_url,
-                method=verb.conference_event_method,
-                fallback_url=verb.conference_event_fallback_url,
-                fallback_method=verb.conference_event_fallback_method,
-                username=verb.username,
-                password=verb.password,
-                fallback_username=verb.fallback_username,
-                fallback_password=verb.fallback_password,
-                timeout=verb.callback_timeout or call.callback_timeout,
-            )
+        events = named(verb, "conference_event", verb.callback_timeout or call.callback_timeout)
         member = call.services.conferences.join(call, call.leg, verb, events)
         try:
             await member.left
@@ -159,17 +131,7 @@ class Performance:
 
     async def redirect(self, verb: verbs.Redirect) -> Document:
         call = self._call
-        callback = Callback(
-            url=verb.redirect_url,
-            method=verb.redirect_method,
-            fallback_url=verb.redirect_fallback_url,
-            fallback_method=verb.redirect_fallback_method,
-            username=verb.username,
-            password=verb.password,
-            fallback_username=verb.fallback_username,
-            fallback_password=verb.fallback_password,
-            timeout=call.callback_timeout,
-        )
+        callback = required(verb, "redirect", call.callback_timeout)
         return await call.ask(callback, call.event("redirect"))
 
     def set_tag(self, tag: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bxml import Document, verbs
 from calls import diversion
-from calls.callbacks import Callback
+from calls.callbacks import named
 from calls.dialling import Listener
 from calls.errors import VerbFailed
 from calls.joining import Pair
@@ -38,19 +38,9 @@ async def transfer(call: "Call", verb: verbs.Transfer) -> Document | None:
         leg = await attempt.run()
     finally:
         attempt.close()
-    if verb.transfer_complete_url is None:
+    callback = named(verb, "transfer_complete", call.callback_timeout)
+    if callback is None:
         return None
-    callback = Callback(
-        url=verb.transfer_complete_url,
-        method=verb.transfer_complete_method,
-        fallback_url=verb.transfer_complete_fallback_url,
-        fallback_method=verb.transfer_complete_fallback_method,
-        username=verb.username,
-        password=verb.password,
-        fallback_username=verb.fallback_username,
-        fallback_password=verb.fallback_password,
-        timeout=call.callback_timeout,
-    )
     # A leg that was taken elsewhere lives on; for this call that is a hang-up like any other.
     outcome = {
         "transferCallerId": attempt.caller_id,
@@ -106,15 +96,6 @@ class _Attempt(Listener):
     def _order(self, destination: Destination) -> LegOrder:
         call, verb = self._call, self._verb
         to = destination.number if isinstance(destination, verbs.PhoneNumber) else destination.uri
-        disconnect = None
-        if destination.transfer_disconnect_url is not None:
-            disconnect = Callback(
-                url=destination.transfer_disconnect_url,
-                method=destination.transfer_disconnect_method,
-                username=destination.username,
-                password=destination.password,
-                timeout=call.callback_timeout,
-            )
         headers = diversion.headers(call, verb.diversion_treatment, verb.diversion_reason)
         return LegOrder(
             dial=Dial(
@@ -126,7 +107,7 @@ class _Attempt(Listener):
                 headers=(*headers, *user_to_user(destination.uui)),
             ),
             tag=destination.tag,
-            disconnect=disconnect,
+            disconnect=named(destination, "transfer_disconnect", call.callback_timeout),
             # The parties of a leg's events are those of the call that is transferred.
             fields={
                 "from": call.from_,
@@ -163,19 +144,9 @@ class _Attempt(Listener):
 
     async def _document(self, leg: "Call") -> Document:
         destination = self._destinations[leg.id]
-        if destination.transfer_answer_url is None:
+        callback = named(destination, "transfer_answer", leg.callback_timeout)
+        if callback is None:
             return Document()
-        callback = Callback(
-            url=destination.transfer_answer_url,
-            method=destination.transfer_answer_method,
-            fallback_url=destination.transfer_answer_fallback_url,
-            fallback_method=destination.transfer_answer_fallback_method,
-            username=destination.username,
-            password=destination.password,
-            fallback_username=destination.fallback_username,
-            fallback_password=destination.fallback_password,
-            timeout=leg.callback_timeout,
-        )
         return await leg.ask(callback, leg.event("transferAnswer"))
 
     async def _join(self) -> None:
