@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 ARGS ?=
 TESTS ?= tests
 
-# What the tests with real phones and SDKs need from Debian: program=package. Only what is missing is
+# What the tests with real phones, proxies and SDKs need from Debian: program=package. Only what is missing is
 # installed, since a machine may have Node from elsewhere, beside which Debian's npm cannot be.
-PHONES := sipp=sip-tester baresip=baresip openssl=openssl node=nodejs npm=npm
+PHONES := sipp=sip-tester baresip=baresip openssl=openssl node=nodejs npm=npm \
+	kamailio=kamailio-tls-modules
 MISSING = $(foreach pair,$(PHONES),$(if $(shell command -v $(firstword $(subst =, ,$(pair)))),,$(lastword $(subst =, ,$(pair)))))
 
 .PHONY: serve test check bench example format phones clean
