@@ -17,12 +17,12 @@ ABSENT = 150.0
 FREQUENCIES = (410, 530, 670, 830, 970, 1130, 1370, 1550, 1790, 2030, 2270, 2530)
 
 
-def level(samples: Samples, frequency: float) -> float:
+def level(samples: Samples, frequency: float, *, rate: int = RATE) -> float:
     """Amplitude of the sine at `frequency` (Hann window: over 0.2 s a neighbour 20 Hz off is quiet)."""
-    if len(samples) < 80:
+    if len(samples) < rate // 100:
         return 0.0
     window = np.hanning(len(samples))
-    turns = np.exp(-2j * np.pi * frequency * np.arange(len(samples)) / RATE)
+    turns = np.exp(-2j * np.pi * frequency * np.arange(len(samples)) / rate)
     return float(2 * abs(np.sum(samples * window * turns)) / np.sum(window))
 
 
