@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from benchmarks import host, results
 from media import memory
 from media.engine import Engine
-from media.messages import AnyCommand, Connect, Open, Seat
+from media.messages import AnyCommand, Connect, Format, Open, Seat
 from media.shared import Shared, rows_for
 from mixer import Mixer
 from rtp import mmsg
@@ -44,6 +44,7 @@ ROOM: Final = 4
 STEAL: Final = 0.02
 WANTED_BEAT: Final = 15.0
 HERE: Final = int(IPv4Address("127.0.0.1"))
+PCMU: Final = Format("PCMU", 8000, 8000)
 WAYS: Final = ("kernel", "batched", "plain", "path", "beat")
 
 Build = Callable[[Sequence[socket], Inbox, Outbox], Transport]
@@ -204,8 +205,8 @@ def _commands(peers: Peers) -> list[AnyCommand]:
                 learn=True,
                 renew=False,
                 payload_type=0,
-                law=0,
-                accepts={0: 0},
+                format=PCMU,
+                accepts={0: PCMU},
                 dtmf=101,
                 ptime=20,
                 sends=True,

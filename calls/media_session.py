@@ -9,9 +9,9 @@ import secrets
 from typing import TYPE_CHECKING
 
 from calls.errors import Unavailable
-from media.client import LegMedia, NoPort
+from media.client import Format, LegMedia, NoPort
 from sip import sdp
-from sip.sdp import Agreement, SdpError
+from sip.sdp import Agreement, Codec, SdpError
 
 if TYPE_CHECKING:
     from media.client import Leg, MediaClient
@@ -179,11 +179,15 @@ def _leg_media(agreed: Agreement) -> LegMedia:
         raise SdpError(488, "expected an IPv4 media address: IPv6 is not carried")
     return LegMedia(
         remote=agreed.remote,
-        codec=agreed.codec.name,
+        format=_format(agreed.codec),
         payload_type=agreed.codec.payload_type,
-        accepts={codec.payload_type: codec.name for codec in agreed.accepts},
+        accepts={codec.payload_type: _format(codec) for codec in agreed.accepts},
         dtmf=agreed.dtmf,
         ptime=agreed.ptime,
         sends=agreed.sends,
         receives=agreed.receives,
     )
+
+
+def _format(codec: Codec) -> Format:
+    return Format(codec.name, codec.clock_rate, codec.clock_rate)

@@ -17,7 +17,7 @@ import numpy as np
 
 from media import messages
 from media.library import Library
-from media.messages import AnyEvent, Laws
+from media.messages import AnyEvent, Format, Srtp
 from media.shared import COUNTERS, quantile
 from media.supervisor import Supervisor
 from rtp.ports import NoPort, Placing, Remote
@@ -25,12 +25,12 @@ from rtp.ports import NoPort, Placing, Remote
 logger = logging.getLogger(__name__)
 
 Room = int
-LAWS = {"PCMU": 0, "PCMA": 1}
 MAX_PORTS = 256  # of a long range the first so many even ones are used; more would only cost descriptors
 
 __all__ = [
     "AddressNotSupported",
     "DigitReceived",
+    "Format",
     "Full",
     "Leg",
     "LegHeard",
@@ -46,6 +46,7 @@ __all__ = [
     "NoPort",
     "Playback",
     "PlaybackLost",
+    "Srtp",
 ]
 
 
@@ -80,19 +81,27 @@ class MediaConfig:
 class LegMedia:
     """What an offer and its answer have agreed for one leg, seen from here.
 
-    `remote`: where the far end's SDP wants packets, None for nowhere; `codec`, `payload_type`, `ptime` (ms:
-    10, 20, 40 or 60): of what we send; `accepts`: payload type -> codec of what may come; `dtmf`: the payload
-    type of telephone-event; `sends`, `receives`: whether audio flows from us, and to us.
+    `remote`: where the far end's SDP wants packets, None for nowhere; `format`, `payload_type`, `ptime` (ms:
+    10, 20, 40 or 60): of what we send; `accepts`: payload type -> format of what may come; `dtmf`,
+    `dtmf_clock`: the payload type of telephone-event and the Hz of its durations; `comfort`: the payload type
+    of comfort noise (RFC 3389); `sends`, `receives`: whether audio flows from us, and to us; `srtp`: the keys,
+    None for plain RTP; `rtcp`: where the far end's RTCP goes, None for the port beside `remote`; `rtcp_mux`: RTCP comes and
+    goes on the port of RTP (RFC 5761).
     """
 
     remote: Remote | None
-    codec: str
+    format: Format
     payload_type: int
-    accepts: dict[int, str]
+    accepts: dict[int, Format]
     dtmf: int | None = None
     ptime: int = 20
     sends: bool = True
     receives: bool = True
+    dtmf_clock: int = 8000
+    comfort: int | None = None
+    srtp: Srtp | None = None
+    rtcp: Remote | None = None
+    rtcp_mux: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -402,15 +411,15 @@ class MediaClient:
     # Within
 
     def _connect(self, leg: Leg, media: LegMedia, *, renew: bool) -> bool:
-        address, port = (0, 0)
-        if media.remote is not None:
-            address, port = _host_order(media.remote[0]), media.remote[1]
+        address, port = _in_numbers(media.remote)
+        rtcp_address, rtcp_port = _in_numbers(media.rtcp)
+        if media.remote is not None and media.rtcp is None:
+            rtcp_address, rtcp_port = address, port if media.rtcp_mux else port + 1
         if leg.id not in self._legs:
             return True
         stays, learns = self._placing.connect(leg.id, media.remote, time.monotonic())
         if not stays:
             return False
-        accepts: Laws = {kind: LAWS[name] for kind, name in media.accepts.items()}
         self._supervisor.send(
             messages.Connect(
                 leg=leg.id,
@@ -420,12 +429,18 @@ class MediaClient:
                 learn=learns,
                 renew=renew,
                 payload_type=media.payload_type,
-                law=LAWS[media.codec],
-                accepts=accepts,
+                format=media.format,
+                accepts=media.accepts,
                 dtmf=-1 if media.dtmf is None else media.dtmf,
                 ptime=media.ptime,
                 sends=media.sends,
                 receives=media.receives,
+                dtmf_clock=media.dtmf_clock,
+                comfort=-1 if media.comfort is None else media.comfort,
+                rtcp_address=rtcp_address,
+                rtcp_port=rtcp_port,
+                rtcp_mux=media.rtcp_mux,
+                srtp=media.srtp,
             )
         )
         return True
@@ -507,6 +522,11 @@ def _host_order(address: str) -> int:
         return int(IPv4Address(address))
     except AddressValueError:
         raise AddressNotSupported(f"RTP is carried over IPv4 only, got {address}") from None
+
+
+def _in_numbers(remote: Remote | None) -> tuple[int, int]:
+    """Address and port as media takes them, zeros for nowhere. Raises AddressNotSupported."""
+    return (0, 0) if remote is None else (_host_order(remote[0]), remote[1])
 
 
 def _ipv4_or_none(address: str | None) -> str | None:

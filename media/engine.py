@@ -15,7 +15,7 @@ from media.messages import AnyCommand, AnyEvent
 from media.shared import COUNTERS, PEAK_DECAY, Shared
 from mixer import Full, Handle, Mixer, Room
 from rtp.datagrams import Inbox, Transport
-from rtp.demux import ALAW, COMFORT, EVENT, Demux
+from rtp.demux import ALAW, COMFORT, EVENT, ULAW, Demux
 from rtp.dtmf import KeyReceiver
 from rtp.outgoing import Outgoing
 from rtp.packet import Headers, parse
@@ -25,6 +25,7 @@ SWEEP_BEATS = 10
 MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
 EVENT_PACKETS = 256  # telephone events looked at in a batch; more come only from one who floods
 COMFORT_TYPE = 13  # RFC 3551 table 4
+LAWS = {"PCMU": ULAW, "PCMA": ALAW}
 _PLAYS = (messages.PlayToLeg, messages.PlayToRoom, messages.SendDigits)
 _OF_LEGS = (messages.Open, messages.Connect, messages.Move, messages.Close)
 
@@ -160,7 +161,10 @@ class Engine:
     def _connect(self, command: messages.Connect, now: float) -> None:
         handle = self._handles[command.leg]
         row = handle & 0xFFFF
-        kinds = {COMFORT_TYPE: COMFORT, **command.accepts}
+        kinds = {COMFORT_TYPE: COMFORT}
+        kinds |= {number: LAWS[format.codec] for number, format in command.accepts.items()}
+        if command.comfort >= 0:
+            kinds[command.comfort] = COMFORT
         if command.dtmf >= 0:
             kinds[command.dtmf] = EVENT
         named = self._demux.connect(
@@ -177,7 +181,7 @@ class Engine:
             self._outgoing.send_to(row, command.address, command.port)
         sends = command.sends and command.port != 0
         self._outgoing.send_as(row, command.payload_type, command.ptime, sends, command.dtmf)
-        self._mixer.set_law(handle, command.law)
+        self._mixer.set_law(handle, LAWS[command.format.codec])
         if command.receives and not self._receives[row]:
             self._since[row] = now
         self._receives[row] = command.receives

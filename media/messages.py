@@ -7,8 +7,34 @@ gives out; addresses are IPv4 as 32-bit numbers in host order, as the columns ho
 
 import msgspec
 
-Laws = dict[int, int]
-"""RTP payload type -> law of its samples: 0 is mu-law (PCMU), 1 is A-law (PCMA)."""
+
+class Format(msgspec.Struct, frozen=True, array_like=True):
+    """What the packets of one payload type carry.
+
+    `codec`: "PCMU", "PCMA", "L16", "G722" or "OPUS"; `rate`: Hz of the sound (8000, 16000 or 48000); `clock`:
+    Hz of the RTP clock (G722 says 8000, RFC 3551 section 4.5.2; OPUS 48000, RFC 7587 section 4.1; the others
+    their rate). Of OPUS alone: the peer makes use of in-band FEC (`fec`), wants silence left out (`dtx`), and
+    takes so many bit/s at most (`bitrate`, 0 = ours to choose).
+    """
+
+    codec: str
+    rate: int
+    clock: int
+    fec: bool = False
+    dtx: bool = False
+    bitrate: int = 0
+
+
+class Srtp(msgspec.Struct, frozen=True, array_like=True):
+    """The keys of one leg (RFC 4568): `suite` by its name there or in RFC 7714, `send` and `receive` each a
+    master key with its salt behind it."""
+
+    suite: str
+    send: bytes
+    receive: bytes
+
+    def __repr__(self) -> str:
+        return f"Srtp(suite={self.suite!r})"
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -35,7 +61,10 @@ class Open(Command, frozen=True):
 
 class Connect(Command, frozen=True):
     """An SDP of the peer is known. `renew`: it came in a re-INVITE, so the source before it counts until
-    the first packet from the new one. `learn`: a source that the SDP does not name may be learnt."""
+    the first packet from the new one. `learn`: a source that the SDP does not name may be learnt. `format`:
+    of what we send, under `payload_type`; `accepts`: of what may come, by payload type; `dtmf`, `comfort`: of
+    telephone-event and comfort noise, -1 for none; `rtcp_address`, `rtcp_port`: where the peer's RTCP goes, 0
+    for nowhere."""
 
     leg: int
     address: int
@@ -44,12 +73,18 @@ class Connect(Command, frozen=True):
     learn: bool
     renew: bool
     payload_type: int
-    law: int
-    accepts: Laws
+    format: Format
+    accepts: dict[int, Format]
     dtmf: int
     ptime: int
     sends: bool
     receives: bool
+    dtmf_clock: int = 8000
+    comfort: int = -1
+    rtcp_address: int = 0
+    rtcp_port: int = 0
+    rtcp_mux: bool = False
+    srtp: Srtp | None = None
 
 
 class Move(Command, frozen=True):

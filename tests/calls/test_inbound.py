@@ -61,7 +61,7 @@ async def test_media_flows_from_the_answer_on():
     exchange.ring()
     await settle()
     (_leg, media) = exchange.media.of("connect")[0]
-    assert media.remote == ("127.0.0.1", 40000) and media.codec == "PCMU" and media.sends
+    assert media.remote == ("127.0.0.1", 40000) and media.format.codec == "PCMU" and media.sends
 
 
 async def test_the_next_verb_waits_for_the_end_of_the_prompt():

@@ -4,6 +4,7 @@ import struct
 
 from media.client import Leg, LegMedia, MediaClient
 from tests.support.rtp_line import Line, MediaSocket
+from tests.support.virtual_network import PCMU
 
 
 class Far:
@@ -17,7 +18,7 @@ class Far:
         """A leg that is connected to it, with telephone-event on 101."""
         remote = self.socket.address
         leg = media.open_leg(signalling="127.0.0.1", remote=remote)
-        agreed = LegMedia(remote, codec="PCMU", payload_type=0, accepts={0: "PCMU"}, dtmf=101)
+        agreed = LegMedia(remote, PCMU, payload_type=0, accepts={0: PCMU}, dtmf=101)
         assert media.connect(leg, agreed)
         return leg
 

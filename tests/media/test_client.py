@@ -36,9 +36,11 @@ from tests.support.free_ports import free_range
 from tests.support.rtp_line import Line, MediaClock, MediaSocket
 from tests.support.sounds import Sound, Tone, noise
 from tests.support.tones import find, is_silent, tones
+from tests.support.virtual_network import PCMA, PCMU
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = {0: "PCMU", 8: "PCMA"}
+LAWS = {0: "PCMU", 8: "PCMA"}
+ALL = {0: PCMU, 8: PCMA}
 
 
 class Phone:
@@ -48,7 +50,7 @@ class Phone:
         self.socket = MediaSocket()
         kind = 0 if law == "PCMU" else 8
         self.line = Line(self.socket, sound=sound, law=law, payload_type=kind, ptime=ptime)
-        self.line.laws = ALL
+        self.line.laws = LAWS
         self.line.dtmf = 101
         self._house = house
         self.leg: Leg | None = None
@@ -62,7 +64,7 @@ class Phone:
         leg = media.open_leg(signalling=signalling, remote=named)
         fields: dict[str, object] = {
             "remote": named,
-            "codec": self.line.law,
+            "format": ALL[self.line.payload_type],
             "payload_type": self.line.payload_type,
             "accepts": ALL,
             "dtmf": 101,
@@ -186,7 +188,7 @@ async def test_two_phones_on_one_socket_hear_their_own_rooms(house: House) -> No
     twin.socket.close()
     twin.socket = shared.socket
     twin.line = Line(shared.socket, sound=Tone(670))
-    twin.line.laws = ALL
+    twin.line.laws = LAWS
     second = twin.dial()
     assert first.port != second.port
     others = house.phone(970), house.phone(1370)
@@ -525,7 +527,7 @@ async def test_ipv6_media_is_refused_by_name(house: House) -> None:
         house.media.open_leg(signalling="2001:db8::1", remote=("2001:db8::1", 4000))
     leg = house.media.open_leg(signalling="2001:db8::1", remote=None)
     with pytest.raises(AddressNotSupported, match="IPv4 only, got 2001:db8::1"):
-        house.media.connect(leg, LegMedia(("2001:db8::1", 4000), "PCMU", 0, ALL))
+        house.media.connect(leg, LegMedia(("2001:db8::1", 4000), PCMU, 0, ALL))
 
 
 async def test_one_leg_too_many_is_refused_until_another_is_closed() -> None:
@@ -554,7 +556,7 @@ async def test_nothing_is_left_of_five_hundred_calls_in_either_process(house: Ho
     for number in range(500):
         phone_address = ("127.0.0.1", 20_000 + number)
         leg = house.media.open_leg(signalling="127.0.0.1", remote=phone_address)
-        house.media.connect(leg, LegMedia(phone_address, "PCMU", 0, ALL))
+        house.media.connect(leg, LegMedia(phone_address, PCMU, 0, ALL))
         house.media.seat(leg, number % 5)
         house.media.play(leg, np.full(160, number, "<i2").tobytes())
         if number % 10 == 9:
@@ -587,7 +589,7 @@ async def test_two_hundred_legs_dialled_at_fifty_a_second_end_on_few_ports_and_f
                 peer.bind(("127.0.0.1", 0))
                 peer.setblocking(False)
                 leg = house.media.open_leg(signalling="127.0.0.1", remote=peer.getsockname())
-                assert house.media.connect(leg, LegMedia(peer.getsockname(), "PCMU", 0, ALL))
+                assert house.media.connect(leg, LegMedia(peer.getsockname(), PCMU, 0, ALL))
                 house.media.seat(leg, len(peers) // 4)
                 peers.append((peer, ("127.0.0.1", leg.port)))
                 number += 1

@@ -31,7 +31,7 @@ from media.messages import (
     Unseat,
 )
 from media.shared import COUNTERS
-from tests.support.virtual_network import Address, VirtualMedia, connect, rtp
+from tests.support.virtual_network import PCMA, Address, VirtualMedia, connect, rtp
 
 ALICE = ("198.51.100.1", 4000)
 BOB = ("198.51.100.2", 4000)
@@ -121,7 +121,7 @@ def test_a_leg_that_moves_sends_from_its_new_port(media: VirtualMedia) -> None:
 
 
 def test_a_leg_hears_in_its_own_law_and_payload_type(media: VirtualMedia) -> None:
-    media.open(1, ALICE, law=1, payload_type=8)
+    media.open(1, ALICE, format=PCMA, payload_type=8)
     ((_, _, data),) = media.beat()
     assert data[1] & 0x7F == 8
     assert data[12:] == b"\xd5" * 160

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from media import memory
 from media.engine import Engine
-from media.messages import AnyCommand, AnyEvent, Connect, Open
+from media.messages import AnyCommand, AnyEvent, Connect, Format, Open
 from media.shared import Shared, rows_for
 from mixer import Mixer
 from rtp.datagrams import Inbox, Outbox
@@ -17,6 +17,8 @@ from rtp.demux import Demux
 from rtp.outgoing import Outgoing
 
 Address = tuple[str, int]
+PCMU = Format("PCMU", 8000, 8000)
+PCMA = Format("PCMA", 8000, 8000)
 
 
 def rtp(
@@ -144,8 +146,8 @@ def connect(leg: int, remote: Address | None, **changes: object) -> Connect:
         "learn": True,
         "renew": False,
         "payload_type": 0,
-        "law": 0,
-        "accepts": {0: 0, 8: 1},
+        "format": PCMU,
+        "accepts": {0: PCMU, 8: PCMA},
         "dtmf": 101,
         "ptime": 20,
         "sends": True,
