@@ -84,9 +84,9 @@ class LegMedia:
     `remote`: where the far end's SDP wants packets, None for nowhere; `format`, `payload_type`, `ptime` (ms:
     10, 20, 40 or 60): of what we send; `accepts`: payload type -> format of what may come; `dtmf`,
     `dtmf_clock`: the payload type of telephone-event and the Hz of its durations; `comfort`: the payload type
-    of comfort noise (RFC 3389); `sends`, `receives`: whether audio flows from us, and to us; `srtp`: the keys,
-    None for plain RTP; `rtcp`: where the far end's RTCP goes, None for the port beside `remote`; `rtcp_mux`: RTCP comes and
-    goes on the port of RTP (RFC 5761).
+    of comfort noise (RFC 3389); `sends`, `receives`: whether audio flows from us, and to us; `srtp`: its
+    keys, None for plain RTP; `rtcp`: where the far end's RTCP goes, None for the port beside `remote`;
+    `rtcp_mux`: RTCP comes and goes on the port of RTP (RFC 5761).
     """
 
     remote: Remote | None
