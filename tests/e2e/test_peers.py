@@ -1,4 +1,4 @@
-"""Phones that nobody here wrote: sipp, pyVoIP, baresip."""
+"""Phones that nobody here wrote: sipp, pyVoIP, baresip, linphone."""
 
 import asyncio
 import socket
@@ -11,6 +11,7 @@ from tests.support.baresip import Baresip
 from tests.support.ears import voices
 from tests.support.eventually import eventually
 from tests.support.house import House
+from tests.support.linphone import Linphone
 from tests.support.pyvoip import PyVoip
 from tests.support.server import APPLICATION
 from tests.support.sipp import Sipp
@@ -103,6 +104,41 @@ async def test_baresip_joins_holds_and_leaves(house: House, studio: Studio, tran
         await eventually(lambda: tones(call.line.pcm(last=0.3)) == {its})
         await phone.hang_up()
     await eventually(lambda: tones(call.line.pcm(last=0.3)) == set())
+
+
+async def test_linphone_registers_dials_holds_and_is_rung(house: House, studio: Studio) -> None:
+    room = house.room()
+    mine, its = voices()[3].frequency, voices()[9].frequency
+    alice = await studio.phone("alice", house.server.sip, sound=voices()[3])
+    call = await alice.dial(house.uri(room))
+    async with Linphone("linphone", frequency=its) as phone:
+        await phone.register(f"127.0.0.1:{house.server.sip_port}", "none")
+        await phone.dial(house.uri(room))
+        await eventually(lambda: tones(call.line.pcm(last=0.3)) == {its})
+        await eventually(lambda: tones(phone.heard(last=0.3)) == {mine})
+        phone.order("pause")
+        await phone.said("is now paused")
+        held = len(phone.heard(last=60))
+        await eventually(lambda: tones(call.line.pcm(last=0.3)) == {its}, what="its music on hold")
+        phone.order("resume")
+        await eventually(lambda: len(phone.heard(last=60)) > held + 4000, what=phone.story)
+        assert tones(phone.heard(last=0.3)) == {mine}
+        phone.order("terminate")
+        await eventually(lambda: tones(call.line.pcm(last=0.3)) == set())
+
+        house.application.on("answer", f"<Response><Conference>{room}</Conference></Response>", tag=room)
+        order = {
+            "from": "+19195550100",
+            "to": house.uri("linphone"),
+            "applicationId": APPLICATION,
+            "answerUrl": house.application.url("/answer"),
+            "tag": room,
+        }
+        assert (await house.rest.post("/calls", order))[0] == 201
+        await phone.said("incoming call")
+        phone.order("answer")
+        await eventually(lambda: tones(call.line.pcm(last=0.3)) == {its}, what=phone.story)
+        await call.bye()
 
 
 async def test_the_machines_own_sockets_stay_open_to_all(house: House) -> None:
