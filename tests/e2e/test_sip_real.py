@@ -13,6 +13,7 @@ from tests.support.certificates import Authority
 from tests.support.eventually import eventually
 from tests.support.free_ports import free_port
 from tests.support.house import House
+from tests.support.jssip import JsSip
 from tests.support.server import APPLICATION
 from tests.support.sipp import Sipp
 
@@ -110,6 +111,52 @@ async def test_a_browser_of_a_named_page_is_answered(
         async with asyncio.timeout(5):
             answer = await line.recv()
         assert str(answer).startswith("SIP/2.0 200 ")
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss"])
+async def test_jssip_registers_calls_holds_presses_keys_and_is_rung(
+    house: House, authority: Authority, transport: str
+) -> None:
+    """Signalling alone, as a page would do it. What a browser offers as media is refused as such."""
+    user, room = f"jssip-{transport}", house.room()
+    url = f"{transport}://localhost:{WS if transport == 'ws' else WSS}/"
+    house.tell(room, '<Gather maxDigits="1" gatherUrl="/gathered"/>')
+    joins = f'<Response><Conference conferenceEventUrl="/conference">{room}</Conference></Response>'
+    house.application.on("gather", joins, user=room)
+    uri = f"sip:{user}@localhost"
+    async with JsSip(url, uri, origin=ORIGIN, authority=authority.certificate) as phone:
+        await phone({"do": "call", "to": f"sip:{room}@localhost"})
+        await phone.told("confirmed")
+        call_id = await house.call_id(room)
+        await phone({"do": "key", "key": "5"})
+        gathered = await house.application.event("gather", callId=call_id)
+        assert gathered["digits"] == "5"
+        await house.joined(call_id)
+        await phone({"do": "hold"})
+        await phone.told("held")
+        await phone({"do": "unhold"})
+        await phone.told("unheld")
+        await phone({"do": "bye"})
+        event = await house.application.event("disconnect", callId=call_id)
+        assert event["cause"] == "hangup"
+
+        await phone({"do": "call", "to": f"sip:{room}@localhost", "webrtc": True})
+        assert (await phone.told("refused"))["status"] == 488
+
+        house.application.on("answer", joins, tag=user)
+        order = {
+            "from": "+19195550100",
+            "to": f"sip:{user}@localhost",
+            "applicationId": APPLICATION,
+            "answerUrl": house.application.url("/answer"),
+            "tag": user,
+        }
+        status, body = await house.rest.post("/calls", order)
+        assert status == 201
+        await phone.told("confirmed", 2)
+        await house.joined(body["callId"])
+        assert (await house.rest.post(f"/calls/{body['callId']}", {"state": "completed"}))[0] == 200
+        assert (await phone.told("ended", 2))["by"] == "remote"
 
 
 async def test_the_server_calls_itself_over_tls(house: House) -> None:

@@ -2,36 +2,12 @@
 
 import asyncio
 import json
-import shutil
-import subprocess
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pytest
+from tests.support.node import installed
 
-OLDEST_NODE = 20  # what the SDK declares
-
-FOLDER = Path(__file__).resolve().parents[1] / "e2e" / "node"
-
-
-def installed() -> Path:
-    """The folder with its packages, installed at the first use; skips the test where there is no Node."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"the official Node SDK needs {program}: apt-get install nodejs npm")
-    found = subprocess.run(
-        ["node", "--version"], capture_output=True, text=True, check=True, timeout=20
-    ).stdout
-    if int(found.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"the official Node SDK needs Node {OLDEST_NODE} or newer, and this is {found.strip()}")
-    lock, stamp = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
-    if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        run = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=100)
-        assert run.returncode == 0, f"{' '.join(command)}: {run.stdout}{run.stderr}"
-        stamp.touch()
-    return FOLDER
+OLDEST = 20  # what the SDK declares
 
 
 class NodeSdk:
@@ -42,7 +18,7 @@ class NodeSdk:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> "NodeSdk":
-        folder = await asyncio.to_thread(installed)
+        folder = await asyncio.to_thread(installed, "the official Node SDK", OLDEST)
         self._process = await asyncio.create_subprocess_exec(
             "node",
             "sdk.js",

@@ -1,0 +1,28 @@
+"""The Node packages of tests/e2e/node, installed at the first use."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import need
+
+FOLDER = Path(__file__).resolve().parents[1] / "e2e" / "node"
+
+
+def installed(what: str, oldest: int) -> Path:
+    """The folder with the packages. Skips the test where Node is older than `what` declares."""
+    for program in ("node", "npm"):
+        need(program, "nodejs npm")
+    found = subprocess.run(
+        ["node", "--version"], capture_output=True, text=True, check=True, timeout=20
+    ).stdout
+    if int(found.removeprefix("v").partition(".")[0]) < oldest:
+        pytest.skip(f"{what} needs Node {oldest} or newer, and this is {found.strip()}")
+    lock, stamp = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
+    if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        run = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=100)
+        assert run.returncode == 0, f"{' '.join(command)}: {run.stdout}{run.stderr}"
+        stamp.touch()
+    return FOLDER
