@@ -21,28 +21,24 @@ from mixer.g711 import VALID
 from mixer.rows import FRAME, Rows
 
 FADE = 32
-"""Samples, 4 ms, in which speech rises out of silence or takes over from concealment. A power of two: a
-sample at full gain is itself."""
+"""Samples at 8 kHz, 4 ms, in which speech rises out of silence or takes over from concealment."""
 
 LONGEST = 480
-"""Samples, 60 ms, after which concealment has faded to nothing."""
+"""Samples at 8 kHz, 60 ms, after which concealment has faded to nothing."""
 
 BUDGET = 256
-"""Rows that are concealed in one tick; what is missing of others just dies away. When the host stalls all
-legs break at once, and must not cost the next beat too."""
+"""Rows at 8 kHz that are concealed in one tick, at 16 kHz half as many; what is missing of others just dies
+away. When the host stalls all legs break at once, and must not cost the next beat too."""
 
-_STEADY = 40  # samples at full strength before it begins to fade
-_PLANES = 3
-_PAST = _PLANES * FRAME  # samples remembered
-_SHORTEST, _LONGEST = 40, 160  # samples of a pitch period
-_MATCH = 52  # samples compared to find it
+_PLANES = 3  # frames remembered
+_STEADY = 40  # samples at 8 kHz, as all below: at full strength before it begins to fade
+_SHORTEST, _LONGEST = 40, 160  # of a pitch period
+_MATCH = 52  # compared to find it
+_JOIN = 8  # in which the step at the begin of a gap is evened out
 _CLOSE = 4  # the part of a period in which its end is crossed with what led to its begin
-_JOIN = 8  # samples in which the step at the begin of a gap is evened out
 _RUNS = 4  # gaps in a frame; what comes behind more of them is dropped
 _CLEAN, _SILENT, _BROKEN = 0, 1, 2
 _FOUR_VALID = np.uint64(VALID * 0x0001_0001_0001_0001)
-_FRAME_BYTES = np.dtype((np.void, 2 * FRAME))
-
 
 Coming = Callable[[NDArray[np.intp]], NDArray[np.uint16]]
 
@@ -59,30 +55,36 @@ class _Places(NamedTuple):
 
 
 class Concealment:
-    """What each row said of late, and where in a gap it is."""
+    """What each row said of late, and where in a gap it is; `frame` samples a tick at `rate`, 20 ms."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, rate: int = 8000) -> None:
+        """`rate`: Hz, a multiple of 8000."""
+        self._scale = scale = rate // 8000
+        self._frame = frame = scale * FRAME
+        self._fade, self._longest = scale * FADE, scale * LONGEST
+        self._budget = BUDGET // scale
         self._state: NDArray[np.uint8] = rows.column(np.uint8, _SILENT)
-        self._age: NDArray[np.int32] = rows.column(np.int32, LONGEST)
+        self._age: NDArray[np.int32] = rows.column(np.int32, self._longest)
         self._risen: NDArray[np.int32] = rows.column(np.int32)
         self._lag: NDArray[np.int32] = rows.column(np.int32)  # the pitch period; 0: the last sample dies away
-        self._model: NDArray[np.int16] = rows.column(np.int16, width=_PAST)  # what was said before the gap
-        self._past = np.zeros((_PLANES, rows.capacity, FRAME), np.int16)
+        # What was said before the gap:
+        self._model: NDArray[np.int16] = rows.column(np.int16, width=_PLANES * frame)
+        self._past = np.zeros((_PLANES, rows.capacity, frame), np.int16)
         rows.adopt(self._past.transpose(1, 0, 2))
-        self._planes = self._past.view(_FRAME_BYTES)[:, :, 0]
+        self._frames = np.dtype((np.void, 2 * frame))
+        self._planes = self._past.view(self._frames)[:, :, 0]
         self._plane = 0  # the oldest, to be written next
         self.gaps: NDArray[np.int64] = rows.column(np.int64)  # times that speech broke off
-        self._at = np.arange(FRAME)
-        self._bridge = (np.arange(1, FRAME + 1) / FRAME).astype(np.float32)
-        self._gain = np.zeros(LONGEST + FRAME, np.float32)
-        self._gain[:LONGEST] = np.minimum((LONGEST - np.arange(LONGEST)) / (LONGEST - _STEADY), 1)
-        self._dying = np.zeros(LONGEST + FRAME, np.float32)
-        self._dying[:FADE] = 1 - np.arange(FADE) / FADE
+        self._at = np.arange(frame)
+        self._bridge = (np.arange(1, frame + 1) / frame).astype(np.float32)
+        left = self._longest - np.arange(self._longest + frame)
+        self._gain = np.clip(left / (self._longest - scale * _STEADY), 0, 1).astype(np.float32)
+        self._dying = np.clip(1 - np.arange(left.size) / self._fade, 0, 1).astype(np.float32)
 
     def forget(self, row: int) -> None:
         """Nothing of what was said may be heard from now on, in no form."""
         self._state[row] = _SILENT
-        self._age[row] = LONGEST
+        self._age[row] = self._longest
         self._risen[row] = 0
         self._lag[row] = 0
         self._model[row] = 0
@@ -108,16 +110,17 @@ class Concealment:
         self._age[rows], self._risen[rows] = 1, 0
 
     def last(self, rows: NDArray[np.intp]) -> NDArray[np.int16]:
-        """What these rows said in the last tick, shape (m, FRAME)."""
+        """What these rows said in the last tick, shape (m, frame)."""
         last: NDArray[np.int16] = self._past[self._plane - 1, rows]
         return last
 
     def smooth(
         self, order: NDArray[np.intp], words: NDArray[np.uint16], speech: NDArray[np.int16], coming: Coming
     ) -> None:
-        """Fill and cross, in place, these rows' frames; `words` (n, FRAME) tell which samples came.
+        """Fill and cross, in place, these rows' frames; `words` (n, frame) have VALID where a sample came.
 
-        `coming` gives the words of the next two frames of some rows, (m, 2 * FRAME), as far as they are here.
+        `coming` gives the words of the next two frames of some rows, (m, 2 * FRAME), as far as they are here;
+        no rate but that of G.711 knows any ahead.
         """
         fours = words.view(np.uint64)
         whole = np.bitwise_and.reduce(fours, axis=1) & _FOUR_VALID == _FOUR_VALID
@@ -126,8 +129,8 @@ class Concealment:
         steady = whole & (state == _CLEAN) | empty & (state == _SILENT)
         if not steady.all():
             broken = np.flatnonzero(~steady)
-            if broken.size > BUDGET:
-                rough, broken = broken[BUDGET:], broken[:BUDGET]
+            if broken.size > self._budget:
+                rough, broken = broken[self._budget :], broken[: self._budget]
                 speech[rough] = self._faded(order[rough], words[rough] & VALID != 0, speech[rough])
             rows, came = order[broken], words[broken] & VALID != 0
             said = self._concealed(rows, came, speech[broken])
@@ -135,29 +138,31 @@ class Concealment:
             if known.size:
                 said[known] = self._bridged(rows[known], said[known], coming(rows[known]))
             speech[broken] = np.clip(np.floor(said), -32768, 32767)
-        self._planes[self._plane][order] = speech.view(_FRAME_BYTES)[:, 0]
+        self._planes[self._plane][order] = speech.view(self._frames)[:, 0]
         self._plane = (self._plane + 1) % _PLANES
 
     def _faded(
         self, rows: NDArray[np.intp], came: NDArray[np.bool_], speech: NDArray[np.int16]
     ) -> NDArray[np.int16]:
         """As `_concealed`, at a tenth of the cost: out of the last sample into what came, and no more."""
-        up = np.arange(1, FADE + 1)
+        fade = self._fade
+        up = np.arange(1, fade + 1)
         last = self._past[self._plane - 1, rows, -1:].astype(np.int32)
-        speech[:, :FADE] = (speech[:, :FADE] * up + last * (FADE - up)) // FADE
+        speech[:, :fade] = (speech[:, :fade] * up + last * (fade - up)) // fade
         self.gaps[rows] += (self._state[rows] == _CLEAN) & ~came.all(axis=1)
         self._state[rows] = np.where(came[:, -1], _CLEAN, _SILENT)
-        self._age[rows], self._risen[rows] = LONGEST, 0
+        self._age[rows], self._risen[rows] = self._longest, 0
         return speech
 
     def _concealed(
         self, rows: NDArray[np.intp], came: NDArray[np.bool_], speech: NDArray[np.int16]
     ) -> NDArray[np.float32]:
-        """These rows' frames (m, FRAME) as they are heard; and where each row is afterwards."""
+        """These rows' frames (m, frame) as they are heard; and where each row is afterwards."""
         planes = (self._plane + np.arange(_PLANES)) % _PLANES
-        said = np.empty((rows.size, _PAST + FRAME), np.float32)
-        said[:, :_PAST] = self._past[planes[:, None], rows].transpose(1, 0, 2).reshape(-1, _PAST)
-        said[:, _PAST:] = speech
+        past = _PLANES * self._frame
+        said = np.empty((rows.size, past + self._frame), np.float32)
+        said[:, :past] = self._past[planes[:, None], rows].transpose(1, 0, 2).reshape(-1, past)
+        said[:, past:] = speech
         clean = self._state[rows] == _CLEAN
         anew = clean | (self._risen[rows] > 0) & ~came[:, 0]
         self.gaps[rows] += anew
@@ -173,11 +178,12 @@ class Concealment:
                 mine &= self._at < places.start[:, None]
             again = self._episode(rows[which], mine, frame, places)
             said[which] = frame
-            which, places = which[again.start < FRAME], again.only(again.start < FRAME)
+            going = again.start < self._frame
+            which, places = which[going], again.only(going)
             if not which.size:
                 break
             self.gaps[rows[which]] += 1
-        return said[:, _PAST:]
+        return said[:, past:]
 
     def _bridged(
         self, rows: NDArray[np.intp], said: NDArray[np.float32], words: NDArray[np.uint16]
@@ -189,20 +195,21 @@ class Concealment:
             return said
         samples = np.empty((rows.size, 2 * FRAME), np.int16)
         g711.decode(words[here], samples)
-        after = np.zeros((rows.size, _PAST), np.float32)
-        after[:, _PAST - 2 * FRAME :] = samples[:, ::-1]
+        after = np.zeros((rows.size, _PLANES * FRAME), np.float32)
+        after[:, -2 * FRAME :] = samples[:, ::-1]
         since = np.broadcast_to(self._at, (rows.size, FRAME))
-        back = _repeated(after, _pitch(after), since)[:, ::-1]
+        back = _repeated(after, _pitch(after, 1), since, 1)[:, ::-1]
         said[here] += (back - said[here]) * self._bridge
         self._state[rows] = _CLEAN
-        self._age[rows], self._risen[rows] = 0, FADE
+        self._age[rows], self._risen[rows] = 0, self._fade
         return said
 
     def _episode(
         self, rows: NDArray[np.intp], came: NDArray[np.bool_], said: NDArray[np.float32], places: _Places
     ) -> _Places:
-        """One gap and what follows it, in `said`; the places where the next ones begin, or FRAME."""
+        """One gap and what follows it, in `said`; the places where the next ones begin, or `frame`."""
         start, age, risen = places
+        size, fade, longest = self._frame, self._fade, self._longest
         fresh = age == 0
         if fresh.any():
             self._learn(rows[fresh], said[fresh], start[fresh])
@@ -210,66 +217,69 @@ class Concealment:
         over = _next(~came, back)
         at = self._at
         since = np.clip(at - start[:, None], 0, None) + age[:, None]
-        conceal = self._conceal(rows, np.minimum(since, LONGEST + FRAME - 1))
-        up = np.clip(at - (back - risen)[:, None] + 1, 0, FADE).astype(np.float32) / FADE
-        frame = said[:, _PAST:]
+        conceal = self._conceal(rows, np.minimum(since, longest + size - 1))
+        up = np.clip(at - (back - risen)[:, None] + 1, 0, fade).astype(np.float32) / fade
+        frame = said[:, -size:]
         mine = (at >= start[:, None]) & (at < over[:, None])
         frame[...] = np.where(mine, frame * up + conceal * (1 - up), frame)
 
-        age = age + FRAME - start
-        risen = np.where(back < FRAME, np.minimum(risen + FRAME - back, FADE), 0)
+        age = age + size - start
+        risen = np.where(back < size, np.minimum(risen + size - back, fade), 0)
         self._state[rows] = np.where(
-            risen == FADE, _CLEAN, np.where((back == FRAME) & (age >= LONGEST), _SILENT, _BROKEN)
+            risen == fade, _CLEAN, np.where((back == size) & (age >= longest), _SILENT, _BROKEN)
         )
-        self._age[rows] = np.minimum(age, LONGEST + risen)
+        self._age[rows] = np.minimum(age, longest + risen)
         self._risen[rows] = risen
         return _Places(over, np.zeros_like(age), np.zeros_like(age))
 
     def _learn(self, rows: NDArray[np.intp], said: NDArray[np.float32], start: NDArray[np.intp]) -> None:
         """Keep what these rows said before their gaps, and find its pitch."""
-        before = np.take_along_axis(said, start[:, None] + np.arange(_PAST), axis=1)
+        before = np.take_along_axis(said, start[:, None] + np.arange(_PLANES * self._frame), axis=1)
         self._model[rows] = before
-        self._lag[rows] = _pitch(before)
+        self._lag[rows] = _pitch(before, self._scale)
 
     def _conceal(self, rows: NDArray[np.intp], since: NDArray[np.intp]) -> NDArray[np.float32]:
-        """What stands in for the samples that are `since` (m, FRAME) behind the begin of the gap."""
+        """What stands in for the samples that are `since` (m, frame) behind the begin of the gap."""
         lag = self._lag[rows]
-        sound = _repeated(self._model[rows].astype(np.float32), lag, since)
+        sound = _repeated(self._model[rows].astype(np.float32), lag, since, self._scale)
         return sound * np.where(lag[:, None] > 0, self._gain[since], self._dying[since])
 
 
 def _repeated(
-    model: NDArray[np.float32], lag: NDArray[np.int32], since: NDArray[np.intp]
+    model: NDArray[np.float32], lag: NDArray[np.int32], since: NDArray[np.intp], scale: int
 ) -> NDArray[np.float32]:
-    """The last `lag` samples of each row (m, _PAST) over and over, at `since` (m, FRAME) behind its end."""
+    """The last `lag` samples of each row (m, n) over and over, at `since` (m, frame) behind its end."""
+    end = model.shape[1]
     loop = np.maximum(lag, 1)[:, None]
     at = since % loop
-    period = np.take_along_axis(model, _PAST - loop + at, axis=1)
-    former = np.take_along_axis(model, _PAST - 2 * loop + at, axis=1)
+    period = np.take_along_axis(model, end - loop + at, axis=1)
+    former = np.take_along_axis(model, end - 2 * loop + at, axis=1)
     closing = np.maximum(loop // _CLOSE, 1)
     period += (former - period) * np.clip((at - loop + closing + 1) / closing, 0, 1)
-    step = model[:, -1:] - np.take_along_axis(model, _PAST - 1 - loop, axis=1)
-    period += step * np.clip(1 - (since + 1) / _JOIN, 0, None)
+    step = model[:, -1:] - np.take_along_axis(model, end - 1 - loop, axis=1)
+    period += step * np.clip(1 - (since + 1) / (scale * _JOIN), 0, None)
     return period
 
 
 def _next(marks: NDArray[np.bool_], start: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Per row, where the first mark stands from `start` on; FRAME if there is none."""
-    ahead = marks & (np.arange(FRAME) >= start[:, None])
-    return np.where(ahead.any(axis=1), ahead.argmax(axis=1), FRAME)
+    """Per row (m, frame), where the first mark stands from `start` on; `frame` if there is none."""
+    ahead = marks & (np.arange(marks.shape[1]) >= start[:, None])
+    first: NDArray[np.intp] = np.where(ahead.any(axis=1), ahead.argmax(axis=1), marks.shape[1])
+    return first
 
 
-def _pitch(said: NDArray[np.float32]) -> NDArray[np.int32]:
-    """The lag at which the last `_MATCH` samples of each row resemble what was before them most."""
-    reach = _MATCH + _LONGEST
-    spectrum = np.fft.rfft(said[:, -reach:], 512)
-    spectrum *= np.fft.rfft(said[:, -_MATCH:], 512).conj()
-    likeness = np.fft.irfft(spectrum, 512)[:, : _LONGEST + 1]  # [i]: to what lies _LONGEST - i before
+def _pitch(said: NDArray[np.float32], scale: int) -> NDArray[np.int32]:
+    """The lag at which the last 6.5 ms of each row resemble what was before them most."""
+    match, longest, size = scale * _MATCH, scale * _LONGEST, scale * 512
+    reach = match + longest
+    spectrum = np.fft.rfft(said[:, -reach:], size)
+    spectrum *= np.fft.rfft(said[:, -match:], size).conj()
+    likeness = np.fft.irfft(spectrum, size)[:, : longest + 1]  # [i]: to what lies longest - i before
     energy = np.cumsum(np.square(said[:, -reach:], dtype=np.float64), axis=1)
-    window = energy[:, _MATCH - 1 :].copy()
-    window[:, 1:] -= energy[:, :-_MATCH]
+    window = energy[:, match - 1 :].copy()
+    window[:, 1:] -= energy[:, :-match]
     likeness = likeness / np.sqrt(window + 1e3)
-    lags = _LONGEST - np.arange(_LONGEST + 1)
-    likeness[:, lags < _SHORTEST] = -np.inf
+    lags = longest - np.arange(longest + 1)
+    likeness[:, lags < scale * _SHORTEST] = -np.inf
     best: NDArray[np.int32] = lags[likeness.argmax(axis=1)].astype(np.int32)
     return best
