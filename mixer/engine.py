@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer import g711, mix
+from mixer.analysis import Analysis
 from mixer.conceal import Concealment
 from mixer.g711 import ULAW
 from mixer.jitter import CEILING, Jitter
@@ -31,16 +32,20 @@ class Mixer:
     - `reset_count` int64: times that a new source or timeline was followed.
 
     `heard` uint8 (capacity, FRAME): the payload that each row hears, after `tick`. `finished`: the prompts
-    whose last sample went out in the last tick.
+    whose last sample went out in the last tick. `analysis`: levels, talkers, keys, gates and gains.
     """
 
-    def __init__(self, capacity: int, *, slack: int = SLACK, ceiling: int = CEILING) -> None:
-        """Allocate `capacity` rows, row 0 included; `slack`, `ceiling` (samples): see `SLACK`, `CEILING`."""
+    def __init__(
+        self, capacity: int, *, slack: int = SLACK, ceiling: int = CEILING, keys_heard: bool = True
+    ) -> None:
+        """Allocate `capacity` rows, row 0 included; `slack`, `ceiling` (samples): see `SLACK`, `CEILING`;
+        `keys_heard`: see `Analysis`."""
         self._rows = Rows(capacity)
         self._concealment = Concealment(self._rows)
         self._jitter = Jitter(self._rows, self._concealment, Target(self._rows, slack, ceiling))
         self._routing = Routing(self._rows)
         self._prompts = Prompts()
+        self.analysis = Analysis(self._rows, keys_heard=keys_heard)
         self._plan = self._routing.plan()
         self.heard: NDArray[np.uint8] = self._rows.column(np.uint8, g711.SILENCE[ULAW], width=FRAME)
         self.level: NDArray[np.int16] = self._rows.column(np.int16)
@@ -150,6 +155,8 @@ class Mixer:
         """An audience has grown: it hears what is received from now on, not what was said to fewer."""
         for row in rows:
             self._jitter.silence(row)
+        if rows:
+            self.analysis.forget(np.array(rows, np.intp))
 
     # --- prompts
 
@@ -171,6 +178,7 @@ class Mixer:
         """Beats were missed: all go on unheard. To be called before the packets of this beat are pushed."""
         self._jitter.skip(beats)
         self._prompts.skip(beats)
+        self.analysis.advance(beats)
 
     def tick(self, skipped: int = 0) -> None:
         """One frame of everything: read, decode, sum, subtract, clip, encode. `skipped` as `skip` first."""
@@ -179,11 +187,13 @@ class Mixer:
         plan = self._plan = self._routing.plan()
         n = plan.order.size
         words, speech = self._words[:n], self._speech[:n]
+        self.analysis.begin()
         self._jitter.glide()
         self._jitter.read(plan.order, words)
         g711.decode(words, speech)
         self._concealment.smooth(plan.order, words, speech, self._jitter.coming)
         self.level[plan.order] = np.maximum.reduce(speech, axis=1)
+        self.analysis.hear(plan.order, speech)
 
         contributions, bus = self._contributions[:n], self._bus[:n]
         np.multiply(speech, plan.speaks, out=contributions)
@@ -207,6 +217,7 @@ class Mixer:
         g711.encode(clipped, plan.encode_base, encoded)
         self.heard[plan.order] = encoded
         self._jitter.advance()
+        self.analysis.advance()
 
     def bus(self, handle: Handle) -> NDArray[np.int32]:
         """What the leg heard in the last tick before it was clipped and encoded; a copy, for tests."""
