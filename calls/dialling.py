@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calls.attempt import Attempt
+from calls.causes import failure
 from calls.errors import Unavailable
 from calls.order import Dial
 from calls.routing import Route, Ways
 from sip.errors import SipError
+from sip.reason import Reason
 from sip.sdp import SdpError
 
 if TYPE_CHECKING:
@@ -31,24 +33,6 @@ _SECONDS_TO_ANYTHING = 6.0
 
 # The final responses after which another way is tried (RFC 3263 section 4.3), if it did not ring before.
 _TRY_ELSEWHERE = frozenset({408, 503})
-
-# SIP final responses that have a cause of their own in callbacks.md 3.3; other 4xx and 6xx are a
-# refusal by the callee, and 5xx an error on the way.
-_CAUSES: dict[int, tuple[str, str | None]] = {
-    486: ("busy", "Callee is busy"),
-    600: ("busy", "Callee is busy"),
-    408: ("timeout", "No answer"),
-    480: ("timeout", "Callee is temporarily unavailable"),
-    487: ("cancel", None),
-}
-
-
-def failure(status: int, reason: str) -> tuple[str, str | None]:
-    """The contract's cause and message for a final SIP response that is not a 2xx."""
-    if status in _CAUSES:
-        return _CAUSES[status]
-    cause = "error" if 500 <= status < 600 else "rejected"
-    return cause, f"Callee answered {status} {reason}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -189,10 +173,10 @@ class Dialling:
         call.connected()
         self._listener.answered(call)
 
-    def failed(self, session: "Session", status: int, reason: str) -> None:
+    def failed(self, session: "Session", status: int, reason: str, reasons: Sequence[Reason] = ()) -> None:
         """A final refusal of one, or nothing at all (408)."""
         self._drop(session.id).close()
-        cause, message = failure(status, reason)
+        cause, message = failure(status, reason, reasons)
         elsewhere = status in _TRY_ELSEWHERE and not self._ringing
         self._failures.append(Failure(cause, message, status, elsewhere))
         if status >= 600:  # he declines wherever he is

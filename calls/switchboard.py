@@ -16,6 +16,7 @@ from calls.admission import TOO_MANY, AccountLimits, Admission
 from calls.application import Application, called
 from calls.call import Call, Services, from_application
 from calls.callbacks import Courier
+from calls.causes import ending
 from calls.conference import Conference, Conferences, Limits, Member
 from calls.dialling import Dialling, Listener
 from calls.digits import Source
@@ -139,9 +140,9 @@ class Switchboard:
                 if (dialling := self._dialling_of(session)) is not None:
                     del self._dialling[self._by_session[session.id].id]
                     dialling.answered(session, sdp)
-            case sip_events.CallFailed(session=session, status=status, reason=reason):
+            case sip_events.CallFailed(session=session, status=status, reason=reason, reasons=reasons):
                 if (dialling := self._dialling_of(session)) is not None:
-                    dialling.failed(session, status, reason)
+                    dialling.failed(session, status, reason, reasons)
             case _:
                 call = self._by_session.get(event.session.id)
                 if call is not None:
@@ -152,11 +153,11 @@ class Switchboard:
             case sip_events.CallAcknowledged(sdp=sdp):
                 call.acknowledged(sdp)
                 self.silence.acknowledged(call)
-            case sip_events.CallCancelled():
-                call.end("cancel", by_peer=True)
-            case sip_events.CallEnded(cause=cause):
+            case sip_events.CallCancelled(reasons=reasons):
+                call.end(*ending("cancel", reasons), by_peer=True)
+            case sip_events.CallEnded(cause=cause, reasons=reasons):
                 logger.info("sip_ended", extra={"call_id": call.id, "reason": cause})
-                call.end("hangup", by_peer=True)
+                call.end(*ending("hangup", reasons), by_peer=True)
             case sip_events.MediaOffered(session=session, sdp=sdp):
                 self._media_offered(call, session, sdp)
             case sip_events.MediaAnswered(sdp=sdp):
