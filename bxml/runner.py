@@ -20,6 +20,7 @@ from bxml.verbs import (
     Pause,
     PlayAudio,
     Redirect,
+    Refer,
     Ring,
     SendDtmf,
     SpeakSentence,
@@ -71,6 +72,10 @@ class Performer(Protocol):
         """Return when the destination has left, or none has answered; the answer of the verb's URL, if it
         has one, replaces the document."""
 
+    async def refer(self, verb: Refer) -> Document | None:
+        """Return when the far end did not go where it was sent; the answer of the verb's URL, if it has one,
+        replaces the document. Where it went, the call has ended."""
+
     async def forward(self, verb: Forward) -> Document:
         """Send the call on; it has ended when this returns, and the document that follows is empty."""
 
@@ -105,6 +110,7 @@ _PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[Document
     Conference: lambda performer, verb: performer.confer(verb),
     Bridge: lambda performer, verb: performer.bridge(verb),
     Transfer: lambda performer, verb: performer.transfer(verb),
+    Refer: lambda performer, verb: performer.refer(verb),
     Forward: lambda performer, verb: performer.forward(verb),
 }
 

@@ -291,6 +291,8 @@ class Refer(Tagged, Verb):
     refer_complete_url: Url | None = None
     refer_complete_method: Method = "POST"
 
+    answers: ClassVar = True
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ring(Verb):

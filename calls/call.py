@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bxml.element import Verb
     from calls.dialling import Listener
     from calls.order import LegOrder
+    from calls.refer import Referral
     from media.client import Leg, MediaClient
     from sip.session import Session
     from sip.shell import SipServer
@@ -121,6 +122,8 @@ class Call:
         """Its place on the trunk that it came or goes by."""
         self.pair: Pair | None = None
         """Set while the call is joined, or about to be, with one other."""
+        self.referral: Referral | None = None
+        """Set while a Refer waits for what comes of it."""
         self.document_url: str | None = None
         """Where the last document came from: the base of relative URLs in one put by REST."""
         self.ended = asyncio.Event()

@@ -14,6 +14,7 @@ from calls.errors import VerbFailed
 from calls.forward import forward
 from calls.gathering import gather
 from calls.loudspeaker import Loudspeaker, heard
+from calls.refer import refer
 from calls.transfer import transfer
 from media import tones
 
@@ -124,6 +125,9 @@ class Performance:
 
     async def transfer(self, verb: verbs.Transfer) -> Document | None:
         return await transfer(self._call, verb)
+
+    async def refer(self, verb: verbs.Refer) -> Document | None:
+        return await refer(self._call, verb)
 
     async def forward(self, verb: verbs.Forward) -> Document:
         await forward(self._call, verb)

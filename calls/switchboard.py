@@ -165,6 +165,13 @@ class Switchboard:
                     call.media.reanswered(sdp)
             case sip_events.DigitReceived(digit=digit, duration_ms=duration):
                 self._key(call, digit, "info", duration)
+            case sip_events.ReferSettled(succeeded=succeeded, status=status, outcome=outcome):
+                logger.info(
+                    "refer_settled",
+                    extra={"call_id": call.id, "success": succeeded, "status": status, "outcome": outcome},
+                )
+                if call.referral is not None:
+                    call.referral.settled(succeeded, status, outcome)
             case sip_events.MediaRefused(status=status):
                 call.end("error", f"The far end refused its new media address with {status}")
             case _:

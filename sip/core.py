@@ -19,11 +19,11 @@ from sip.timers import TimerQueue, TimerValues
 from sip.transaction import ServerTransaction
 from sip.uri import host_port
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK")
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY")
 """Methods that are understood; REGISTER too, where there is a registrar."""
 SUPPORTED = ("timer", "100rel")
 """Extensions that a peer may require of us."""
-RECOGNISED = (*ALLOW, "REGISTER", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE")
+RECOGNISED = (*ALLOW, "REGISTER", "SUBSCRIBE", "PUBLISH", "REFER", "MESSAGE")
 """Methods whose meaning is known: refused with 405, all others with 501 (section 8.2.1)."""
 
 
@@ -208,6 +208,7 @@ class Core:
             "cancel",
             "session refresh",
             "session expiry",
+            "referral",
         ):
             self.timers.cancel(session, name)
         remote_tag = session.dialog.remote.tag if session.dialog is not None else ""

@@ -22,6 +22,7 @@ from sip.message import Headers, MessageError, Request, Response, parse
 from sip.offers import Offers
 from sip.outside import OnAnswer, Series, ask
 from sip.reason import Reason
+from sip.refer import Refers
 from sip.refresh import SessionTimers
 from sip.registration import register
 from sip.session import Session, State
@@ -53,6 +54,7 @@ class Endpoint:
         self._uas = Uas(self._core, timers)
         self._uac = Uac(self._core, timers)
         self._offers = Offers(self._core, self._uas, self._uac, timers)
+        self._refers = Refers(self._core)
         self._logged = (0, 0)
 
     # The doors.
@@ -192,6 +194,11 @@ class Endpoint:
         """Refuses `MediaOffered`, as with 488; the call goes on as it was."""
         self._offers.refuse(session, status, now)
 
+    def refer(self, session: Session, target: str, now: float) -> None:
+        """Asks the far end of an answered call to call `target` instead; `ReferSettled` follows. Raises
+        `SipError` for a bad URI."""
+        self._refers.refer(session, target, now)
+
     def ask(
         self,
         method: str,
@@ -300,9 +307,12 @@ class Endpoint:
             return
         dialog.remote_cseq = request.cseq.number
         if request.method == "BYE":
+            self._refers.left(session, now)
             self._uas.receive_bye(session, transaction, now)
+            self._refers.linger(session)
             return
-        refusal = Refusal(481) if session.ended else inspect(core, request)
+        lingers = self._refers.lingers(session, request)
+        refusal = Refusal(481) if session.ended and not lingers else inspect(core, request)
         if refusal is not None:
             self._respond(transaction, refusal, now)
             return
@@ -314,6 +324,8 @@ class Endpoint:
                 self._uas.receive_prack(session, transaction, now)
             case "INFO":
                 self._receive_info(session, transaction, now)
+            case "NOTIFY":
+                self._refers.receive_notify(session, transaction, now)
             case "OPTIONS":
                 self._respond(transaction, self._capabilities(), now)
             case _:

@@ -107,6 +107,19 @@ class MediaRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferSettled:
+    """What came of our REFER. It has `succeeded` when the one whom the far end called has answered, or the
+    far end has hung up since it took the REFER; then the owner hangs up."""
+
+    session: Session
+    succeeded: bool
+    status: int | None
+    """The final response to the REFER, None where none came."""
+    outcome: int | None
+    """The final status that a NOTIFY told, None where none did."""
+
+
+@dataclass(frozen=True, slots=True)
 class DigitReceived:
     """An INFO told of a key."""
 
@@ -127,5 +140,6 @@ Event = (
     | MediaOffered
     | MediaAnswered
     | MediaRefused
+    | ReferSettled
     | DigitReceived
 )

@@ -53,6 +53,19 @@ class Provisionals:
 
 
 @dataclass(eq=False)
+class Referral:
+    """Our REFER (RFC 3515): the far end is asked to call somebody else."""
+
+    cseq: int
+    status: int | None = None
+    """The final response to it, None before that and where none came."""
+    outcome: int | None = None
+    """The final status that the far end has told of its call."""
+    told_all: bool = False
+    """No NOTIFY is to come any more."""
+
+
+@dataclass(eq=False)
 class Session:
     """A call as its owner sees it; made by the endpoint. What follows `state` is the endpoint's own."""
 
@@ -112,6 +125,8 @@ class Session:
     """What our next re-INVITE is to offer, as soon as it may go."""
     refreshing: bool = False
     """The offer that waits or is under way says nothing new: it refreshes the session."""
+    referral: Referral | None = field(default=None, repr=False)
+    """Our REFER of which the end is not known."""
     local_sdp: bytes = field(default=b"", repr=False)
     """The last description of ours that holds."""
     interval: Interval | None = None

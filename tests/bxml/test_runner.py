@@ -17,6 +17,7 @@ from bxml.verbs import (
     Gather,
     PlayAudio,
     Redirect,
+    Refer,
     Ring,
     SendDtmf,
     SpeakSentence,
@@ -76,6 +77,10 @@ class Transcript:
     async def transfer(self, verb: Transfer) -> Document | None:
         self._note(f"transfer {len(verb.destinations)}")
         return bxml.parse(next(self._answers)) if verb.transfer_complete_url else None
+
+    async def refer(self, verb: Refer) -> Document | None:
+        self._note(f"refer {verb.destinations[0].uri}")
+        return bxml.parse(next(self._answers)) if verb.refer_complete_url else None
 
     async def forward(self, verb: Forward) -> Document:
         self._note(f"forward {verb.to}")
@@ -222,7 +227,7 @@ async def test_a_tag_is_set_before_its_verb_and_an_empty_one_clears() -> None:
 
 NOT_YET = """
     <Connect><Endpoint>e-1</Endpoint></Connect>
-    <PauseRecording/> <Record/> <Refer><SipUri>sip:a</SipUri></Refer> <ResumeRecording/>
+    <PauseRecording/> <Record/> <ResumeRecording/>
     <StartRecording/> <StartStream destination="wss://a"/>
     <StartTranscription/> <StopRecording/> <StopStream name="a"/> <StopTranscription/>
 """

@@ -130,7 +130,7 @@ def test_a_stray_element_is_refused(name: str) -> None:
 
 ANSWERING = """
     PlayAudio SpeakSentence Gather Record StartRecording StartStream StartTranscription StartGather SendDtmf
-    Pause Conference Bridge Transfer Connect
+    Pause Conference Bridge Transfer Connect Refer
 """
 OF_CONFERENCES = "PlayAudio SpeakSentence StartRecording StopRecording PauseRecording ResumeRecording"
 

@@ -65,6 +65,7 @@ CASES = [
     Case("Conference", "conferenceEvent", "conferenceCreated"),
     Case("Gather", "gather", "gather"),
     Case("Redirect", "redirect", "redirect"),
+    Case("Refer", "referComplete", "referComplete", fallback=False, credentials=False),
     Case("StartGather", "dtmf", "dtmf", fallback=False),
     Case("Transfer", "transferComplete", "transferComplete"),
     *(Case(leg, "transferAnswer", "transferAnswer") for leg in LEG),
@@ -133,7 +134,14 @@ def carried(exchange):
 
 async def perform(exchange, element, attributes, before=""):
     """A call whose document has this element with these attributes, up to the element's event."""
-    for kind in ("gather", "redirect", "bridgeComplete", "bridgeTargetComplete", "transferComplete"):
+    for kind in (
+        "gather",
+        "redirect",
+        "bridgeComplete",
+        "bridgeTargetComplete",
+        "transferComplete",
+        "referComplete",
+    ):
         exchange.answer_with(join("elsewhere"), kind)
     content = {"Conference": "room", **LEG}
     match element:
@@ -143,7 +151,7 @@ async def perform(exchange, element, attributes, before=""):
         case "PhoneNumber" | "SipUri":
             before += "<Transfer>"
     written = f"<{element} {attributes}>{content.get(element, '')}</{element}>"
-    if element == "Transfer":
+    if element in ("Refer", "Transfer"):
         written = written.replace("></", f"><SipUri>{LEG['SipUri']}</SipUri></")
     elif element in LEG:
         written += "</Transfer>"
@@ -154,6 +162,9 @@ async def perform(exchange, element, attributes, before=""):
     call = await exchange.dial_in(f"<Response>{before}{written}</Response>")
     if element in ("Gather", "StartGather"):
         call.keypad.press("1", "rtp", 0.0)
+        await settle()
+    if element == "Refer":
+        exchange.switchboard.on_sip(sip_events.ReferSettled(call.session, False, 603, None))
         await settle()
     if element == "Bridge":
         leaver = call if "bridgeTargetComplete" in attributes else target

@@ -22,8 +22,11 @@ _SHAPES = {
     "direction": re.compile(r"inbound|outbound"),
     "digit": re.compile(r"[0-9*#A-D]"),
     "sipResponseCode": re.compile(r"[3-6]\d\d"),
+    "referCallStatus": re.compile(r"success|failure"),
+    "referSipResponseCode": re.compile(r"[2-6]\d\d"),
+    "notifySipResponseCode": re.compile(r"[2-6]\d\d"),
 }
-_WHOLE = {"sipResponseCode"}
+_WHOLE = {"sipResponseCode", "referSipResponseCode", "notifySipResponseCode"}
 _OBJECTS = {"diversion", "sipHeaders"}
 
 

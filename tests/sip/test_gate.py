@@ -13,7 +13,7 @@ from tests.support.sip_pair import SDP, SERVER, Wire, config, request_text
 
 STRANGER = Flow("udp", SERVER, ("203.0.113.9", 5060))
 USERS = {"alice": "secret"}
-ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
+ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY"
 
 
 def only(wire: Wire, data: bytes, flow: Flow | None = None) -> Response:
@@ -135,7 +135,6 @@ def test_max_forwards_of_zero_is_nothing_to_an_endpoint() -> None:
     ("method", "status"),
     [
         ("SUBSCRIBE", 405),
-        ("NOTIFY", 405),
         ("MESSAGE", 405),
         ("REFER", 405),
         ("PUBLISH", 405),
@@ -146,6 +145,7 @@ def test_max_forwards_of_zero_is_nothing_to_an_endpoint() -> None:
         ("BYE", 481),
         ("INFO", 481),
         ("UPDATE", 481),
+        ("NOTIFY", 481),
     ],
 )
 def test_a_method_that_cannot_be_used_is_named(method: str, status: int) -> None:

@@ -63,6 +63,8 @@ class PhoneCall:
         self.acked = asyncio.Event()  # incoming: our 2xx was acknowledged
         self.offers: list[Message] = []  # re-INVITEs and UPDATEs received
         self.refuse_offers: int | None = None  # answer those with this status
+        self.referred: list[Message] = []  # REFERs received
+        self.answers_refer = 202
         self.ended_at: float | None = None
         self.answered_at: float | None = None
         self._version = 1
@@ -337,6 +339,16 @@ class PhoneCall:
         self._over()
         return response
 
+    async def tell_of_refer(self, status: str, state: str = "terminated;reason=noresource") -> int:
+        """The NOTIFY to a REFER received, `status` like "200 OK"; what answers it."""
+        headers = (
+            ("Event", "refer"),
+            ("Subscription-State", state),
+            ("Content-Type", "message/sipfrag;version=2.0"),
+        )
+        notify = replace(self.request("NOTIFY", headers=headers), body=f"SIP/2.0 {status}\r\n".encode())
+        return (await self.phone.transact(notify)).status
+
     async def ended(self, within: float = 10.0) -> "PhoneCall":
         """Waits for the other side's BYE, CANCEL or refusal."""
         await eventually(lambda: self.state == "ended", within=within, what=self.story)
@@ -394,6 +406,9 @@ class PhoneCall:
             self._reoffered(message)
         elif message.method in ("OPTIONS", "INFO"):
             self.phone.respond(message, 200)
+        elif message.method == "REFER":
+            self.referred.append(message)
+            self.phone.respond(message, self.answers_refer, to_tag=self.local_tag)
         else:
             self.phone.respond(message, 501)
 
