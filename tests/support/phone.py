@@ -6,6 +6,7 @@ Phones live in a `Studio`, see there.
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -73,6 +74,7 @@ class Phone:
         media: Media | None = None,
         answers: str | int = "accept",
         port: int = 0,
+        sock: socket.socket | None = None,
     ) -> None:
         self.studio = studio
         self.user = user
@@ -92,6 +94,7 @@ class Phone:
         self.ladder: list[Rung] = []
         self.acks: dict[tuple[str, int], Message] = {}
         self.port = port
+        self._sock = sock  # UDP, bound to `host`; None: one of its own
         self.ack_delay = 0.0  # seconds between a 200 and our ACK, as slow phones have
         self.problems: list[str] = []
         self.deaf = False  # a vanished phone neither answers nor hears
@@ -117,9 +120,8 @@ class Phone:
                 def error_received(self, exc: Exception) -> None:
                     pass  # ICMP: nobody listens there (any more); the transaction's time-out tells the test
 
-            self._datagrams, _ = await loop.create_datagram_endpoint(
-                Datagrams, local_addr=(self.host, self.port)
-            )
+            place = {"local_addr": (self.host, self.port)} if self._sock is None else {"sock": self._sock}
+            self._datagrams, _ = await loop.create_datagram_endpoint(Datagrams, **place)
             self.port = self._datagrams.get_extra_info("sockname")[1]
         else:
             self.port = await self._streams.listen(self.host, self.port)

@@ -6,7 +6,8 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -33,7 +34,15 @@ class Packet(NamedTuple):
 class MediaSocket:
     """One UDP socket, perhaps shared by several lines: each packet goes to the line whose remote sent it."""
 
-    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        network: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`network`: where its sockets are made, see `tests.support.nat`."""
+        self._network = network
         self.loop = asyncio.get_running_loop()
         self.lines: list[Line] = []
         self.strays: list[tuple[float, bytes, tuple[str, int]]] = []
@@ -41,7 +50,8 @@ class MediaSocket:
 
     def _open(self, address: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.sock = socket.socket(family, socket.SOCK_DGRAM)
+        with self._network():
+            self.sock = socket.socket(family, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.sock.bind((address, port))

@@ -44,9 +44,9 @@ class Studio:
         self.phones.append(phone)
         return phone
 
-    def socket(self) -> MediaSocket:
-        """One that several calls may share."""
-        self._sockets.append(MediaSocket())
+    def socket(self, address: str = "127.0.0.1", **options: Any) -> MediaSocket:
+        """One that several calls may share, or that lives in another network."""
+        self._sockets.append(MediaSocket(address, **options))
         return self._sockets[-1]
 
     async def __aexit__(self, kind: object, error: object, trace: object) -> None:

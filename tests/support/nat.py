@@ -1,0 +1,141 @@
+"""A real NAT between this machine and a private network: two network namespaces, wired to us and each other.
+
+    here (OUTSIDE.1) --- gate (OUTSIDE.2 | INSIDE.1, masquerade) --- home (INSIDE.10 and on)
+
+What is opened `with nat.home():` lives in the private network. Needs root; the names and addresses are this
+process's own, so that several may run at a time.
+"""
+
+import ctypes
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from tests.support.programs import missing, need
+
+INSIDE = "10.66.0"
+CLONE_NEWNET = 0x4000_0000
+
+RULES = """
+table ip nat {
+    chain postrouting {
+        type nat hook postrouting priority srcnat;
+        oifname "out" masquerade fully-random
+    }
+}
+"""
+
+FORWARDING = """
+table ip nat {{
+    chain prerouting {{
+        type nat hook prerouting priority dstnat;
+        iifname "out" meta l4proto {{ tcp, udp }} th dport {port} dnat to {address}
+        iifname "out" udp dport {ports} dnat to {address}
+    }}
+}}
+"""
+
+
+class Nat:
+    """`with Nat(phones=20) as nat:`"""
+
+    def __init__(self, phones: int) -> None:
+        self._ip = need("ip", "iproute2")
+        self._nft = need("nft", "nftables")
+        if os.geteuid():
+            missing("network namespaces need root")
+        number = os.getpid() % 65_536  # 198.18.0.0/15 is for tests of networks (RFC 2544)
+        self._outside = f"198.{18 + number // 32_768}.{number // 128 % 256}"
+        self._network = number % 64 * 4
+        self._gate, self._home = f"mixminus-gate-{number}", f"mixminus-home-{number}"
+        self._wire = f"mixm{number}"
+        self.phones = [f"{INSIDE}.{10 + each}" for each in range(phones)]
+        """Their private addresses."""
+        self.server = f"{self._outside}.{self._network + 1}"
+        """Ours on the public side."""
+        self.public = f"{self._outside}.{self._network + 2}"
+        """Where all phones seem to be."""
+
+    def __enter__(self) -> "Nat":
+        try:
+            self._set_up()
+        except BaseException:
+            self._tear_down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tear_down()
+
+    def _set_up(self) -> None:
+        gate, home = self._gate, self._home
+        for name in (gate, home):
+            self._do("netns", "add", name)
+            self._do("-n", name, "link", "set", "lo", "up")
+        self._do("link", "add", self._wire, "type", "veth", "peer", "name", "out", "netns", gate)
+        self._do("address", "add", f"{self.server}/30", "dev", self._wire)
+        self._do("link", "set", self._wire, "up")
+        self._do("-n", gate, "link", "add", "in", "type", "veth", "peer", "name", "lan", "netns", home)
+        self._do("-n", gate, "address", "add", f"{self.public}/30", "dev", "out")
+        self._do("-n", gate, "address", "add", f"{INSIDE}.1/24", "dev", "in")
+        for link in ("out", "in"):
+            self._do("-n", gate, "link", "set", link, "up")
+        self._do("-n", home, "link", "set", "lan", "up")
+        for address in self.phones:
+            self._do("-n", home, "address", "add", f"{address}/24", "dev", "lan")
+        self._do("-n", home, "route", "add", "default", "via", f"{INSIDE}.1")
+        forwards = "echo 1 > /proc/sys/net/ipv4/ip_forward"
+        self._run(self._ip, "netns", "exec", gate, "sh", "-c", forwards)
+        self._run(self._ip, "netns", "exec", gate, self._nft, "-f", "-", text=RULES)
+
+    def _tear_down(self) -> None:
+        for name in (self._home, self._gate):
+            subprocess.run([self._ip, "netns", "delete", name], capture_output=True, check=False)
+
+    def forward(self, port: int, ports: str, address: str) -> None:
+        """What comes from outside to `port`, and by UDP to `ports` ("FIRST-LAST"), goes to `address`."""
+        rules = FORWARDING.format(port=port, ports=ports, address=address)
+        self._run(self._ip, "netns", "exec", self._gate, self._nft, "-f", "-", text=rules)
+
+    def forget(self) -> None:
+        """As after a power cut of the box: no mapping is left, and what comes next gets another."""
+        self._do("-n", self._gate, "link", "set", "out", "down")
+        self._do("-n", self._gate, "link", "set", "out", "up")
+
+    @contextmanager
+    def home(self) -> Iterator[None]:
+        """Sockets that this thread makes meanwhile are in the private network. No waiting within."""
+        with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{self._home}") as there:
+            _enter(there.fileno())
+            try:
+                yield
+            finally:
+                _enter(here.fileno())
+
+    def udp(self, address: str) -> socket.socket:
+        """A socket of a phone's."""
+        with self.home():
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.bind((address, 0))
+        return sock
+
+    def _do(self, *arguments: str) -> None:
+        self._run(self._ip, *arguments)
+
+    @staticmethod
+    def _run(*line: str, text: str = "") -> None:
+        run = subprocess.run(line, input=text, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, f"{' '.join(line)}: {run.stderr}"
+
+
+def _enter(descriptor: int) -> None:
+    """os.setns, which Python has from 3.12 on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
