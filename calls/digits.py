@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-Source = Literal["rtp", "info"]
-"""How a key was told: RFC 4733 events, or SIP INFO."""
+Source = Literal["rtp", "info", "inband"]
+"""How a key was told: by RFC 4733 events, by SIP INFO, or by its tone."""
 
 MOST_TYPED_AHEAD = 50  # as many as one Gather may want
 SAME_PRESS = 2.0
@@ -156,9 +156,10 @@ class Keypad:
         self._typed.clear()
 
     def _is_told_twice(self, key: str, source: Source, now: float, held: float) -> bool:
-        """Some phones send each press both as RFC 4733 events and as INFO; the one that comes first counts.
+        """Some phones send each press both as RFC 4733 events (or as a tone) and as INFO; the one that comes
+        first counts.
 
-        INFO may come when the key goes down, events are complete when it goes up.
+        INFO may come when the key goes down, events and tones are complete when it goes up.
         """
         for press in self._told_once:
             if press.key == key and press.source != source and now - held - press.at <= SAME_PRESS:

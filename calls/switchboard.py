@@ -267,10 +267,10 @@ class Switchboard:
             case MediaLost(reason=reason):
                 logger.error("media_lost", extra={"reason": reason, "calls": len(self._live)})
                 self._media_lost()
-            case DigitReceived(leg_id=leg_id, digit=digit, duration_ms=duration):
+            case DigitReceived(leg_id=leg_id, digit=digit, duration_ms=duration, inband=inband):
                 call = self._call_of_leg(leg_id)
                 if call is not None:
-                    self._key(call, digit, "rtp", duration)
+                    self._key(call, digit, "inband" if inband else "rtp", duration)
             case MediaReady(pid=pid):
                 logger.info("media_ready", extra={"pid": pid})
 

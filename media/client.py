@@ -10,14 +10,15 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
+from typing import NamedTuple
 
 import numpy as np
 
 from media import messages
 from media.library import Library
-from media.messages import AnyEvent, Format, Srtp
+from media.messages import AnyEvent, Format, Sound, Srtp
 from media.shared import COUNTERS, quantile
 from media.supervisor import Supervisor
 from rtp.ports import NoPort, Placing, Remote
@@ -46,6 +47,7 @@ __all__ = [
     "NoPort",
     "Playback",
     "PlaybackLost",
+    "Sound",
     "Srtp",
 ]
 
@@ -69,12 +71,13 @@ class PlaybackLost(Exception):
 @dataclass(frozen=True, slots=True)
 class MediaConfig:
     """`address` and `ports` are the keys of `[rtp]`; `silence`: seconds without a packet until LegSilent;
-    `legs`: the most legs at once."""
+    `legs`: the most legs at once; `sound`: what is done to what they say."""
 
     address: str = "127.0.0.1"
     ports: str = "20000-20127"
     silence: float = 10.0
     legs: int = 1000
+    sound: Sound = field(default_factory=Sound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,9 @@ class LegStatistics:
     `source`: the address and port its packets are taken from, None while no packet has shown it;
     `silent_for`: seconds since the last packet, None if there was none; `received`, `sent`, `lost`, `late`,
     `duplicate`: packets; `delay_ms`: from a packet's arrival to the beat that plays it; `level_db`: how loud
-    it spoke lately (the greatest sample, relative to full scale), None for nothing at all.
+    it spoke lately (the greatest sample, relative to full scale), None for nothing at all; `talking`: whether
+    somebody speaks there; `loudness`, `noise`: of the loudest frame of late, and of what speech is told from,
+    dBov; `gain_db`: what gain control adds.
     """
 
     source: Remote | None
@@ -134,6 +139,17 @@ class LegStatistics:
     duplicate: int
     delay_ms: float
     level_db: float | None
+    talking: bool
+    loudness: float
+    noise: float
+    gain_db: float
+
+
+class Voice(NamedTuple):
+    """What is heard of a leg at this moment: whether somebody talks, and how loud, in dBov."""
+
+    talking: bool
+    loudness: float
 
 
 class Playback:
@@ -163,11 +179,13 @@ class Playback:
 
 @dataclass(frozen=True, slots=True)
 class DigitReceived:
-    """RFC 4733: one key, pressed once. `duration_ms` is the far end's word, 0 if its end was lost at once."""
+    """One key, pressed once: told by RFC 4733, or heard (`inband`). `duration_ms` is the far end's word, 0 if
+    its end was lost at once; of a tone, how long it was heard."""
 
     leg_id: int
     digit: str
     duration_ms: int
+    inband: bool = False
 
     def __repr__(self) -> str:  # a digit may be part of a PIN
         return f"DigitReceived(leg_id={self.leg_id}, duration_ms={self.duration_ms})"
@@ -224,6 +242,7 @@ class MediaClient:
             ports=self._numbers,
             legs=config.legs,
             silence=config.silence,
+            sound=config.sound,
             on_event=self._handle,
             on_lost=self._lost,
         )
@@ -298,6 +317,13 @@ class MediaClient:
         """As `connect`, for what a re-INVITE has agreed: the source before it counts as well until the first
         packet from the new one."""
         return self._connect(leg, media, renew=True)
+
+    def treat(self, leg: Leg, *, gain: bool | None = None, floor: float = 0, ceiling: float = 0) -> None:
+        """What is done to the sound of this leg, where it is not what is done to all (None, 0): gain control;
+        the ms that its packets wait at least, and the quickest at most."""
+        sound = self._config.sound
+        gain = sound.gain if gain is None else gain
+        self._send(leg, messages.Treat(leg.id, gain, floor or sound.floor, ceiling or sound.ceiling))
 
     def move(self, leg: Leg) -> Leg:
         """Take another port, whose number is then in `leg.port`. Raises NoPort when none is better."""
@@ -384,7 +410,21 @@ class MediaClient:
             duplicate=int(figures["duplicate"]),
             delay_ms=int(figures["delay"]) / 8.0,
             level_db=round(20.0 * math.log10(peak / 32768.0), 1) if peak else None,
+            talking=bool(figures["talking"]),
+            loudness=_dbov(float(figures["level"])),
+            noise=_dbov(float(figures["noise"])),
+            gain_db=round(20.0 * math.log10(max(float(figures["gain"]), 1e-3)), 1),
         )
+
+    def voices(self, legs: Iterable[Leg]) -> dict[int, Voice]:
+        """What is heard of these legs, by id; those of which nothing is known yet are left out."""
+        shared = self._supervisor.shared
+        wanted = [leg.id for leg in legs if leg.id in self._legs]
+        if shared is None or not wanted:
+            return {}
+        rows = np.flatnonzero(np.isin(shared.legs["leg"], wanted))
+        figures = shared.legs[rows]
+        return {int(leg["leg"]): Voice(bool(leg["talking"]), _dbov(float(leg["level"]))) for leg in figures}
 
     def send_digits(self, leg: Leg, digits: str, *, tone: float, interval: float) -> Playback:
         """Send keys as telephone events, from the next beat on: a tone of `tone` ms each and `interval` ms of
@@ -487,7 +527,7 @@ class MediaClient:
             case messages.Refused():
                 logger.error("media_refused", extra={"command": event.command, "reason": event.reason})
             case messages.Digit() if event.leg in self._legs:
-                self._on_event(DigitReceived(event.leg, event.digit, event.duration))
+                self._on_event(DigitReceived(event.leg, event.digit, event.duration, event.inband))
             case messages.Silent() if event.leg in self._legs:
                 self._on_event(LegSilent(event.leg, event.seconds))
             case messages.Heard() if event.leg in self._legs:
@@ -527,6 +567,11 @@ def _host_order(address: str) -> int:
 def _in_numbers(remote: Remote | None) -> tuple[int, int]:
     """Address and port as media takes them, zeros for nowhere. Raises AddressNotSupported."""
     return (0, 0) if remote is None else (_host_order(remote[0]), remote[1])
+
+
+def _dbov(square: float) -> float:
+    """Of a mean square, -96 at least."""
+    return max(round(10.0 * math.log10(max(square, 1e-9) / 32768.0**2), 1), -96.0)
 
 
 def _ipv4_or_none(address: str | None) -> str | None:

@@ -27,7 +27,7 @@ EVENT_PACKETS = 256  # telephone events looked at in a batch; more come only fro
 COMFORT_TYPE = 13  # RFC 3551 table 4
 LAWS = {"PCMU": ULAW, "PCMA": ALAW}
 _PLAYS = (messages.PlayToLeg, messages.PlayToRoom, messages.SendDigits)
-_OF_LEGS = (messages.Open, messages.Connect, messages.Move, messages.Close)
+_OF_LEGS = (messages.Open, messages.Connect, messages.Treat, messages.Move, messages.Close)
 
 
 class Engine:
@@ -48,6 +48,7 @@ class Engine:
         shared: Shared,
         ports: int,
         silence: float,
+        sound: messages.Sound | None = None,
     ) -> None:
         rows = len(mixer.heard)
         self.events: list[AnyEvent] = []
@@ -59,6 +60,7 @@ class Engine:
         self._shared = shared
         self._ports = ports
         self._silence = silence
+        self._sound = sound or messages.Sound()
         self._beats = 0
         self._counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self._handles: dict[int, Handle] = {}
@@ -67,6 +69,7 @@ class Engine:
         self._leg = np.zeros(rows, np.int64)
         self._keys: dict[int, KeyReceiver] = {}
         self._receives = np.zeros(rows, bool)
+        self._loudest = np.zeros(rows, np.float32)  # mean square of a frame, since it was last told
         self._since = np.zeros(rows)
         self._silent = np.zeros(rows, bool)
         self._received = np.zeros(rows, np.int64)
@@ -108,6 +111,10 @@ class Engine:
                 self._outgoing.move(row, command.port)
             case messages.Close():
                 self._close(command.leg, now)
+            case messages.Treat():
+                handle = handles[command.leg]
+                mixer.control_gain(handle, command.gain)
+                mixer.bound_delay(handle, _samples(command.floor), _samples(command.ceiling))
             case messages.Seat():
                 mixer.seat(
                     handles[command.leg],
@@ -155,6 +162,7 @@ class Engine:
         self._leg[row] = command.leg
         self._received[row] = 0
         self._receives[row] = self._silent[row] = False
+        self._mixer.control_gain(handle, self._sound.gain)
         self._demux.open(row, command.port)
         self._outgoing.open(row, command.port)
 
@@ -181,6 +189,9 @@ class Engine:
             self._outgoing.send_to(row, command.address, command.port)
         sends = command.sends and command.port != 0
         self._outgoing.send_as(row, command.payload_type, command.ptime, sends, command.dtmf)
+        sound = self._sound
+        keys = sound.inband and command.dtmf < 0
+        self._mixer.analyse(handle, gate=command.format.codec in sound.gate, keys=keys)
         self._mixer.set_law(handle, LAWS[command.format.codec])
         if command.receives and not self._receives[row]:
             self._since[row] = now
@@ -259,6 +270,9 @@ class Engine:
                 descriptors.clear()
             self._apply((command for command in commands if not isinstance(command, _OF_LEGS)), now)
         self._mixer.tick()
+        for row, key, duration in self._mixer.analysis.keys:
+            self._press(row, key, duration, inband=True)
+        self._hear_talk()
         slots, runs = self._outgoing.gather(self._mixer.heard)
         if runs:
             failed = self._transport.send(self._outgoing.outbox, slots, runs)
@@ -330,6 +344,7 @@ class Engine:
         headers: Headers,
         now: float,
     ) -> None:
+        self._mixer.tell_keys(rows[which])
         for packet in which[:EVENT_PACKETS].tolist():
             row = int(rows[packet])
             start = int(headers.offset[packet])
@@ -340,9 +355,15 @@ class Engine:
             ):
                 self._press(row, digit, duration)
 
-    def _press(self, row: int, digit: str, duration: int) -> None:
-        self._counts["digits"] += 1
-        self.events.append(messages.Digit(int(self._leg[row]), digit, duration))
+    def _press(self, row: int, digit: str, duration: int, *, inband: bool = False) -> None:
+        self._counts["digits_inband" if inband else "digits"] += 1
+        self.events.append(messages.Digit(int(self._leg[row]), digit, duration, inband))
+
+    def _hear_talk(self) -> None:
+        """Who talks is told at once, how loud with the other figures."""
+        talk = self._mixer.analysis.talk
+        self._shared.legs["talking"] = talk.talking
+        np.maximum(self._loudest, talk.level, out=self._loudest)
 
     def _finish(self) -> None:
         for number in self._mixer.finished:
@@ -393,6 +414,7 @@ class Engine:
         counts["legs"] = len(self._handles)
         counts["sent_to"] = self._outgoing.active
         counts["plays"] = len(self._plays)
+        counts["talking"] = int(self._mixer.analysis.talk.talking.sum())
         counts["beats"] = self._beats
         for name, column in self._stream_columns():
             # A packet that comes after it was counted as lost is taken back; the total waits for the next.
@@ -404,6 +426,9 @@ class Engine:
         legs["sent"] = self._outgoing.sent
         legs["lost"], legs["late"] = self._mixer.lost, self._mixer.late
         legs["duplicate"], legs["delay"] = self._mixer.duplicate, self._mixer.delay
+        talk, gain = self._mixer.analysis.talk, self._mixer.analysis.gain
+        legs["level"], legs["noise"], legs["gain"] = self._loudest, talk.noise, gain.gain
+        self._loudest[:] = 0
         legs["peak"] = np.maximum(self._mixer.level, legs["peak"] * PEAK_DECAY)
 
     def _stream_columns(self) -> tuple[tuple[str, NDArray[np.int64]], ...]:
@@ -414,3 +439,14 @@ class Engine:
             ("packets_late", mixer.late),
             ("packets_doubled", mixer.duplicate),
         )
+
+
+def mixer_for(rows: int, sound: messages.Sound) -> Mixer:
+    """A mixer of so many rows whose legs wait as `sound` says."""
+    return Mixer(
+        rows, slack=_samples(sound.floor), ceiling=_samples(sound.ceiling), keys_heard=sound.keys_heard
+    )
+
+
+def _samples(milliseconds: float) -> int:
+    return round(milliseconds * 8)

@@ -37,6 +37,22 @@ class Srtp(msgspec.Struct, frozen=True, array_like=True):
         return f"Srtp(suite={self.suite!r})"
 
 
+class Sound(msgspec.Struct, frozen=True, array_like=True):
+    """What is done to the sound of all legs, where nothing else is said of one.
+
+    `gate`: codecs whose legs have a gate (`mixer.gate`); `gain`: legs are brought to one level; `inband`:
+    keys are looked for in the sound of legs without telephone-event; `keys_heard`: others hear the tones of
+    keys; `floor`, `ceiling`: ms that packets wait at least, and the quickest ones at most.
+    """
+
+    gate: tuple[str, ...] = ("G722", "OPUS")
+    gain: bool = False
+    inband: bool = True
+    keys_heard: bool = False
+    floor: float = 6.0
+    ceiling: float = 200.0
+
+
 class Command(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Base of everything control asks for."""
 
@@ -50,6 +66,7 @@ class Setup(Command, frozen=True):
     shared: int
     legs: int
     silence: float
+    sound: Sound
 
 
 class Open(Command, frozen=True):
@@ -94,6 +111,15 @@ class Move(Command, frozen=True):
 
 class Close(Command, frozen=True):
     leg: int
+
+
+class Treat(Command, frozen=True):
+    """What is done to the sound of one leg, as `Sound` says it of all."""
+
+    leg: int
+    gain: bool
+    floor: float
+    ceiling: float
 
 
 class Seat(Command, frozen=True):
@@ -173,6 +199,7 @@ AnyCommand = (
     | Connect
     | Move
     | Close
+    | Treat
     | Seat
     | Unseat
     | Flags
@@ -211,6 +238,7 @@ class Digit(Event, frozen=True):
     leg: int
     digit: str
     duration: int  # ms
+    inband: bool = False
 
     def __repr__(self) -> str:
         return f"Digit(leg={self.leg}, duration={self.duration})"

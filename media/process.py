@@ -17,10 +17,9 @@ import msgspec
 
 from media.beat import PERIOD, Beat
 from media.channel import Channel
-from media.engine import Engine
+from media.engine import Engine, mixer_for
 from media.messages import AnyCommand, AnyEvent, Ready, Report, Setup
 from media.shared import Shared, histogram_bin, rows_for
-from mixer import Mixer
 from rtp.datagrams import Inbox, Transport
 from rtp.demux import Demux
 from rtp.outgoing import Outgoing
@@ -57,7 +56,7 @@ class MediaProcess:
         sockets = [socket.socket(fileno=descriptor) for descriptor in (*setup.rtp, *setup.rtcp)]
         network = transport(sockets, inbox, outgoing.outbox)
         engine = Engine(
-            mixer=Mixer(rows),
+            mixer=mixer_for(rows, setup.sound),
             demux=demux,
             outgoing=outgoing,
             inbox=inbox,
@@ -65,6 +64,7 @@ class MediaProcess:
             shared=shared,
             ports=len(setup.rtp),
             silence=setup.silence,
+            sound=setup.sound,
         )
         _discard(network, inbox)
         # What exists by now exists for good; garbage that comes later is swept between beats, never within.

@@ -32,6 +32,7 @@ COUNTERS: Final = (
     "send_errors",
     "rebindings",
     "digits",
+    "digits_inband",
     "commands",
     "refused_commands",
     "system_calls",
@@ -41,9 +42,10 @@ COUNTERS: Final = (
     "packets_lost",
     "packets_late",
     "packets_doubled",
+    "talking",
 )
-"""Names of the counters, in the order of their column. `legs`, `sent_to` (legs that are sent packets) and
-`plays` are levels."""
+"""Names of the counters, in the order of their column. `legs`, `sent_to` (legs that are sent packets),
+`plays` and `talking` (legs whose speaker talks) are levels."""
 
 BINS: Final = 64
 """Bins of the two histograms: bin i counts values from 2^(i/4) up to 2^((i+1)/4) microseconds."""
@@ -63,10 +65,16 @@ _LEG = np.dtype(
         ("duplicate", "<i8"),
         ("delay", "<i4"),
         ("peak", "<i4"),
+        ("level", "<f4"),
+        ("noise", "<f4"),
+        ("gain", "<f4"),
+        ("talking", "<i4"),
     ]
 )
 """A leg's figures: packets, as `mixer.Mixer` counts them; `delay` in samples; `peak`: the greatest sample
-spoken lately, as looked at five times a second. `leg` is 0 where the row is free."""
+spoken lately, as looked at five times a second; `level`: the loudest frame since then, and `noise`, what
+speech is told from, mean squares; `gain`: the factor of gain control; `talking`: 1 or 0, anew each beat.
+`leg` is 0 where the row is free."""
 
 
 class Shared:

@@ -18,7 +18,7 @@ import msgspec
 
 from media import memory
 from media.channel import MAX_DESCRIPTORS, Channel
-from media.messages import AnyEvent, Command, Ready, Report, Setup
+from media.messages import AnyEvent, Command, Ready, Report, Setup, Sound
 from media.shared import Shared, rows_for
 from rtp.sockets import bind_ports
 
@@ -43,6 +43,7 @@ class Supervisor:
         ports: Sequence[int],
         legs: int,
         silence: float,
+        sound: Sound,
         on_event: Callable[[AnyEvent], None],
         on_lost: Callable[[str], None],
     ) -> None:
@@ -50,6 +51,7 @@ class Supervisor:
         self._ports = ports
         self._legs = legs
         self._silence = silence
+        self._sound = sound
         self._on_event = on_event
         self._on_lost = on_lost
         self._sockets: list[tuple[socket.socket, socket.socket]] = []
@@ -198,7 +200,12 @@ class Supervisor:
                 *(sys.executable, "-P", "-m", "media.process", "--fd", str(theirs.fileno())),
                 pass_fds=[theirs.fileno(), self._descriptor, *rtp, *rtcp],
                 stdin=asyncio.subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)},
+                # One thread: what it would win in the beat's small products, waiting for others loses.
+                env={
+                    **os.environ,
+                    "OPENBLAS_NUM_THREADS": "1",
+                    "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+                },
                 start_new_session=True,
             )
         except BaseException:
@@ -210,7 +217,7 @@ class Supervisor:
         self._running.clear()
         self._channel = Channel(ours)
         asyncio.get_running_loop().add_reader(ours.fileno(), self._read)
-        self.send(Setup(rtp, rtcp, self._descriptor, self._legs, self._silence))
+        self.send(Setup(rtp, rtcp, self._descriptor, self._legs, self._silence, self._sound))
 
     async def _wait_ready(self, process: asyncio.subprocess.Process) -> None:
         running = asyncio.create_task(self._running.wait())

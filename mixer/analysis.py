@@ -15,6 +15,8 @@ from mixer.inband import InBand, Pressed
 from mixer.rows import Rows
 from mixer.talk import Talk
 
+_EVENT_TICKS = 4  # from one telephone event to the next there are 60 ms at most
+
 
 class Analysis:
     """The parts by name. `keys`: the keys whose tones have ended in this tick. `keys_heard`: whether others
@@ -27,7 +29,8 @@ class Analysis:
         self.gate = Gate(rows, self.talk)
         self.keys: list[Pressed] = []
         self._keys_heard = keys_heard
-        self._told: NDArray[np.bool_] = rows.column(np.bool_)  # an event says that a key is down
+        self._ticks = 0
+        self._told: NDArray[np.int64] = rows.column(np.int64)  # the tick until which a key is down
 
     def hear(self, rows: NDArray[np.intp], speech: NDArray[np.int16]) -> None:
         """The frames (n, samples) of rows of one rate, each row once in a tick; changed in place."""
@@ -36,13 +39,14 @@ class Analysis:
         if keys:
             self.keys += keys
         if not self._keys_heard:
-            self.gate.hushed[rows] = self.inband.sounding[rows] | self._told[rows]
+            self.gate.hushed[rows] = self.inband.sounding[rows] | (self._told[rows] > self._ticks)
         self.gain.apply(rows, speech)
         self.gate.apply(rows, speech)
 
-    def tell_key(self, row: int, down: bool) -> None:
-        """A telephone event says that a key is down, or not any more: its tone may sound beside."""
-        self._told[row] = down
+    def tell_keys(self, rows: NDArray[np.intp], delay: NDArray[np.int32]) -> None:
+        """A telephone event of these rows has come, and their sound is played so many ticks later than it
+        comes: should a key's tone sound beside, it is over when no event has come for a while."""
+        self._told[rows] = self._ticks + delay + _EVENT_TICKS
 
     def forget(self, rows: NDArray[np.intp] | int) -> None:
         """What these rows said so far was private: it must not tell in how the next is heard."""
@@ -58,5 +62,6 @@ class Analysis:
 
     def advance(self, ticks: int = 1) -> None:
         """So many ticks are over."""
+        self._ticks += ticks
         self.talk.advance()
         self.inband.advance(ticks)

@@ -111,6 +111,25 @@ class Mixer:
         if rows.size:
             self._jitter.push(rows, sequence, timestamp, ssrc, law, age, payload, offset, length)
 
+    # --- what is heard in a leg's sound
+
+    def analyse(self, handle: Handle, *, gate: bool, keys: bool) -> None:
+        """Whether silence of the leg is made exactly zero, and whether keys are looked for in its sound."""
+        row = self._rows.row(handle)
+        self.analysis.gate.on[row], self.analysis.inband.wanted[row] = gate, keys
+
+    def control_gain(self, handle: Handle, on: bool) -> None:
+        """Whether the leg is brought to the usual level."""
+        self.analysis.gain.on[self._rows.row(handle)] = on
+
+    def bound_delay(self, handle: Handle, floor: int, ceiling: int) -> None:
+        """What a leg's packets wait at least and its quickest ones at most, in samples, from now on."""
+        self._jitter.bound(self._rows.row(handle), floor, ceiling)
+
+    def tell_keys(self, rows: NDArray[np.intp]) -> None:
+        """Telephone events have come from these rows: see `Analysis.tell_keys`."""
+        self.analysis.tell_keys(rows, self.delay[rows] // FRAME)
+
     # --- who hears whom
 
     def seat(

@@ -390,6 +390,10 @@ class Jitter:
         self.ticks += beats
         self._concealment.cut(np.arange(self._rows.capacity))
 
+    def bound(self, row: int, floor: int, ceiling: int) -> None:
+        """Other bounds for what a row's packets wait, in samples; who waits already goes there by and by."""
+        self._target.floor[row], self._target.ceiling[row] = floor, ceiling
+
     def silence(self, row: int) -> None:
         """What has been received so far is never heard: not what is buffered, and not what comes late."""
         self._ring[:, row] = 0

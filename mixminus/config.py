@@ -25,6 +25,7 @@ from mixminus.settings import (
     Rtp,
     Server,
     Sip,
+    Sound,
     Trunk,
     User,
     Webhooks,
@@ -39,6 +40,7 @@ __all__ = [
 TABLES: Mapping[str, type[Any]] = {
     "sip": Sip,
     "rtp": Rtp,
+    "sound": Sound,
     "http": Http,
     "data": Data,
     "conference": Conference,

@@ -13,6 +13,7 @@ Network = IPv4Network | IPv6Network
 
 LISTEN_TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 TRUNK_TRANSPORTS = ("udp", "tcp", "tls")
+GATED = ("PCMU", "PCMA", "L16", "G722", "OPUS")
 
 
 class Endpoint(NamedTuple):
@@ -212,6 +213,14 @@ def digests(value: object) -> tuple[str, ...]:
     names = _texts(value, '["MD5", "SHA-256"]')
     if not names or len(set(names)) < len(names) or not set(names) <= {"MD5", "SHA-256"}:
         raise ValueError('expected "MD5", "SHA-256" or both, each once')
+    return tuple(names)
+
+
+def gated(value: object) -> tuple[str, ...]:
+    """Names of codecs, each once; none at all is allowed."""
+    names = _texts(value, '["G722", "OPUS"]')
+    if len(set(names)) < len(names) or not set(names) <= set(GATED):
+        raise ValueError("expected each at most once of " + ", ".join(f'"{name}"' for name in GATED))
     return tuple(names)
 
 

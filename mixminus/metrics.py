@@ -23,6 +23,7 @@ _LEVELS = frozenset(
         "plays",
         "ports_in_use",
         "sessions",
+        "talking",
         "tcp_connections",
         "timers",
         "tls_connections",

@@ -20,7 +20,7 @@ from calls.callbacks import Callback
 from calls.conference import Limits
 from calls.routing import Routing
 from calls.switchboard import Settings, Switchboard
-from media.client import MediaClient, MediaConfig
+from media.client import MediaClient, MediaConfig, Sound
 from mixminus import config as configuration
 from mixminus.kinds import join_port
 from mixminus.metrics import exposition
@@ -86,6 +86,14 @@ class Server:
                 ports=config.rtp.ports,
                 legs=config.rtp.legs,
                 silence=min(_SILENCE, config.rtp.silence_hangup or _SILENCE),
+                sound=Sound(
+                    gate=config.sound.gate,
+                    gain=config.sound.gain_control,
+                    inband=config.sound.inband_keys,
+                    keys_heard=config.sound.keys_heard,
+                    floor=config.rtp.delay_floor,
+                    ceiling=config.rtp.delay_ceiling,
+                ),
             ),
             lambda event: self.switchboard.on_media(event),
         )

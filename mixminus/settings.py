@@ -111,6 +111,16 @@ class Rtp:
         "Calls at a time, in and out; above that a caller gets 503 and a call out fails",
         1000,
     )
+    delay_floor: float = setting(
+        kinds.number(0, 100),
+        "Milliseconds that the quickest of a leg's packets wait at least for the beat",
+        6,
+    )
+    delay_ceiling: float = setting(
+        kinds.number(20, 200),
+        "Milliseconds that the quickest of a leg's packets wait at most, however late others are",
+        200,
+    )
     silence_hangup: int = setting(
         kinds.whole(0, SECONDS_A_DAY), "Seconds without a packet after which a leg is ended; 0: never", 0
     )
@@ -120,6 +130,27 @@ class Rtp:
         """The two ends of `ports`."""
         first, _, last = self.ports.partition("-")
         return int(first), int(last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """What is heard in the sound of calls, and done to it."""
+
+    gate: tuple[str, ...] = setting(
+        kinds.gated, "Codecs whose calls are made exactly silent while nobody speaks there", ["G722", "OPUS"]
+    )
+    gain_control: bool = setting(
+        kinds.flag, "Bring everybody who speaks to one level; of single members by REST", False
+    )
+    inband_keys: bool = setting(
+        kinds.flag, "Listen for the tones of keys in calls that have agreed on no telephone-event", True
+    )
+    keys_heard: bool = setting(
+        kinds.flag,
+        "Let others hear the tones of keys; false: while one is recognised, or told by telephone-event, its "
+        "call is silent",
+        False,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,6 +302,7 @@ class Config:
 
     sip: Sip = Sip()
     rtp: Rtp = Rtp()
+    sound: Sound = Sound()
     http: Http = Http()
     data: Data = Data()
     conference: Conference = Conference()

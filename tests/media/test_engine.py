@@ -444,7 +444,10 @@ def test_a_leg_has_figures_of_its_own_and_leaves_none_to_its_successor(media: Vi
     media.commands.append(Close(1))
     media.open(2, BOB)
     media.beat(20)
-    assert media.shared.legs[row].tolist() == (2, 0, 20, 0, 0, 0, 0, 0)
+    figures = media.shared.legs[row]
+    assert figures["leg"] == 2 and figures["sent"] == 20
+    for name in ("received", "lost", "late", "duplicate", "delay", "peak", "level", "talking"):
+        assert figures[name] == 0, name
     assert counted(media, "packets_lost") == counted(media, "packets_doubled") == 1
 
 

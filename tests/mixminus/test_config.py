@@ -30,8 +30,16 @@ trace = false
 [rtp]
 address = "127.0.0.1"
 ports = "20000-20127"
+delay_floor = 6
+delay_ceiling = 200
 silence_hangup = 0
 legs = 1000
+
+[sound]
+gate = ["G722", "OPUS"]
+gain_control = false
+inband_keys = true
+keys_heard = false
 
 [http]
 listen = "127.0.0.1:8080"
@@ -442,6 +450,9 @@ VALUES = [
     ("rtp", "ports", '"60000-70000"', "expected a lower and a higher port"),
     ("rtp", "ports", '"5000-5100"', "expected a range without the SIP port 5060"),
     ("rtp", "silence_hangup", "-1", "expected a whole number from 0"),
+    ("rtp", "delay_ceiling", "300", "expected a number from 20 to 200"),
+    ("sound", "gate", '["opus"]', 'expected each at most once of "PCMU"'),
+    ("sound", "gain_control", '"on"', "expected true or false"),
     ("rtp", "silence_hangup", "true", "expected a whole number from 0"),
     ("rtp", "silence_hangup", "1.5", "expected a whole number from 0"),
     ("http", "listen", '"8080"', "expected an address and a port"),

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media import memory
-from media.engine import Engine
-from media.messages import AnyCommand, AnyEvent, Connect, Format, Open
+from media.engine import Engine, mixer_for
+from media.messages import AnyCommand, AnyEvent, Connect, Format, Open, Sound
 from media.shared import Shared, rows_for
-from mixer import Mixer
 from rtp.datagrams import Inbox, Outbox
 from rtp.demux import Demux
 from rtp.outgoing import Outgoing
@@ -83,7 +82,9 @@ class VirtualNetwork:
 class VirtualMedia:
     """An engine with `legs` rows and `ports` RTP ports; `beat` runs one beat of 20 ms."""
 
-    def __init__(self, *, legs: int = 8, ports: int = 4, silence: float = 10.0) -> None:
+    def __init__(
+        self, *, legs: int = 8, ports: int = 4, silence: float = 10.0, sound: Sound | None = None
+    ) -> None:
         self.network = VirtualNetwork()
         self.now = 1000.0
         self.ports = ports
@@ -95,7 +96,7 @@ class VirtualMedia:
         self.demux = Demux(rows, self.shared.sources, self.shared.tombstones)
         outgoing = Outgoing(rows)
         self.engine = Engine(
-            mixer=Mixer(rows),
+            mixer=mixer_for(rows, sound or Sound()),
             demux=self.demux,
             outgoing=outgoing,
             inbox=Inbox(256),
@@ -103,6 +104,7 @@ class VirtualMedia:
             shared=self.shared,
             ports=ports,
             silence=silence,
+            sound=sound,
         )
 
     def close(self) -> None:
