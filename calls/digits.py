@@ -113,11 +113,15 @@ class _Press:
 
 class Keypad:
     """One call's keys. Each press goes to one taker: the Gather that runs, else whoever StartGather named,
-    else it is kept for the Gather to come, as people type ahead of a prompt they know."""
+    else the call that this one is joined with, else it is kept for the Gather to come, as people type ahead
+    of a prompt they know."""
 
     def __init__(self) -> None:
         self.report: Callable[[str], None] | None = None
         """Told of each key while StartGather is on and no Gather runs."""
+        self.pass_on: Callable[[str, float], None] | None = None
+        """Told of each key, and for how many seconds it was held, while the call is joined with another one
+        and nobody here wants it."""
         self._collector: Collector | None = None
         self._woken: Callable[[], None] = _nobody
         self._typed: deque[str] = deque(maxlen=MOST_TYPED_AHEAD)
@@ -135,6 +139,8 @@ class Keypad:
             self._woken()
         elif self.report is not None:
             self.report(key)
+        elif self.pass_on is not None:
+            self.pass_on(key, held)
         else:
             self._typed.append(key)
 

@@ -8,6 +8,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Literal
 
+from calls.relay import Relay
+
 if TYPE_CHECKING:
     from calls.call import Call
 
@@ -29,6 +31,8 @@ class Pair:
         self._calls = (first, second)
         self._media = first.services.media
         self._room = room
+        self._seated: set[Call] = set()
+        self._relays: list[Relay] = []
 
     def hold(self) -> None:
         """From now on nobody else gets either call."""
@@ -36,10 +40,16 @@ class Pair:
             call.pair = self
 
     def seat(self, call: "Call") -> None:
-        """Let one of them hear what the other says; nothing, if it is over."""
+        """Let one of them hear what the other says, and the keys of either reach the other once both are
+        there; nothing, if it is over."""
         if self.over.is_set() or call.leg is None:
             return
         self._media.seat(call.leg, self._room, mute=False, hold=False, coaches=None, coached_by=())
+        self._seated.add(call)
+        if len(self._seated) == 2 and not self._relays:
+            self._relays = [Relay(each) for each in self._calls]
+            for pressing, relay in zip(self._calls, reversed(self._relays), strict=True):
+                pressing.keypad.pass_on = relay.press
         logger.info("call_joined", extra={"call_id": call.id, "verb": self.verb, "room": self._room})
 
     def leave(self, call: "Call") -> None:
@@ -52,7 +62,10 @@ class Pair:
         for each in self._calls:
             if each.pair is self:
                 each.pair = None
+            each.keypad.pass_on = None
             each.keypad.forget()
+        for relay in self._relays:
+            relay.close()
         logger.info("call_parted", extra={"call_id": call.id, "verb": self.verb, "room": self._room})
 
     def leave_with(self, call: "Call", script: "asyncio.Task[None]") -> None:

@@ -17,7 +17,7 @@ from sip.errors import SipError
 from sip.events import DigitReceived, Event
 from sip.flow import Flow, Outgoing
 from sip.gate import SUPPORTED_HEADERS, Refusal, Sender, identify, inspect, judge
-from sip.info import pressed
+from sip.info import press, pressed
 from sip.message import Headers, MessageError, Request, Response, parse
 from sip.offers import Offers
 from sip.outside import OnAnswer, Series, ask
@@ -193,6 +193,10 @@ class Endpoint:
     def refuse_media(self, session: Session, status: int, now: float) -> None:
         """Refuses `MediaOffered`, as with 488; the call goes on as it was."""
         self._offers.refuse(session, status, now)
+
+    def press(self, session: Session, key: str, milliseconds: int, now: float) -> None:
+        """Tells a key by INFO; for a far end that takes no telephone events, see `Session.takes_info`."""
+        press(self._core, session, key, milliseconds, now)
 
     def refer(self, session: Session, target: str, now: float) -> None:
         """Asks the far end of an answered call to call `target` instead; `ReferSettled` follows. Raises

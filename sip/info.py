@@ -1,4 +1,4 @@
-"""Keys in the body of an INFO, as phones and gateways send them that do not send RFC 4733.
+"""Keys in the body of an INFO, as phones and gateways tell them that do not send RFC 4733.
 
 No standard has these two types; they are what Cisco's gateways began with. `application/dtmf-relay` has lines
 `Signal=5` and `Duration=160` (ms), `application/dtmf` nothing but the key.
@@ -6,8 +6,11 @@ No standard has these two types; they are what Cisco's gateways began with. `app
 
 import re
 
+from sip.core import Core
 from sip.errors import SipError
 from sip.message import Request
+from sip.session import Session, State
+from sip.within import say
 
 KEYS = "0123456789*#ABCD"
 MAX_DURATION = 60_000
@@ -35,6 +38,15 @@ def pressed(request: Request) -> tuple[str, int] | None:
     if key is None:
         return None
     return key, min(int(duration.group(1)), MAX_DURATION) if duration else 0
+
+
+def press(core: Core, session: Session, key: str, milliseconds: int, now: float) -> None:
+    """Tells the far end of an answered call that a key was pressed, in the form that is understood most. What
+    it says to that changes nothing."""
+    if session.state is State.ESTABLISHED and not session.closing and session.dialog is not None:
+        body = f"Signal={key}\r\nDuration={milliseconds}\r\n".encode()
+        headers = (("Content-Type", _RELAY),)
+        say(core, session, session.dialog, "INFO", headers, body, lambda *_: None, now)
 
 
 def _key(name: str) -> str | None:

@@ -38,6 +38,7 @@ class SessionTimers:
     def answered(self, session: Session, response: Response, now: float) -> None:
         """A 2xx to our request says whether there is a timer, and who refreshes (section 7.2)."""
         session.updatable = "UPDATE" in (response.get("Allow") or "")
+        session.takes_info = "INFO" in (response.get("Allow") or "")
         try:
             interval = asked(response)
         except SipError:

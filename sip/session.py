@@ -135,6 +135,8 @@ class Session:
     """The shortest interval that the far side puts up with, 0 when it has not said."""
     updatable: bool = False
     """The peer understands UPDATE."""
+    takes_info: bool = False
+    """The peer understands INFO."""
 
     @property
     def remote_ip(self) -> str:

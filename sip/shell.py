@@ -235,6 +235,11 @@ class SipServer:
         self.endpoint.refuse_media(session, status, self._loop.time())
         self._pump()
 
+    def press(self, session: Session, key: str, milliseconds: int) -> None:
+        """Tells a key by INFO."""
+        self.endpoint.press(session, key, milliseconds, self._loop.time())
+        self._pump()
+
     def refer(self, session: Session, target: str) -> None:
         """Asks the far end to call somebody else."""
         self.endpoint.refer(session, target, self._loop.time())

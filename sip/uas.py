@@ -62,6 +62,7 @@ class Uas:
         core.add_dialog(session, dialog)
         core.statistics["calls_inbound"] += 1
         session.updatable = "UPDATE" in (request.get("Allow") or "")
+        session.takes_info = "INFO" in (request.get("Allow") or "")
         transaction.tag = dialog.local.tag
         transaction.on_cancel = lambda cancel, then: self._gave_up(session, cancel, then)
         transaction.on_ack = self.receive_ack

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from tests.e2e.test_digits import Events
 from tests.support.ears import hears, keep_hearing, never_heard, voices
 from tests.support.eventually import eventually
 from tests.support.free_ports import free_port
@@ -97,6 +98,21 @@ async def test_the_caller_hears_ringback_and_the_called_side_a_word_before_they_
     assert has_speech(heard[: alone * 160]), "the sentence comes before the caller's voice"
     await call.bye()
     await leg.ended()
+
+
+async def test_keys_of_either_reach_the_other_and_are_in_no_log(house: House, studio: Studio) -> None:
+    agent = await studio.phone("agent", sound=AGENT)
+    call, _ = await transferred(house, studio, to_transfer(agent))
+    leg = await agent.incoming()
+    await hears(call, [leg])
+    call.line.press("19#")
+    await eventually(lambda: Events(leg).keys == "19#", what=leg.story)
+    leg.line.press("7*")
+    await eventually(lambda: Events(call).keys == "7*", what=call.story)
+    assert Events(leg).keys == "19#"
+    await hears(call, [leg])
+    await hears(leg, [call])
+    assert not any('"19#"' in line or '"digit"' in line for line in house.server.log.splitlines())
 
 
 async def test_the_first_of_three_to_answer_gets_the_caller(house: House, studio: Studio) -> None:

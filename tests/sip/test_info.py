@@ -3,8 +3,10 @@
 import pytest
 
 from sip.events import CallAcknowledged, DigitReceived, IncomingCall
-from sip.message import Response
-from tests.support.sip_pair import SDP, Wire, request_text
+from sip.info import pressed
+from sip.message import Request, Response
+from tests.sip.test_inbound import answered
+from tests.support.sip_pair import SDP, Wire, request_text, response_text
 
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 
@@ -124,3 +126,26 @@ def test_a_key_is_in_no_repr() -> None:
     call.info(RELAY, b"Signal=#\r\nDuration=160")
     (event,) = call.wire.events()
     assert "#" not in repr(event).replace(repr(call.session), "")
+
+
+def test_a_key_is_told_in_the_dialog_and_a_refusal_changes_nothing() -> None:
+    wire = Wire()
+    session, _ = answered(wire, extra="Allow: INVITE, INFO\r\n")
+    assert session.takes_info
+    wire.endpoint.press(session, "#", 160, wire.now)
+    (told,) = wire.heard()
+    assert isinstance(told, Request)
+    assert (told.method, told.content_type) == ("INFO", "application/dtmf-relay")
+    assert pressed(told) == ("#", 160)
+    wire.say(response_text(told, 415))
+    assert wire.told() == [] and not session.ended
+
+
+def test_a_key_for_a_call_that_is_over_is_told_to_nobody() -> None:
+    wire = Wire()
+    session, _ = answered(wire)
+    assert not session.takes_info
+    wire.endpoint.hang_up(session, wire.now)
+    wire.heard()
+    wire.endpoint.press(session, "1", 160, wire.now)
+    assert wire.heard() == []

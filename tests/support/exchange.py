@@ -199,6 +199,7 @@ def session_from(caller, called, *, identifier, headers=()):
         from_uri=Uri.parse(caller),
         remote_ip="127.0.0.1",
         progressing=False,
+        takes_info=False,
         request=Request("INVITE", called, headers),
     )
 
