@@ -1,9 +1,10 @@
-"""Recorded speech for listening tests, at 8 kHz, from packages that Debian has; else an artificial voice.
+"""Recorded speech for listening tests, from packages that Debian has; else an artificial voice.
 
 | package | what of it | licence |
 | --- | --- | --- |
-| codec2-examples | men and women reading, on telephones, on the air | LGPL-2.1 |
-| asterisk-core-sounds-en-wav, -it-wav, -fr-wav | announcements, two women and a man | CC-BY-SA-3.0 |
+| codec2-examples | 8 kHz: men and women reading, on telephones, on the air | LGPL-2.1 |
+| asterisk-core-sounds-en-wav, -it-wav, -fr-wav | 8 kHz: announcements, two women and a man | CC-BY-SA-3.0 |
+| pocketsphinx-testdata | 16 kHz: a woman reading a novel, a man dictating | public domain, BSD-2-Clause |
 | espeak-ng (only where none of those is installed) | three voices, two sentences | GPL-3.0, the program's |
 """
 
@@ -15,14 +16,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-RATE = 8000
-LONGEST = 10 * RATE
-"""Samples that are used of a recording: PESQ is made for sentences of some ten seconds."""
+NARROW, WIDE = 8000, 16000
+"""Hz."""
 
-_LEAD = RATE // 4  # silence before and after
+LONGEST = 10
+"""Seconds that are used of a recording: PESQ is made for sentences of some ten seconds."""
+
 _RAW = Path("/usr/share/codec2/raw")
 _WAV = Path("/usr/share/asterisk/sounds")
-_RECORDED = (
+_SPHINX = Path("/usr/share/pocketsphinx/test/data")
+_NARROW = (
     _RAW / "cq_ref.raw",
     _RAW / "hts.raw",
     _RAW / "kristoff.raw",
@@ -32,6 +35,13 @@ _RECORDED = (
     _WAV / "en_US_f_Allison/demo-congrats.wav",
     _WAV / "fr_CA_f_June/demo-congrats.wav",
     _WAV / "it_IT_m_Carlo/demo-congrats.wav",
+)
+_WIDE = (
+    _SPHINX / "librivox/sense_and_sensibility_01_austen_64kb-0870.wav",
+    _SPHINX / "librivox/sense_and_sensibility_01_austen_64kb-0890.wav",
+    _SPHINX / "librivox/sense_and_sensibility_01_austen_64kb-0920.wav",
+    _SPHINX / "numbers.raw",
+    _SPHINX / "something.raw",
 )
 _VOICES = ("en-us", "en-gb+f3", "de+m3")
 _SENTENCES = (
@@ -46,37 +56,51 @@ class Recording:
     samples: NDArray[np.int16]
 
 
-def recordings() -> list[Recording]:
-    """All that is installed; with none, what espeak-ng says (FileNotFoundError where that is missing too)."""
-    found = [Recording(f"{file.parent.name}/{file.stem}", _read(file)) for file in _RECORDED if file.exists()]
+def recordings(rate: int = NARROW, *, recorded: bool = True) -> list[Recording]:
+    """All that is installed of one rate; with none, or without `recorded`, what espeak-ng says.
+
+    FileNotFoundError where that is missing too.
+    """
+    files = {NARROW: _NARROW, WIDE: _WIDE}[rate]
+    found = [
+        Recording(f"{file.parent.name}/{file.stem}", _read(file, rate))
+        for file in files
+        if recorded and file.exists()
+    ]
     return found or [
-        Recording(f"espeak-{voice}-{number}", _spoken(voice, sentence))
+        Recording(f"espeak-{voice}-{number}", _spoken(voice, sentence, rate))
         for voice in _VOICES
         for number, sentence in enumerate(_SENTENCES)
     ]
 
 
-def _read(file: Path) -> NDArray[np.int16]:
+def converted(samples: NDArray[np.int16], rate: int, other: int) -> NDArray[np.int16]:
+    """The same sound at another rate, along the last axis, through the frequency domain."""
+    length = samples.shape[-1]
+    size = length * other // rate
+    spectrum = np.fft.rfft(samples.astype(np.float64))[..., : size // 2 + 1]
+    sound = np.fft.irfft(spectrum, size) * size / length
+    return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
+
+
+def _read(file: Path, rate: int) -> NDArray[np.int16]:
     if file.suffix == ".raw":
-        return _framed(np.fromfile(file, np.int16))
+        return _framed(np.fromfile(file, np.int16), rate)
     with wave.open(str(file)) as opened:
-        if opened.getframerate() != RATE or opened.getnchannels() != 1 or opened.getsampwidth() != 2:
-            raise ValueError(f"{file}: expected 16 bit, mono, {RATE} Hz")
-        return _framed(np.frombuffer(opened.readframes(opened.getnframes()), np.int16))
+        if opened.getframerate() != rate or opened.getnchannels() != 1 or opened.getsampwidth() != 2:
+            raise ValueError(f"{file}: expected 16 bit, mono, {rate} Hz")
+        return _framed(np.frombuffer(opened.readframes(opened.getnframes()), np.int16), rate)
 
 
-def _spoken(voice: str, sentence: str) -> NDArray[np.int16]:
-    """What espeak-ng says, from its rate of 22,050 Hz to ours through the frequency domain."""
+def _spoken(voice: str, sentence: str, rate: int) -> NDArray[np.int16]:
+    """What espeak-ng says, which it does at 22,050 Hz."""
     said = subprocess.run(
         ["espeak-ng", "-v", voice, "-s", "150", "--stdout", sentence], capture_output=True, check=True
     )
-    samples = np.frombuffer(said.stdout, np.int16, offset=44).astype(np.float64)
-    size = samples.size * RATE // 22_050
-    spectrum = np.fft.rfft(samples)[: size // 2 + 1]
-    converted = np.fft.irfft(spectrum, size) * size / samples.size
-    return _framed(np.clip(np.rint(converted), -32768, 32767).astype(np.int16))
+    return _framed(converted(np.frombuffer(said.stdout, np.int16, offset=44), 22_050, rate), rate)
 
 
-def _framed(samples: NDArray[np.int16]) -> NDArray[np.int16]:
-    silence = np.zeros(_LEAD, np.int16)
-    return np.concatenate([silence, samples[:LONGEST], silence])
+def _framed(samples: NDArray[np.int16], rate: int) -> NDArray[np.int16]:
+    """With a quarter of a second of silence before and after."""
+    silence = np.zeros(rate // 4, np.int16)
+    return np.concatenate([silence, samples[: LONGEST * rate], silence])
