@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 
 from sip.flow import Flow
+from sip.stun import is_stun
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,11 @@ def readable(data: bytes) -> str:
     return shown[:LONGEST]
 
 
+def is_keep_alive(data: bytes) -> bool:
+    """Whether it is no message at all: line ends, or STUN."""
+    return not data.strip() or is_stun(data)
+
+
 class Trace:
     """Writes what passes, one record a message. `sip_call_id` finds a call's; their order is the ladder."""
 
@@ -60,8 +66,8 @@ class Trace:
         self._write("-->", data, flow, now)
 
     def _write(self, arrow: str, data: bytes, flow: Flow, now: float) -> None:
-        if not data.strip():
-            return  # keep-alives
+        if is_keep_alive(data):
+            return
         if int(now) != self._second:
             self._second, self._written = int(now), 0
         if self._written >= PER_SECOND:
