@@ -241,6 +241,20 @@ def trunk_host(value: object) -> str:
     return word(value)
 
 
+def optional_collector(value: object) -> tuple[str, int] | None:
+    """`udp:HOST:PORT`, a name or an address; None for the empty text."""
+    if value == "":
+        return None
+    transport, _, rest = word(value).partition(":")
+    try:
+        host, port = split_port(str(trunk_host(rest)))
+    except ValueError:
+        host, port = "", None
+    if transport != "udp" or port is None:
+        raise ValueError('expected a collector such as "udp:192.0.2.20:9060"')
+    return host, port
+
+
 def transport(value: object) -> str:
     """How a trunk is reached."""
     return str(choice(*TRUNK_TRANSPORTS)(value))

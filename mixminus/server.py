@@ -29,6 +29,7 @@ from net.http import HttpClient
 from net.policy import Policy
 from sip.access import Access, Trunk
 from sip.endpoint import EndpointConfig
+from sip.hep import Hep
 from sip.registrar import Registrar
 from sip.session_timer import TimerPolicy
 from sip.shell import SipServer
@@ -65,6 +66,7 @@ class Server:
         self._registrar = Registrar(tuple(_passwords(config)))
         self._registrations = Registrations(self._registrar, config.data.directory)
         self._trunks = Trunks(self._access.trunks)
+        self._hep = Hep(collector, config.sip.hep_id) if (collector := config.sip.hep) else None
         self.sip = SipServer(
             EndpointConfig(
                 user_agent=f"MixMinus/{VERSION}",
@@ -77,7 +79,7 @@ class Server:
             lambda event: self.switchboard.on_sip(event),
             tls=_tls(config),
             origins=config.sip.origins,
-            trace=Trace() if config.sip.trace else None,
+            watchers=[watcher for watcher in (Trace() if config.sip.trace else None, self._hep) if watcher],
         )
         self._care = TrunkCare(self._trunks, self.sip)
         self.media = MediaClient(
@@ -141,7 +143,7 @@ class Server:
                 self._trunks,
                 {
                     "media": self.media.statistics,
-                    "sip": lambda: self.sip.statistics,
+                    "sip": self._sip_statistics,
                     "webhooks": lambda: (
                         self.courier.statistics
                         | {"waiting": self.courier.waiting, "undelivered": len(self.courier.undelivered)}
@@ -163,6 +165,9 @@ class Server:
             self._stack.push_async_callback(self._web.close)
             await self._registrations.start()
             self._stack.push_async_callback(self._registrations.close)
+            if self._hep is not None:
+                self._hep.start()
+                self._stack.push_async_callback(self._hep.close)
             await self._listen()
             self._stack.push_async_callback(self.sip.close)
             await self.http.start()
@@ -223,6 +228,9 @@ class Server:
         await self.courier.close()
         await self._stack.aclose()
         logger.info("server_stopped")
+
+    def _sip_statistics(self) -> dict[str, int]:
+        return self.sip.statistics if self._hep is None else self.sip.statistics | self._hep.statistics
 
     @property
     def pids(self) -> dict[str, object]:

@@ -89,6 +89,13 @@ class Sip:
     trace: bool = setting(
         kinds.flag, "Write every SIP message of a call into the log, without secrets and digits", False
     )
+    hep: tuple[str, int] | None = setting(
+        kinds.optional_collector,
+        'Where a copy of every SIP message goes by HEP version 3, such as "udp:192.0.2.20:9060"; without '
+        "secrets and digits; empty: nowhere",
+        "",
+    )
+    hep_id: int = setting(kinds.whole(0, 2**32 - 1), "As which capture agent", 0)
 
     @property
     def endpoints(self) -> tuple[kinds.Endpoint, ...]:

@@ -6,6 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from sip.address import DIALLED, Bound, is_ip, is_wildcard, parse_listen, parse_target
 from sip.endpoint import Endpoint, EndpointConfig
@@ -19,7 +20,6 @@ from sip.resolver import SystemResolver
 from sip.session import Session
 from sip.tcp import Connections, StreamLimits
 from sip.tls import Tls, TlsFiles
-from sip.trace import Trace
 from sip.udp import UdpSocket
 from sip.uri import DEFAULT_PORT, host_port
 from sip.websocket import WebSockets
@@ -31,11 +31,21 @@ ROUTE_LIFETIME = 30.0
 MAX_ROUTES = 4_096
 
 
+class Watcher(Protocol):
+    """Sees every message that passes, as it is on the wire."""
+
+    def received(self, data: bytes, flow: Flow, now: float) -> None:
+        """It has come."""
+
+    def sent(self, data: bytes, flow: Flow, now: float) -> None:
+        """It goes out, to an IP address."""
+
+
 class SipServer:
     """One endpoint and its sockets. `on_event` is called on the loop; it may use the verbs. An exception
     that it raises goes to the loop's handler, and the server goes on. `tls` is needed for the transports tls
     and wss; `origins` are the web pages that may use ws and wss (see `sip.websocket`); `resolver` looks names
-    up, None: the system's."""
+    up, None: the system's; `watchers` see what passes."""
 
     def __init__(
         self,
@@ -46,7 +56,7 @@ class SipServer:
         tls: TlsFiles | None = None,
         origins: Sequence[str] = (),
         resolver: Resolver | None = None,
-        trace: Trace | None = None,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         self.endpoint = Endpoint(config)
         self.bound: tuple[Bound, ...] = ()
@@ -61,7 +71,7 @@ class SipServer:
         self._tls: Tls | None = None
         self._origins = tuple(origins)
         self._resolver = resolver or SystemResolver()
-        self._trace = trace
+        self._watchers = tuple(watchers)
         self._timer: asyncio.TimerHandle | None = None
         self._routes: dict[str, tuple[str, float]] = {}
         self._lookups: set[asyncio.Task[None]] = set()
@@ -313,8 +323,6 @@ class SipServer:
     def _flush(self) -> None:
         while outgoing := self.endpoint.take_outgoing():
             for message in outgoing:
-                if self._trace is not None:
-                    self._trace.sent(message.data, message.flow, self._loop.time())
                 self._send(message.data, message.flow)
 
     def _arm(self) -> None:
@@ -337,8 +345,8 @@ class SipServer:
             self._pump()
 
     def _message(self, data: bytes, flow: Flow) -> None:
-        if self._trace is not None:
-            self._trace.received(data, flow, self._loop.time())
+        for watcher in self._watchers:
+            watcher.received(data, flow, self._loop.time())
         try:
             self.endpoint.receive(data, flow, self._loop.time())
         finally:
@@ -370,7 +378,10 @@ class SipServer:
             task = self._loop.create_task(self._send_to_name(data, flow))
             self._lookups.add(task)
             task.add_done_callback(self._lookups.discard)
-        elif flow.transport == "udp":
+            return
+        for watcher in self._watchers:
+            watcher.sent(data, flow, self._loop.time())
+        if flow.transport == "udp":
             try:
                 self._socket_for(flow).send(data, flow.remote)
             except OSError as error:

@@ -1,5 +1,5 @@
-"""STUN binding requests, by which phones keep a NAT's mapping of a SIP port alive and learn what it is (RFC 5389;
-RFC 5626 section 3.5.2). Pure: bytes in, bytes out.
+"""STUN binding requests, by which phones keep a NAT's mapping of a SIP port alive and learn what it is (RFC
+5389; RFC 5626 section 3.5.2). Pure: bytes in, bytes out.
 
 There is nothing to authenticate and nothing to find out but the sender's own address. An answer is at most 24
 bytes longer than its request, headers of IP and UDP not counted, so that a forged source gains little.
@@ -22,7 +22,7 @@ UNKNOWN_ATTRIBUTES = 0x000A
 XOR_MAPPED_ADDRESS = 0x0020
 
 _IGNORED = frozenset({0x0006, 0x0008, 0x0014, 0x0015})
-"""USERNAME, MESSAGE-INTEGRITY, REALM and NONCE: who does not ask for credentials passes over them (section 10)."""
+"""USERNAME, MESSAGE-INTEGRITY, REALM and NONCE: passed over, since nobody is asked for them (section 10)."""
 _OPTIONAL = 0x8000
 """From here on attributes may be ignored by whoever does not know them (section 15)."""
 

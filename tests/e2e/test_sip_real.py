@@ -10,6 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.support.certificates import Authority
+from tests.support.collector import Collector
 from tests.support.eventually import eventually
 from tests.support.free_ports import free_port
 from tests.support.house import House
@@ -19,7 +20,7 @@ from tests.support.sipp import Sipp
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SIP, TLS, WS, WSS = (free_port() for _ in range(4))
+SIP, TLS, WS, WSS, HEP = (free_port() for _ in range(5))
 ORIGIN = "https://phone.example.com"
 
 
@@ -38,6 +39,8 @@ async def house(authority: Authority) -> AsyncIterator[House]:
         "private_key": ours.private_key,
         "authorities": authority.certificate,
         "origins": [ORIGIN],
+        "hep": f"udp:localhost:{HEP}",
+        "hep_id": 2001,
     }
     house = await House.open(sections={"sip": sip})
     yield house
@@ -85,7 +88,19 @@ def options(transport: str) -> bytes:
     return lines.encode()
 
 
-async def test_tls_shows_the_configured_certificate_and_answers(house: House, authority: Authority) -> None:
+async def test_tls_shows_the_configured_certificate_and_answers_and_a_collector_hears_of_it(
+    house: House, authority: Authority
+) -> None:
+    async with Collector(HEP) as collector:
+        await asks_over_tls(authority)
+        await eventually(lambda: len(collector.copies) == 2)
+    asked, answered = collector.copies
+    assert asked.payload.startswith(b"OPTIONS ") and answered.payload.startswith(b"SIP/2.0 200 ")
+    assert asked.destination == answered.source == ("127.0.0.1", TLS) and asked.agent == 2001
+    assert house.server.metrics()["mixminus_sip_hep_dropped_total"] > 0, "nobody was there at first"
+
+
+async def asks_over_tls(authority: Authority) -> None:
     context = ssl.create_default_context(cafile=authority.certificate)
     reader, writer = await asyncio.open_connection("127.0.0.1", TLS, ssl=context, server_hostname="localhost")
     writer.write(options("TLS"))

@@ -26,6 +26,8 @@ session_expires = 1800
 session_minimum = 90
 digest = ["MD5", "SHA-256"]
 trace = false
+hep = ""
+hep_id = 0
 
 [rtp]
 address = "127.0.0.1"

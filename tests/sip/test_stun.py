@@ -1,4 +1,4 @@
-"""Keep-alives by STUN: answered with the sender's address, to strangers only so often, and never at length."""
+"""Keep-alives by STUN: answered with the sender's address, to strangers only so often, and briefly."""
 
 import os
 import struct

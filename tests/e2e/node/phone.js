@@ -79,8 +79,6 @@ function follow({ originator, session }) {
   call = session;
   tell({ is: "call", originator });
   session.on("confirmed", () => tell({ is: "confirmed" }));
-  session.on("hold", (event) => tell({ is: "held", by: event.originator }));
-  session.on("unhold", (event) => tell({ is: "unheld", by: event.originator }));
   session.on("ended", ({ originator: by, cause }) => tell({ is: "ended", by, cause }));
   session.on("failed", ({ message, cause }) => tell({ is: "refused", cause, status: message?.status_code }));
   if (originator === "remote") session.answer(QUIET);
@@ -100,9 +98,9 @@ function perform(order) {
   } else if (order.do === "key") {
     call.sendDTMF(order.key, { transportType: "INFO" });
   } else if (order.do === "hold") {
-    call.hold();
+    call.hold({}, () => tell({ is: "held" }));
   } else if (order.do === "unhold") {
-    call.unhold();
+    call.unhold({}, () => tell({ is: "unheld" }));
   } else if (order.do === "bye") {
     call.terminate();
   }
