@@ -1,4 +1,4 @@
-"""The sound of every leg at once: jitter rings, G.711, routing, mix-minus and prompts, in numpy.
+"""The sound of every leg at once: jitter, codecs, routing, mix-minus and prompts, in numpy.
 
 Passive: no clock, no thread, no sockets. Whoever owns the beat calls, once per 20 ms and in this order:
 `Mixer.skip` (only when beats were missed), `Mixer.push` with everything received since the last beat, then
@@ -6,10 +6,11 @@ the verbs (`seat`, `flags`, `coach`, `play`, ...), then `Mixer.tick`; afterwards
 leg's frame. Verbs after packets: an audience that grows hears from the newest sample pushed by then.
 """
 
+from mixer.encode import Tuning
 from mixer.engine import Mixer
-from mixer.g711 import ALAW, ULAW
+from mixer.formats import ALAW, ULAW
 from mixer.play import Room
 from mixer.routing import NotSeated
 from mixer.rows import FRAME, Full, Handle, StaleHandle
 
-__all__ = ["ALAW", "FRAME", "ULAW", "Full", "Handle", "Mixer", "NotSeated", "Room", "StaleHandle"]
+__all__ = ["ALAW", "FRAME", "ULAW", "Full", "Handle", "Mixer", "NotSeated", "Room", "StaleHandle", "Tuning"]

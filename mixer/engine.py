@@ -7,60 +7,62 @@ from numpy.typing import NDArray
 
 from mixer import g711, mix
 from mixer.analysis import Analysis
-from mixer.conceal import Concealment
-from mixer.g711 import ULAW
+from mixer.crossing import Crossings
+from mixer.encode import Encoders, Tuning
+from mixer.formats import FORMATS, PLAIN, ULAW
 from mixer.jitter import CEILING, Jitter
-from mixer.play import Prompts, Room
-from mixer.routing import Routing
+from mixer.play import Prompts, Room, Voices
+from mixer.routing import Block, Routing
 from mixer.rows import FRAME, Handle, Rows
+from mixer.smoothing import Smoothing
 from mixer.target import Target
 
 SLACK = 48
-"""Samples, 6 ms: what a packet waits at least for the beat that needs it, when a leg is placed."""
+"""Units, 6 ms: what a packet waits at least for the beat that needs it, when a leg is placed."""
 
 
 class Mixer:
-    """All legs at 8 kHz, FRAME samples a tick. Row 0 is silence and belongs to nobody.
+    """All legs, 20 ms a tick. Row 0 is silence and belongs to nobody. A leg's rate is that of the format in
+    which it hears; rooms may have legs of several rates.
 
-    Columns, all (capacity,) and by row (`handle & 0xFFFF`), to be read and not written:
+    Columns, all (capacity,) and by row (`handle & 0xFFFF`), to be read and not written; time in units of
+    1/8000 s:
 
     - `quiet` int32: ticks since the last packet (since `open`, if there was none);
     - `level` int16: the greatest sample of the frame spoken in the last tick;
-    - `delay` int32: samples from the last packet's arrival to the beat that plays its first sample;
+    - `delay` int32: time from the last packet's arrival to the beat that plays its first sample;
     - `received`, `lost`, `late`, `duplicate` int64: packets, as RFC 3550 counts them; a late one is not lost;
     - `gaps` int64: times that speech broke off;
     - `reset_count` int64: times that a new source or timeline was followed.
 
-    `heard` uint8 (capacity, FRAME): the payload that each row hears, after `tick`. `finished`: the prompts
-    whose last sample went out in the last tick. `analysis`: levels, talkers, keys, gates and gains.
+    `heard` uint8 (capacity, FRAME): the payload that each row hears in G.711, after `tick`; `sent` uint8
+    (capacity, most) and `sent_size` int32: those of all other formats. `finished`: the prompts whose last
+    sample went out in the last tick. `analysis`: levels, talkers, keys, gates and gains.
     """
 
     def __init__(
         self, capacity: int, *, slack: int = SLACK, ceiling: int = CEILING, keys_heard: bool = True
     ) -> None:
-        """Allocate `capacity` rows, row 0 included; `slack`, `ceiling` (samples): see `SLACK`, `CEILING`;
+        """Allocate `capacity` rows, row 0 included; `slack`, `ceiling` (units): see `SLACK`, `CEILING`;
         `keys_heard`: see `Analysis`."""
         self._rows = Rows(capacity)
-        self._concealment = Concealment(self._rows)
-        self._jitter = Jitter(self._rows, self._concealment, Target(self._rows, slack, ceiling))
-        self._routing = Routing(self._rows)
+        self._smoothing = Smoothing(self._rows)
+        self._jitter = Jitter(self._rows, self._smoothing, Target(self._rows, slack, ceiling))
+        self._routing = Routing(self._rows, self._jitter.packets.packed)
+        self._crossings = Crossings()
+        self._encoders = Encoders(self._rows)
         self._prompts = Prompts()
         self.analysis = Analysis(self._rows, keys_heard=keys_heard)
         self._plan = self._routing.plan()
+        self._desks: dict[int, _Desk] = {}
         self.heard: NDArray[np.uint8] = self._rows.column(np.uint8, g711.SILENCE[ULAW], width=FRAME)
+        self.sent, self.sent_size = self._encoders.sent, self._encoders.size
         self.level: NDArray[np.int16] = self._rows.column(np.int16)
         self.quiet = self._jitter.quiet
         self.delay = self._jitter.delay
         self.received, self.late = self._jitter.received, self._jitter.late
         self.lost, self.duplicate = self._jitter.sequence.lost, self._jitter.sequence.duplicate
-        self.gaps, self.reset_count = self._concealment.gaps, self._jitter.reset_count
-
-        self._words = np.empty((capacity, FRAME), np.uint16)
-        self._speech = np.empty((capacity, FRAME), np.int16)
-        self._contributions = np.empty((capacity, FRAME), np.int32)
-        self._bus = np.empty((capacity, FRAME), np.int32)
-        self._clipped = np.empty((capacity, FRAME), np.int32)
-        self._encoded = np.empty((capacity, FRAME), np.uint8)
+        self.reset_count = self._jitter.reset_count
 
     @property
     def capacity(self) -> int:
@@ -70,13 +72,21 @@ class Mixer:
     def finished(self) -> list[int]:
         return self._prompts.finished
 
+    @property
+    def gaps(self) -> NDArray[np.int64]:
+        return self._smoothing.gaps + self._jitter.packets.concealed
+
+    @property
+    def encoded(self) -> int:
+        """Payloads that were encoded one by one so far; a shared one counts once."""
+        return self._encoders.made
+
     # --- legs
 
-    def open(self, law: int = ULAW) -> Handle:
-        """A new leg that hears in `law`, in no room: it hears its own prompts alone. Raises `Full`."""
+    def open(self, format: int = ULAW) -> Handle:
+        """A new leg that hears in `format`, in no room: it hears its own prompts alone. Raises `Full`."""
         handle = self._rows.hand_out()
-        self._routing.opened(handle, law)
-        self.heard[self._rows.row(handle)] = g711.SILENCE[law]
+        self._hear_in(handle, format, Tuning())
         return handle
 
     def close(self, handle: Handle) -> None:
@@ -84,11 +94,30 @@ class Mixer:
         self._routing.closed(handle)
         row = self._rows.take_back(handle)
         self._prompts.forget(row)
+        self._jitter.forget(row)
+        self._crossings.forget(row)
+        self._encoders.forget(row)
         self._rows.reset(row)  # late packets find no stream to continue
 
-    def set_law(self, handle: Handle, law: int) -> None:
-        """The law in which a leg hears; in which it speaks is said with each packet."""
-        self._routing.set_law(handle, law)
+    def set_format(self, handle: Handle, format: int, tuning: Tuning = Tuning()) -> None:
+        """The format in which a leg hears; in which it speaks is said with each packet."""
+        if format != self._routing.format(handle):
+            self._hear_in(handle, format, tuning)
+        elif format > PLAIN:
+            self._encoders.set(self._rows.row(handle), format, tuning)
+
+    def _hear_in(self, handle: Handle, format: int, tuning: Tuning) -> None:
+        row = self._rows.row(handle)
+        known = FORMATS[format]
+        changed = FORMATS[self._routing.format(handle)].rate != known.rate
+        self._routing.set_format(handle, format)
+        self._smoothing.at(known.rate)
+        self._encoders.forget(row)
+        if format > PLAIN:
+            self._encoders.set(row, format, tuning)
+        else:
+            self.heard[row] = g711.SILENCE[format]
+        self._jitter.pack(row, format > PLAIN, anew=changed)
 
     def push(
         self,
@@ -96,20 +125,21 @@ class Mixer:
         sequence: NDArray[np.uint16],
         timestamp: NDArray[np.uint32],
         ssrc: NDArray[np.uint32],
-        law: NDArray[np.uint8],
+        format: NDArray[np.uint8],
         age: NDArray[np.int32],
         payload: NDArray[np.uint8],
         offset: NDArray[np.int32],
-        length: NDArray[np.int32],
+        size: NDArray[np.int32],
     ) -> None:
         """Take n packets in order of arrival, best all of a tick at once.
 
-        `age`: samples (1/8000 s) from arrival to this tick's beat. `payload`: C-contiguous, (n, slot); packet
-        i's audio is `payload[i, offset[i] : offset[i] + length[i]]`. Dropped are packets of rows not in use,
-        empty ones, and those of more than 960 samples.
+        `format`: that of each payload; `timestamp`: on its clock. `age`: units from arrival to this tick's
+        beat. `payload`: C-contiguous, (n, slot); packet i's audio is `payload[i, offset[i] : offset[i] +
+        size[i]]`. Dropped are packets of rows not in use, empty ones, those of more than 120 ms, and what no
+        decoder takes.
         """
         if rows.size:
-            self._jitter.push(rows, sequence, timestamp, ssrc, law, age, payload, offset, length)
+            self._jitter.push(rows, sequence, timestamp, ssrc, format, age, payload, offset, size)
 
     # --- what is heard in a leg's sound
 
@@ -174,6 +204,7 @@ class Mixer:
         """An audience has grown: it hears what is received from now on, not what was said to fewer."""
         for row in rows:
             self._jitter.silence(row)
+            self._crossings.forget(row)
         if rows:
             self.analysis.forget(np.array(rows, np.intp))
 
@@ -203,42 +234,120 @@ class Mixer:
         """One frame of everything: read, decode, sum, subtract, clip, encode. `skipped` as `skip` first."""
         if skipped:
             self.skip(skipped)
+        if self._jitter.repacked:
+            self._jitter.repacked = False
+            self._routing.stale()
         plan = self._plan = self._routing.plan()
-        n = plan.order.size
-        words, speech = self._words[:n], self._speech[:n]
         self.analysis.begin()
         self._jitter.glide()
-        self._jitter.read(plan.order, words)
-        g711.decode(words, speech)
-        self._concealment.smooth(plan.order, words, speech, self._jitter.coming)
-        self.level[plan.order] = np.maximum.reduce(speech, axis=1)
-        self.analysis.hear(plan.order, speech)
-
-        contributions, bus = self._contributions[:n], self._bus[:n]
-        np.multiply(speech, plan.speaks, out=contributions)
-        self._contributions[n] = 0
-        totals = mix.sums(self._contributions[: n + 1], plan.rounds)
+        self._encoders.begin()
+        desks = [self._desk(block) for block in plan.blocks]
+        for desk in desks:
+            self._read(desk)
+        totals = [mix.sums(desk.contributions_and_zeros, desk.block.rounds) for desk in desks]
+        if plan.crossings:
+            self._crossings.add(plan, totals)
         voices = self._prompts.speak(plan)
-        if voices is not None:
-            totals[voices.rooms] += voices.to_rooms
-        np.take(totals, plan.room, axis=0, out=bus, mode="clip")
-        np.subtract(bus, contributions, out=bus)
-        if plan.coached.size:
-            bus[plan.coached] += np.add.reduceat(
-                speech[plan.coaches], plan.coached_starts, axis=0, dtype=np.int32
-            )
-        if voices is not None:
-            bus[voices.legs] += voices.to_legs
-        np.bitwise_and(bus, plan.hears, out=bus)
-
-        clipped, encoded = self._clipped[:n], self._encoded[:n]
-        np.clip(bus, -32768, 32767, out=clipped)
-        g711.encode(clipped, plan.encode_base, encoded)
-        self.heard[plan.order] = encoded
+        for desk, total, voice in zip(desks, totals, voices, strict=True):
+            self._sum(desk, total, voice)
+        if plan.whispers:
+            self._crossings.whisper(plan, [desk.speech for desk in desks], [desk.bus for desk in desks])
+        for desk, voice in zip(desks, voices, strict=True):
+            self._say(desk, voice)
         self._jitter.advance()
         self.analysis.advance()
 
+    def _desk(self, block: Block) -> "_Desk":
+        desk = self._desks.get(block.rate)
+        if desk is None:
+            desk = self._desks[block.rate] = _Desk(self.capacity, block.frame)
+        desk.lay_out(block)
+        return desk
+
+    def _read(self, desk: "_Desk") -> None:
+        """What each leg of a block says, and what of it his room may hear."""
+        block, words, speech = desk.block, desk.words, desk.speech
+        if block.packed.size < block.order.size:
+            self._jitter.ring.read(block.order, words)
+            g711.decode(words, speech)
+        if block.packed.size:
+            self._read_packed(block, words, speech)
+        self._jitter.join(block.rate, block.position, words, speech)
+        self._smoothing.at(block.rate).smooth(block.order, words, speech, self._jitter.coming)
+        self.level[block.order] = np.maximum.reduce(speech, axis=1)
+        self.analysis.hear(block.order, speech)
+        np.multiply(speech, block.speaks, out=desk.contributions)
+
+    def _read_packed(self, block: Block, words: NDArray[np.uint16], speech: NDArray[np.int16]) -> None:
+        packets = self._jitter.packets
+        if block.packed.size == block.order.size:
+            packets.read(block.rate, block.order, speech, words)
+            return
+        some = np.empty((block.packed.size, block.frame), np.int16)
+        tags = np.empty(some.shape, np.uint16)
+        packets.read(block.rate, block.order[block.packed], some, tags)
+        speech[block.packed], words[block.packed] = some, tags
+
+    def _sum(self, desk: "_Desk", total: NDArray[np.int32], voice: Voices | None) -> None:
+        """What each leg of a block is to hear but for coaches of other rates."""
+        block, bus = desk.block, desk.bus
+        if voice is not None:
+            total[voice.rooms] += voice.to_rooms
+        np.take(total, block.room, axis=0, out=bus, mode="clip")
+        np.subtract(bus, desk.contributions, out=bus)
+        if block.coached.size:
+            bus[block.coached] += np.add.reduceat(
+                desk.speech[block.coaches], block.coached_starts, axis=0, dtype=np.int32
+            )
+        if voice is not None:
+            bus[voice.legs] += voice.to_legs
+
+    def _say(self, desk: "_Desk", voice: Voices | None) -> None:
+        """Clip and encode what a block hears."""
+        block, bus, clipped = desk.block, desk.bus, desk.clipped
+        np.bitwise_and(bus, block.hears, out=bus)
+        np.clip(bus, -32768, 32767, out=clipped)
+        if block.coded.size:
+            private = [block.coached, *(w.listeners for w in self._plan.whispers if self._hears(w.target, block))]
+            if voice is not None:
+                private.append(voice.legs)
+            self._encoders.encode(block, clipped, desk.contributions, np.concatenate(private))
+        if block.plain is None:
+            g711.encode(clipped, block.encode_base, desk.encoded)
+            self.heard[block.order] = desk.encoded
+        elif block.plain.size:
+            encoded = np.empty((block.plain.size, FRAME), np.uint8)
+            g711.encode(clipped[block.plain], block.encode_base[block.plain], encoded)
+            self.heard[block.order[block.plain]] = encoded
+
+    def _hears(self, target: int, block: Block) -> bool:
+        return self._plan.blocks[target] is block
+
     def bus(self, handle: Handle) -> NDArray[np.int32]:
         """What the leg heard in the last tick before it was clipped and encoded; a copy, for tests."""
-        bus: NDArray[np.int32] = self._bus[self._plan.position[self._rows.row(handle)]].copy()
+        place, position = self._plan.place(self._rows.row(handle))
+        bus: NDArray[np.int32] = self._desks[self._plan.blocks[place].rate].bus[position].copy()
         return bus
+
+
+class _Desk:
+    """The arrays that a tick of one rate works in, allocated once; views of them for the block of the tick."""
+
+    def __init__(self, capacity: int, frame: int) -> None:
+        shape = (capacity, frame)
+        self._words = np.empty(shape, np.uint16)
+        self._speech = np.empty(shape, np.int16)
+        self._contributions = np.empty((capacity + 1, frame), np.int32)
+        self._bus = np.empty(shape, np.int32)
+        self._clipped = np.empty(shape, np.int32)
+        self._encoded = np.empty(shape, np.uint8)
+
+    def lay_out(self, block: Block) -> None:
+        """Views of n rows."""
+        n = block.order.size
+        self.block = block
+        self.words, self.speech = self._words[:n], self._speech[:n]
+        self.contributions, self.bus = self._contributions[:n], self._bus[:n]
+        self.contributions_and_zeros = self._contributions[: n + 1]
+        self.contributions_and_zeros[n] = 0
+        self.clipped, self.encoded = self._clipped[:n], self._encoded[:n]

@@ -8,8 +8,7 @@ cache.
 import numpy as np
 from numpy.typing import NDArray
 
-ULAW = 0
-ALAW = 1
+from mixer.formats import ALAW, ULAW
 
 VALID = 0x200
 """Ring words are VALID | law << 8 | payload byte. Without VALID the sample never came; it decodes to 0."""

@@ -1,12 +1,8 @@
-"""What each leg says, from packets to frames: the ring of payload and where in it a leg is read.
+"""When each leg's packets are due: which count, where in its timeline a leg is read, and when that moves.
 
-    plane:    slot                slot+1              slot+2            ...
-    row r    |aaaaaaaa aaaaaaaa| |bbbbbbbb ........| |........ ........|
-              ^ read[r]                     ^ frontier[r]
-
-The ring is `SLOTS` planes of (capacity, FRAME) words. All rows are read at the same plane, so a tick's frames
-are one contiguous block; what differs between legs is which RTP timestamp lies at the front of that plane
-(`read`). A leg whose play-out moves is moved in the ring, which is rare; reading, which is not, stays plain.
+Packets lie in two stores by the time at which they are due: `mixer.ring` has the bytes of G.711, `mixer.packets`
+whatever must be decoded packet by packet. All rows are read at the same place of both; what differs between
+legs is which RTP timestamp lies there (`read`). All time is in units of 1/8000 s, whatever the RTP clock.
 
 Differences of timestamps and sequence numbers are taken in the width of the field: a wrap is nothing special.
 
@@ -16,31 +12,26 @@ That is the only thing that depends on what was said, and whatever silences a le
 that no later timing tells of it.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer import g711, join
-from mixer.conceal import Concealment
+from mixer import formats, g711, join
+from mixer.batch import Batch, runs
+from mixer.clock import Clocks
+from mixer.formats import PLAIN
 from mixer.g711 import VALID
-from mixer.mix import spread
+from mixer.packets import Packets
+from mixer.ring import SPAN, Ring
 from mixer.rows import FRAME, Rows
 from mixer.sequence import Sequence
+from mixer.smoothing import Smoothing
 from mixer.target import BLOCK, Target
 
-SLOTS = 16
-SPAN = SLOTS * FRAME
-"""Samples a ring holds, 320 ms: what is further ahead is no jitter but another timeline."""
-
 LONGEST = 960
-"""Samples in the longest packet taken, 120 ms (10 to 60 ms are promised)."""
-
-PIECE = FRAME // 2
-"""Packets of 10, 20, ... 60 ms are laid in 10 ms pieces, whole; odd ones sample by sample."""
+"""Units in the longest packet taken, 120 ms (10 to 60 ms are promised)."""
 
 CEILING = 1600
-"""Samples, 200 ms: what a leg's quickest packets wait at most, if nothing else is said. The ring holds as
+"""Units, 200 ms: what a leg's quickest packets wait at most, if nothing else is said. The stores hold as
 much and the longest packet."""
 
 _FORMER = 50  # ticks for which the packets of a source that was replaced are taken for late ones
@@ -52,42 +43,20 @@ _UNCOUNTED = -4 * SPAN  # for a margin, less than any that counts
 _ALIKE = 0.05  # how unlike two frames may be to be joined at once
 _PATIENCE = 50  # ticks, times frames owed, after which things that have nothing in common are joined
 _JOINS = 256  # legs that have a turn to be joined in one tick
-_WORDS = np.dtype((np.void, 2 * PIECE))
-_BYTES = np.dtype((np.void, PIECE))
-_FRAME_WORDS = np.dtype((np.void, 2 * FRAME))
-
-
-class _Packets(NamedTuple):
-    """A batch as columns, a row's packets side by side and in order of arrival."""
-
-    row: NDArray[np.intp]
-    sequence: NDArray[np.uint16]
-    timestamp: NDArray[np.uint32]
-    ssrc: NDArray[np.uint32]
-    law: NDArray[np.uint8]
-    age: NDArray[np.int32]
-    start: NDArray[np.intp]  # of the audio, in the batch's payload taken as one run of bytes
-    length: NDArray[np.int32]
-
-    def only(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "_Packets":
-        return _Packets(*(column[which] for column in self))  # type: ignore[arg-type]
 
 
 class Jitter:
-    """The rings of all rows and the columns that place them."""
+    """The stores of all rows and the columns that place them."""
 
-    def __init__(self, rows: Rows, concealment: Concealment, target: Target) -> None:
+    def __init__(self, rows: Rows, smoothing: Smoothing, target: Target) -> None:
         self._rows = rows
-        self._concealment = concealment
+        self._smoothing = smoothing
         self._target = target
+        self.ring = Ring(rows)
+        self.packets = Packets(rows)
         self.sequence = Sequence(rows)
         self.ticks = 0
-        self._slot = 0
-        self._ring = np.zeros((SLOTS, rows.capacity, FRAME), np.uint16)
-        rows.adopt(self._ring.transpose(1, 0, 2))
-        self._flat = self._ring.reshape(-1)
-        self._pieces = self._flat.view(_WORDS)
-        self._planes = self._ring.view(_FRAME_WORDS)[:, :, 0]
+        self._clocks = Clocks(rows)
         # By length of packet: where in a frame the packets of a stream may begin, every so many samples.
         # Those of 20 ms begin at its start only; of others the worst lies FRAME - grid into the frame.
         self._grid = np.gcd(np.arange(LONGEST + 1), FRAME).astype(np.int32)
@@ -108,6 +77,10 @@ class Jitter:
         self.late: NDArray[np.int64] = column(np.int64)
         self.reset_count: NDArray[np.int64] = column(np.int64)
         self.delay: NDArray[np.int32] = column(np.int32)
+        self.repacked = False
+        """Which rows are packed has changed since somebody set this to False."""
+        self._any_packed = False
+        self._gliding = np.zeros(0, np.intp)
 
     # --- packets in
 
@@ -117,16 +90,18 @@ class Jitter:
         sequence: NDArray[np.uint16],
         timestamp: NDArray[np.uint32],
         ssrc: NDArray[np.uint32],
-        law: NDArray[np.uint8],
+        format: NDArray[np.uint8],
         age: NDArray[np.int32],
         payload: NDArray[np.uint8],
         offset: NDArray[np.int32],
-        length: NDArray[np.int32],
+        size: NDArray[np.int32],
     ) -> None:
         """Take a batch of one packet or more; see `Mixer.push`."""
         order = np.argsort(rows.astype(np.uint16), kind="stable")
         starts = np.arange(0, payload.size, payload.shape[1]) + offset
-        packets = _Packets(rows, sequence, timestamp, ssrc, law, age, starts, length).only(order)
+        packets = Batch(rows, sequence, timestamp, ssrc, format, age, starts, size, size).only(order)
+        if (format > PLAIN).any() or self._any_packed:
+            packets = self._unpacked(packets, payload)
         known = (packets.ssrc == self._ssrc[packets.row]) & self._placed[packets.row]
         known &= (packets.length - 1).view(np.uint32) < LONGEST
         if not known.all():
@@ -134,7 +109,41 @@ class Jitter:
         if packets.row.size:
             self._take(packets, payload)
 
-    def _admitted(self, packets: _Packets) -> NDArray[np.bool_]:
+    def coming(self, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
+        """See `Ring.coming`; of rows that are packed nothing is known ahead."""
+        return self.ring.coming(rows)
+
+    def pack(self, row: int, packed: bool, *, anew: bool) -> None:
+        """A leg that hears (`packed`) or does not hear in a format whose packets must be decoded; `anew`: at
+        another rate than before."""
+        if anew or self.packets.packed[row] != packed:
+            self._repack(np.array([row], np.intp), packed)
+
+    def _unpacked(self, packets: Batch, payload: NDArray[np.uint8]) -> Batch:
+        """The same with all times in units; a row that sends what must be decoded is packed from now on."""
+        row, format = packets.row, packets.format
+        start = np.minimum(packets.start, payload.size - 2)
+        first = payload.reshape(-1)[start[:, None] + np.arange(2)]
+        length = formats.units(format, packets.size, first)
+        strange = np.unique(row[(format > PLAIN) & ~self.packets.packed[row] & self._rows.open[row]])
+        if strange.size:
+            self._repack(strange, True)
+        units = self._clocks.units(
+            row, packets.timestamp, formats.SCALE[format], *runs(row), frontier=self._frontier
+        )
+        return packets._replace(timestamp=units, length=length)
+
+    def _repack(self, rows: NDArray[np.intp], packed: bool) -> None:
+        """What these rows said in the store that they leave is lost."""
+        self.packets.packed[rows] = packed
+        self._any_packed = bool(self.packets.packed.any())
+        self.ring.wipe(rows)
+        for row in rows.tolist():
+            self.packets.silence(row)
+        self._smoothing.cut(rows)
+        self.repacked = True
+
+    def _admitted(self, packets: Batch) -> NDArray[np.bool_]:
         """Which packets count: an open row's, with audio, from the source that its last packet is from.
 
         A source that was replaced a moment ago is late, and not back again.
@@ -146,12 +155,12 @@ class Jitter:
         kept &= ~former
         index = np.flatnonzero(kept)
         if index.size:
-            first, counts = _runs(row[index])
+            first, counts = runs(row[index])
             last = index[first + counts - 1]
             last = last[(packets.ssrc[last] != self._ssrc[row[last]]) | ~self._placed[row[last]]]
             changed = row[last]
             replaced = changed[self._placed[changed]]
-            self._concealment.end(replaced)
+            self._smoothing.end(replaced)
             self._former[replaced] = self._ssrc[replaced]
             self._former_until[replaced] = self.ticks + _FORMER
             self.reset_count[replaced] += 1
@@ -161,9 +170,9 @@ class Jitter:
         kept &= packets.ssrc == self._ssrc[row]
         return kept
 
-    def _take(self, packets: _Packets, payload: NDArray[np.uint8]) -> None:
+    def _take(self, packets: Batch, payload: NDArray[np.uint8]) -> None:
         row = packets.row
-        first, counts = _runs(row)
+        first, counts = runs(row)
         legs = row[first]
         self.quiet[legs] = 0
         self.received[legs] += counts
@@ -197,14 +206,14 @@ class Jitter:
         self.delay[legs] = np.where(played[newest] >= 0, to_wait, self.delay[legs])
         self._lay(packets, played, payload)
 
-    def _ahead(self, packets: _Packets) -> NDArray[np.int32]:
+    def _ahead(self, packets: Batch) -> NDArray[np.int32]:
         """Samples from where each leg ought to be read to each packet's first one; negative: too late."""
         return (packets.timestamp - self._read[packets.row]).view(np.int32) - self._owed[packets.row]
 
     # --- placing
 
     def _moved(
-        self, newest: _Packets, legs: NDArray[np.intp], front: NDArray[np.int32], length: NDArray[np.int32]
+        self, newest: Batch, legs: NDArray[np.intp], front: NDArray[np.int32], length: NDArray[np.int32]
     ) -> bool:
         """Place legs that begin, and legs whose newest packet cannot belong to the timeline they were on.
 
@@ -234,7 +243,7 @@ class Jitter:
         self._frontier[jumpers] = self._read[jumpers]
         return True
 
-    def _place(self, packets: _Packets) -> None:
+    def _place(self, packets: Batch) -> None:
         """Read these legs, one packet each, so that it plays at the first beat that leaves it the floor."""
         row = packets.row
         grid = self._grid[packets.length]
@@ -242,8 +251,8 @@ class Jitter:
         wait = -(-short // grid) * grid
         self._read[row] = packets.timestamp - wait.view(np.uint32)
         self._owed[row] = 0
-        self._ring[:, row] = 0
-        self._concealment.cut(row)
+        self._wipe(row)
+        self._smoothing.cut(row)
         self._placed[row] = True
         self._target.begin(row)
         self._fed[row] = self.ticks
@@ -263,53 +272,80 @@ class Jitter:
 
     def _shift(self, rows: NDArray[np.intp], frames: int) -> None:
         """Play legs `frames` earlier (a part is dropped) or, if negative, later (a gap is put in)."""
-        planes = ((self._slot + np.arange(SLOTS)) % SLOTS)[:, None]
-        old = self._ring[planes, rows]
-        new = np.zeros_like(old)
-        if 0 < frames < SLOTS:
-            new[:-frames] = old[frames:]
-        elif -SLOTS < frames < 0:
-            new[-frames:] = old[:frames]
-        self._ring[planes, rows] = new
+        packed = self.packets.packed[rows]
+        self.ring.shift(rows[~packed], frames)
+        if packed.any():
+            self.packets.shift(rows[packed], frames)
         self._read[rows] += np.uint32(frames * FRAME & 0xFFFFFFFF)
         self._owed[rows] -= frames * FRAME
         self._owing[rows] = self.ticks
 
+    def _wipe(self, rows: NDArray[np.intp] | int) -> None:
+        self.ring.wipe(rows)
+        if self._any_packed:
+            self.packets.wipe(rows)
+
     def glide(self) -> None:
-        """Before a tick is read: who owes a frame, and is silent or repeats himself, pays it."""
+        """Before a tick is read: who owes a frame and is silent pays it; the others wait for `join`."""
         owing = np.flatnonzero(self._owed)
         if owing.size:
             turns = -(-int(self._rows.open.sum()) // _JOINS)  # so that no leg's turn depends on who else owes
             owing = owing[(owing + self.ticks) % turns == 0]
-        if owing.size:
-            self._glide(owing)
-
-    def _glide(self, rows: NDArray[np.intp]) -> None:
-        earlier = self._owed[rows] > 0
-        front = self._ring[self._slot, rows]
-        whole = (front & VALID != 0).all(axis=1)
-        follower = self._ring[(self._slot + 1) % SLOTS, rows]
-        ready = ~earlier | (follower & VALID != 0).all(axis=1)
-        one = np.empty(front.shape, np.int16)
-        other = np.empty(front.shape, np.int16)
-        g711.decode(front, one)
-        g711.decode(follower, other)
-        other = np.where(earlier[:, None], other, self._concealment.last(rows))
-        place, unlike = join.likest(one, other)
-        patience = (self.ticks - self._owing[rows]) * np.abs(self._owed[rows]) / (_PATIENCE * FRAME)
-        joined = whole & ready & (unlike <= _ALIKE + patience)
-        absent = ~(front & VALID).any(axis=1)
-
-        crossed = join.cross(one[joined], other[joined], place[joined])
-        law = (front[joined, 0] >> 8 & 1).astype(np.uint8)
-        payload = np.empty(crossed.shape, np.uint8)
-        g711.encode(crossed, g711.encode_base(law), payload)
-        self._concealment.cut(rows[absent & earlier])
+        self._gliding = owing
+        if not owing.size:
+            return
+        packed = self.packets.packed[owing]
+        absent = np.empty(owing.size, np.bool_)
+        absent[~packed] = ~(self.ring.front(owing[~packed]) & VALID).any(axis=1)
+        absent[packed] = self.packets.idle(owing[packed])
+        earlier = self._owed[owing] > 0
+        self._smoothing.cut(owing[absent & earlier])
         for way, frames in ((earlier, 1), (~earlier, -1)):
-            going = rows[(joined | absent) & way]
+            going = owing[absent & way]
             if going.size:
                 self._shift(going, frames)
-        self._ring[self._slot, rows[joined]] = payload | (law.astype(np.uint16) << 8 | VALID)[:, None]
+        self._gliding = owing[~absent]
+
+    def join(
+        self, rate: int, position: NDArray[np.intp], words: NDArray[np.uint16], speech: NDArray[np.int16]
+    ) -> None:
+        """After the frames of a rate were decoded: who owes a frame and repeats himself pays it. `position`:
+        by row, where in `words` and `speech` its frame is, -1 for a row of another rate."""
+        rows = self._gliding[position[self._gliding] >= 0]
+        if not rows.size:
+            return
+        at = position[rows]
+        earlier = self._owed[rows] > 0
+        one = speech[at]
+        follower, ready = self._following(rate, rows)
+        other = np.where(earlier[:, None], follower, self._smoothing.at(rate).last(rows))
+        place, unlike = join.likest(one, other)
+        patience = (self.ticks - self._owing[rows]) * np.abs(self._owed[rows]) / (_PATIENCE * FRAME)
+        whole = (words[at] & VALID != 0).all(axis=1)
+        joined = whole & (ready | ~earlier) & (unlike <= _ALIKE + patience)
+        speech[at[joined]] = join.cross(one[joined], other[joined], place[joined])
+        packed = joined & self.packets.packed[rows]
+        if packed.any():
+            self.packets.drop(rows[packed & earlier], speech.shape[1])
+            self.packets.hold(rows[packed & ~earlier], one[packed & ~earlier])
+        for way, frames in ((earlier, 1), (~earlier, -1)):
+            if (joined & way).any():
+                self._shift(rows[joined & way], frames)
+
+    def _following(self, rate: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+        """The frames after this tick's, and which of them are whole."""
+        packed = self.packets.packed[rows]
+        following = np.zeros((rows.size, rate // 50), np.int16)
+        ready = np.zeros(rows.size, np.bool_)
+        if not packed.all():
+            words = self.ring.coming(rows[~packed])[:, :FRAME]
+            ready[~packed] = (words & VALID != 0).all(axis=1)
+            decoded = np.empty(words.shape, np.int16)
+            g711.decode(words, decoded)
+            following[~packed] = decoded
+        if packed.any():
+            following[packed], ready[packed] = self.packets.follow(rate, rows[packed])
+        return following, ready
 
     def _settle(self) -> None:
         """Once a block: what the margins of the last seconds say of each leg."""
@@ -317,78 +353,36 @@ class Jitter:
         passed = (self._read - self._horizon).view(np.int32) > -_NEVER
         self._horizon[passed] = self._read[passed] + np.uint32(_NEVER & 0xFFFFFFFF)
 
-    # --- laying down and reading
+    # --- laying down, and time
 
-    def _lay(self, packets: _Packets, ahead: NDArray[np.int32], payload: NDArray[np.uint8]) -> None:
-        """Put the audio into the ring; what lies behind the read position or the horizon is left out."""
+    def _lay(self, packets: Batch, ahead: NDArray[np.int32], payload: NDArray[np.uint8]) -> None:
+        """Put the audio into its store; what lies behind the read position or the horizon is left out."""
         behind = (packets.timestamp - self._horizon[packets.row]).view(np.int32)
         allowed = np.minimum(ahead, behind)
-        tag = (packets.law.astype(np.uint16) << 8 | VALID)[:, None]
-        even = (ahead % PIECE | packets.length % PIECE) == 0
-        if not even.all():
-            odd = ~even
-            self._lay_samples(packets.only(odd), ahead[odd], allowed[odd], tag[odd], payload)
-            packets, ahead, allowed, tag = packets.only(even), ahead[even], allowed[even], tag[even]
-        owner, shift = spread(packets.length // PIECE)
-        shift *= PIECE
-        at = ahead[owner] + shift
-        kept = (allowed[owner] + shift >= 0) & (at < SPAN)
-        if not kept.all():
-            owner, shift, at = owner[kept], shift[kept], at[kept]
-        piece = at // PIECE + 2 * self._slot
-        slot = (piece >> 1) % SLOTS
-        runs = np.ndarray((max(payload.size - PIECE + 1, 0),), _BYTES, payload, strides=(1,))
-        audio = runs[packets.start[owner] + shift].view(np.uint8).reshape(-1, PIECE)
-        words = np.bitwise_or(audio, tag[owner])
-        place = (slot * self._rows.capacity + packets.row[owner]) * 2 + (piece & 1)
-        self._pieces[place] = words.view(_WORDS)[:, 0]
-
-    def _lay_samples(
-        self,
-        packets: _Packets,
-        ahead: NDArray[np.int32],
-        allowed: NDArray[np.int32],
-        tag: NDArray[np.uint16],
-        payload: NDArray[np.uint8],
-    ) -> None:
-        """As `_lay`, for packets off the 10 ms grid: a sample at a time, some 40 times the work."""
-        owner, shift = spread(packets.length)
-        at = ahead[owner] + shift
-        kept = (allowed[owner] + shift >= 0) & (at < SPAN)
-        owner, shift, at = owner[kept], shift[kept], at[kept]
-        slot = (at // FRAME + self._slot) % SLOTS
-        place = (slot * self._rows.capacity + packets.row[owner]) * FRAME + at % FRAME
-        self._flat[place] = payload.reshape(-1)[packets.start[owner] + shift] | tag[owner, 0]
-
-    def read(self, order: NDArray[np.intp], out: NDArray[np.uint16]) -> None:
-        """This tick's frames of these rows, as words, shape (n, FRAME)."""
-        out.view(_FRAME_WORDS)[:, 0] = self._planes[self._slot][order]
-
-    def coming(self, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
-        """The two frames after this tick's, of these rows, as words, shape (m, 2 * FRAME)."""
-        planes = (self._slot + np.array([[1], [2]])) % SLOTS
-        words: NDArray[np.uint16] = self._ring[planes, rows].transpose(1, 0, 2).reshape(-1, 2 * FRAME)
-        return words
+        if self._any_packed:
+            packed = self.packets.packed[packets.row]
+            self.packets.lay(packets.only(packed), ahead[packed], allowed[packed], payload)
+            packets, ahead, allowed = packets.only(~packed), ahead[~packed], allowed[~packed]
+        self.ring.lay(packets, ahead, allowed, payload)
 
     def advance(self) -> None:
-        """The tick is over: what was read is wiped, so that it never comes twice, and all go on."""
-        self._ring[self._slot] = 0
-        self._slot = (self._slot + 1) % SLOTS
-        self._read += np.uint32(FRAME)
-        self.quiet += 1
-        self.ticks += 1
+        """The tick is over: all go on."""
+        self._pass(1)
         if self.ticks % BLOCK == 0:
             self._settle()
 
     def skip(self, beats: int) -> None:
         """Beats that were missed: what would have been read in them is gone, and its edges are faded."""
-        for slot in range(min(beats, SLOTS)):
-            self._ring[(self._slot + slot) % SLOTS] = 0
-        self._slot = (self._slot + beats) % SLOTS
+        self._pass(beats)
+        self._smoothing.cut(np.arange(self._rows.capacity))
+
+    def _pass(self, beats: int) -> None:
+        self.ring.advance(beats)
+        if self._any_packed:
+            self.packets.advance(beats)
         self._read += np.uint32(beats * FRAME & 0xFFFFFFFF)
         self.quiet += beats
         self.ticks += beats
-        self._concealment.cut(np.arange(self._rows.capacity))
 
     def bound(self, row: int, floor: int, ceiling: int) -> None:
         """Other bounds for what a row's packets wait, in samples; who waits already goes there by and by."""
@@ -396,20 +390,17 @@ class Jitter:
 
     def silence(self, row: int) -> None:
         """What has been received so far is never heard: not what is buffered, and not what comes late."""
-        self._ring[:, row] = 0
-        self._concealment.forget(row)
+        self.ring.wipe(row)
+        if self._any_packed:
+            self.packets.silence(row)
+        self._smoothing.forget(row)
         self._horizon[row] = self._frontier[row]
         self._read[row : row + 1] += self._owed[row : row + 1].view(np.uint32)
         self._owed[row] = 0
 
-
-def _runs(values: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Where each run of equal values begins, and its length; of at least one value."""
-    begins = np.empty(values.size, np.bool_)
-    begins[0] = True
-    np.not_equal(values[1:], values[:-1], out=begins[1:])
-    first = begins.nonzero()[0]
-    counts = np.empty_like(first)
-    np.subtract(first[1:], first[:-1], out=counts[:-1])
-    counts[-1] = values.size - first[-1]
-    return first, counts
+    def forget(self, row: int) -> None:
+        """The leg is gone."""
+        if self._any_packed:
+            self.packets.silence(row)
+            self.packets.packed[row] = False
+            self._any_packed = bool(self.packets.packed.any())

@@ -1,8 +1,8 @@
 """Prompts: rows that speak from an array.
 
 Several prompts to one target are heard together; whoever wants them one after another plays the next when the
-last is finished. The arrays are kept by reference and not copied; prompts that play the same array are read
-in one go.
+last is finished. The arrays, at 8 kHz, are kept by reference and not copied; prompts that play the same array
+are read in one go. A leg of another rate hears them converted, frame by frame, out of the array itself.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer.conceal import FADE
-from mixer.routing import Plan
+from mixer.resample import between
+from mixer.routing import Block, Plan
 from mixer.rows import FRAME
 
-_FADE_OUT = np.zeros(FRAME, np.int32)
-_FADE_OUT[:FADE] = np.arange(FADE - 1, -1, -1)
+_RATE = 8000  # of the arrays
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Room:
 
 @dataclass(frozen=True)
 class Voices:
-    """What prompts say in one tick."""
+    """What prompts say in one tick to the legs of one block."""
 
-    legs: NDArray[np.intp]  # positions in the plan's order, each once
-    to_legs: NDArray[np.int32]  # (legs, FRAME)
-    rooms: NDArray[np.intp]  # rooms of the plan, each once
-    to_rooms: NDArray[np.int32]  # (rooms, FRAME)
+    legs: NDArray[np.intp]  # positions in the block's order, each once
+    to_legs: NDArray[np.int32]  # (legs, frame)
+    rooms: NDArray[np.intp]  # rooms of the block, each once
+    to_rooms: NDArray[np.int32]  # (rooms, frame)
 
 
 class _Recording:
@@ -42,12 +42,15 @@ class _Recording:
         whole = samples.size // FRAME
         self.key = (samples.ctypes.data, samples.size)
         self.frames = -(-samples.size // FRAME)
+        self._samples = samples
         self._whole = samples[: whole * FRAME].reshape(whole, FRAME)
         self._rest = np.zeros(FRAME, np.int16)
         self._rest[: samples.size - whole * FRAME] = samples[whole * FRAME :]
 
-    def read(self, at: NDArray[np.intp]) -> NDArray[np.int16]:
-        """The frames with these numbers, shape (n, FRAME); silence past the end."""
+    def read(self, at: NDArray[np.intp], rate: int) -> NDArray[np.int32] | NDArray[np.int16]:
+        """The frames with these numbers, shape (n, rate / 50); silence past the end."""
+        if rate != _RATE:
+            return self._converted(at, rate)
         whole = len(self._whole)
         inside = at < whole
         if inside.all():
@@ -56,6 +59,14 @@ class _Recording:
         frames[inside] = self._whole[at[inside]]
         frames[at == whole] = self._rest
         return frames
+
+    def _converted(self, at: NDArray[np.intp], rate: int) -> NDArray[np.int32]:
+        resampler = between(_RATE, rate)
+        place = at[:, None] * FRAME + np.arange(-resampler.past, FRAME)
+        inside = (place >= 0) & (place < self._samples.size)
+        said = np.zeros(place.shape, np.float32)
+        said[inside] = self._samples[place[inside]]
+        return np.rint(resampler.convert(said)).astype(np.int32)
 
 
 @dataclass
@@ -67,49 +78,69 @@ class _Prompt:
     stopping: bool = False
 
 
+class _Stage:
+    """The prompts that the legs of one block hear: those to legs, by position, then those to rooms."""
+
+    def __init__(self, prompts: list[_Prompt], block: Block) -> None:
+        self._rate = block.rate
+        heard: list[tuple[bool, int, int]] = []  # to a room, where, which prompt
+        for which, prompt in enumerate(prompts):
+            if isinstance(prompt.target, Room):
+                room = block.rooms.get(prompt.target.number)
+                if room is not None:
+                    heard.append((True, room, which))
+            elif block.position[prompt.target] >= 0:
+                heard.append((False, int(block.position[prompt.target]), which))
+        heard.sort()
+        self._to_legs = sum(not to_room for to_room, _, _ in heard)
+        place = np.array([where for _, where, _ in heard], np.intp)
+        self._legs, self._leg_starts = np.unique(place[: self._to_legs], return_index=True)
+        self._rooms, self._room_starts = np.unique(place[self._to_legs :], return_index=True)
+        self._which = np.array([which for _, _, which in heard], np.intp)
+        groups: dict[tuple[int, int], list[int]] = {}
+        for voice, (_, _, which) in enumerate(heard):
+            groups.setdefault(prompts[which].recording.key, []).append(voice)
+        self._groups = [
+            (prompts[heard[group[0]][2]].recording, np.array(group, np.intp)) for group in groups.values()
+        ]
+
+    def speak(self, at: NDArray[np.intp], stopping: NDArray[np.bool_]) -> Voices | None:
+        """Read the frames at which the prompts are; None where nobody of the block hears any."""
+        if not self._which.size:
+            return None
+        at, stopping = at[self._which], stopping[self._which]
+        voices = np.empty((at.size, self._rate // 50), np.int32)
+        for recording, group in self._groups:
+            voices[group] = recording.read(at[group], self._rate)
+        if stopping.any():
+            fade = FADE * self._rate // _RATE
+            down = np.zeros(voices.shape[1], np.int32)
+            down[:fade] = np.arange(fade - 1, -1, -1)
+            voices[stopping] = voices[stopping] * down // fade
+        return Voices(
+            self._legs,
+            _sums(voices[: self._to_legs], self._leg_starts),
+            self._rooms,
+            _sums(voices[self._to_legs :], self._room_starts),
+        )
+
+
 class _Layout:
-    """The prompts as columns under one plan: those to legs, by position, those to rooms, then the rest."""
+    """The prompts as columns under one plan."""
 
     def __init__(self, prompts: list[_Prompt], plan: Plan) -> None:
         self.plan = plan
-        none = plan.position.size  # for a target that is not there: after all others
-        places = [
-            (1, plan.rooms.get(p.target.number, none))
-            if isinstance(p.target, Room)
-            else (0, int(plan.position[p.target]))
-            for p in prompts
-        ]
-        sequence = sorted(range(len(prompts)), key=lambda i: (places[i][1] == none, *places[i]))
-        self.prompts = [prompts[i] for i in sequence]
-        placed = [places[i] for i in sequence if places[i][1] != none]
-        self.to_legs = sum(kind == 0 for kind, _ in placed)
-        self.to_rooms = len(placed) - self.to_legs
-        place = np.array([where for _, where in placed], np.intp)
-        self.legs, self.leg_starts = np.unique(place[: self.to_legs], return_index=True)
-        self.rooms, self.room_starts = np.unique(place[self.to_legs :], return_index=True)
+        self.prompts = prompts
+        self.at = np.array([p.at for p in prompts], np.intp)
+        self.frames = np.array([p.recording.frames for p in prompts], np.intp)
+        self.stopping = np.array([p.stopping for p in prompts], np.bool_)
+        self._stages = [_Stage(prompts, block) for block in plan.blocks]
 
-        self.at = np.array([p.at for p in self.prompts], np.intp)
-        self.frames = np.array([p.recording.frames for p in self.prompts], np.intp)
-        self.stopping = np.array([p.stopping for p in self.prompts], np.bool_)
-        groups: dict[tuple[int, int], list[int]] = {}
-        for index, prompt in enumerate(self.prompts):
-            groups.setdefault(prompt.recording.key, []).append(index)
-        self.groups = [(self.prompts[g[0]].recording, np.array(g, np.intp)) for g in groups.values()]
-
-    def speak(self) -> Voices:
-        """Read every prompt's next frame and go on by one."""
-        voices = np.empty((len(self.prompts), FRAME), np.int32)
-        for recording, which in self.groups:
-            voices[which] = recording.read(self.at[which])
-        if self.stopping.any():
-            voices[self.stopping] = voices[self.stopping] * _FADE_OUT // FADE
+    def speak(self) -> list[Voices | None]:
+        """Read every prompt's next frame, for each block, and go on by one."""
+        voices = [stage.speak(self.at, self.stopping) for stage in self._stages]
         self.at += 1
-        return Voices(
-            self.legs,
-            _sums(voices[: self.to_legs], self.leg_starts),
-            self.rooms,
-            _sums(voices[self.to_legs : self.to_legs + self.to_rooms], self.room_starts),
-        )
+        return voices
 
 
 class Prompts:
@@ -146,12 +177,12 @@ class Prompts:
         for prompt in self._prompts:
             prompt.at += beats
 
-    def speak(self, plan: Plan) -> Voices | None:
-        """What they say in this tick, if any plays; `finished` become those whose last sample this was."""
+    def speak(self, plan: Plan) -> list[Voices | None]:
+        """What they say in this tick to each block; `finished` become those whose last sample this was."""
         if self.finished:
             self.finished = []
         if not self._prompts:
-            return None
+            return [None] * len(plan.blocks)
         if self._layout is None or self._layout.plan is not plan:
             self._change(self._prompts)
             self._layout = _Layout(self._prompts, plan)

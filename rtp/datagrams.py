@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rtp.packet import SLOT
 
-OUT_SLOT: Final = 512  # 12 bytes of header and 60 ms of G.711, and room to align
+OUT_SLOT: Final = 2048  # the longest packet of any codec, and what SRTP appends
 
 NAME: Final = np.dtype(
     [("family", "u2"), ("port", ">u2"), ("address", ">u4"), ("zero", "u8")],

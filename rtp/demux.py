@@ -34,12 +34,11 @@ REBIND_SEQUENCE: Final = 3000  # a minute of packets that went to the old bindin
 STRANGERS: Final = 64
 MAX_PORTS: Final = 1 << 15  # the port index has 16 bits of the key; the highest keys stay free
 
-ULAW: Final = 0
-ALAW: Final = 1
-EVENT: Final = 2  # telephone-event, RFC 4733
-COMFORT: Final = 3  # comfort noise, RFC 3389: a sign of life
-RTCP: Final = 4
+EVENT: Final = 64  # telephone-event, RFC 4733
+COMFORT: Final = 65  # comfort noise, RFC 3389: a sign of life
+RTCP: Final = 66
 UNWANTED: Final = 255
+"""Kinds of payload; those below are audio, and mean what `connect` was told."""
 
 ROW: Final = np.dtype(
     [

@@ -171,8 +171,8 @@ def test_of_more_rows_than_are_concealed_at_once_the_others_fade():
         if beat != 8:
             push(mixer, packets)
         mixer.tick()
-        speech = mixer._speech[:legs]
-        order = mixer._plan.order
+        speech = mixer._desks[8000].speech
+        order = mixer._plan.blocks[0].order
         if beat > 1:
             steps = np.diff(np.column_stack([last[order], speech]).astype(np.int64), axis=1)
             assert np.abs(steps).max() < LOUD / 4

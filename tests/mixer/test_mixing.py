@@ -205,7 +205,7 @@ def test_each_hears_in_his_own_law(stage):
     a, b, c = stage.member(law=ULAW), stage.member(law=ALAW), stage.member(law=ALAW)
     stage.say({a: A, b: 1184, c: 0 + 8}, beats=2)
     assert [stage.hears(x) for x in (a, b, c)] == [1184 + 8, A + 8, A + 1184]
-    stage.mixer.set_law(a.handle, ALAW)
+    stage.mixer.set_format(a.handle, ALAW)
     stage.say({a: A, b: 1184, c: 8}, beats=1)
     assert set(DECODED[ALAW][stage.mixer.heard[a.row]].tolist()) == {1184}
 
@@ -239,7 +239,7 @@ def test_a_closed_handle_is_refused_by_every_verb(stage):
         lambda h: stage.mixer.unseat(h),
         lambda h: stage.mixer.flags(h, mute=True, hold=False),
         lambda h: stage.mixer.coach(h, None),
-        lambda h: stage.mixer.set_law(h, ALAW),
+        lambda h: stage.mixer.set_format(h, ALAW),
         lambda h: stage.mixer.play(h, np.zeros(1, np.int16)),
         lambda h: stage.mixer.bus(h),
     ]

@@ -113,7 +113,7 @@ class Model:
             self.silenced.add(who)
 
     def law(self, who: int, law: int) -> None:
-        self.mixer.set_law(self.people[who].handle, law)
+        self.mixer.set_format(self.people[who].handle, law)
         self.people[who].law = law
 
     def known(self, named: frozenset[int] | None) -> frozenset[int] | None:

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 import numpy as np
 import pytest
 
-from rtp.demux import ALAW, COMFORT, EVENT, LEARN_SECONDS, RTCP, ULAW, Demux
+from rtp.demux import COMFORT, EVENT, LEARN_SECONDS, RTCP, Demux
 from rtp.packet import SLOT, parse
 from rtp.tombstones import TOMBSTONE, TOMBSTONE_SECONDS, Tombstones
 from tests.support.virtual_network import Address, rtp
@@ -15,6 +15,7 @@ PHONE = ("198.51.100.1", 4000)
 OTHER = ("198.51.100.2", 4000)
 NAT = "203.0.113.7"
 STRANGER = ("192.0.2.66", 666)
+ULAW, ALAW = 0, 1
 KINDS = {0: ULAW, 8: ALAW, 13: COMFORT, 101: EVENT}
 
 

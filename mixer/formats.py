@@ -1,0 +1,95 @@
+"""What a payload can be: the codec, the rate of its sound, and the clock of its timestamps.
+
+A format is named by its number, its place in `FORMATS`. Time in the mixer is counted in units of 1/8000 s,
+whatever the rate: a tick is FRAME units, 160 samples at 8 kHz, 960 at 48.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer.rows import FRAME
+
+PIECE: Final = FRAME // 2
+"""Units of 10 ms: payload of whole pieces is laid piece by piece."""
+
+
+class Format(NamedTuple):
+    """One of the payloads that are known."""
+
+    codec: str
+    rate: int
+    """Samples a second."""
+    clock: int
+    """RTP timestamps a second; G.722's are not its samples (RFC 3551 section 4.5.2)."""
+    piece: int
+    """Bytes of 10 ms; 0 where packets cannot be cut."""
+
+
+FORMATS: Final = (
+    Format("PCMU", 8000, 8000, 80),
+    Format("PCMA", 8000, 8000, 80),
+    Format("L16", 8000, 8000, 160),
+    Format("L16", 16000, 16000, 320),
+    Format("G722", 16000, 8000, 80),
+    Format("OPUS", 48000, 48000, 0),
+    Format("OPUS", 16000, 48000, 0),
+    Format("OPUS", 8000, 48000, 0),
+)
+
+ULAW: Final = 0
+ALAW: Final = 1
+PLAIN: Final = ALAW
+"""Formats up to here are G.711, whose bytes are samples; all others are *packed*: decoded one by one."""
+
+RATES: Final = (8000, 16000, 48000)
+
+RATE: Final[NDArray[np.int32]] = np.array([f.rate for f in FORMATS], np.int32)
+SCALE: Final[NDArray[np.int32]] = np.array([f.clock // 8000 for f in FORMATS], np.int32)
+"""Timestamps in a unit, by format."""
+
+_PIECES: Final[NDArray[np.int32]] = np.array([f.piece for f in FORMATS], np.int32)
+_OPUS: Final[NDArray[np.bool_]] = _PIECES == 0
+
+
+def number(codec: str, rate: int) -> int:
+    """The format of a codec at a rate. Raises LookupError."""
+    for place, known in enumerate(FORMATS):
+        if (known.codec, known.rate) == (codec, rate):
+            return place
+    raise LookupError(f"expected a known codec, got {codec} at {rate} Hz")
+
+
+def is_opus(format: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of these are Opus."""
+    opus: NDArray[np.bool_] = _OPUS[format]
+    return opus
+
+
+def units(format: NDArray[np.uint8], size: NDArray[np.int32], first: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Units of sound in payloads of `size` bytes; 0 for what cannot be played: packed payloads that are no
+    whole pieces, and Opus packets of less than 10 ms. `first`: each payload's first two bytes, (n, 2)."""
+    piece = _PIECES[format]
+    whole = size // np.maximum(piece, 1)
+    exact = (format <= PLAIN) | (whole * piece == size)
+    counted = np.where(format <= PLAIN, size, whole * PIECE * exact)
+    return np.where(piece == 0, opus_units(first, size), counted).astype(np.int32)
+
+
+def opus_units(first: NDArray[np.uint8], size: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Units in Opus packets, from their TOC and, where that leaves the number of frames open, the byte after
+    it; 0 for less than 10 ms or more than 120. Source: RFC 6716 section 3.1."""
+    toc = first[:, 0].astype(np.int32)
+    config = toc >> 3
+    silk, hybrid = config < 12, config < 16
+    length = np.where(
+        silk,
+        np.array([80, 160, 320, 480])[config & 3],
+        np.where(hybrid, np.array([80, 160])[config & 1], np.array([20, 40, 80, 160])[config & 3]),
+    )
+    code = toc & 3
+    frames = np.where(code == 0, 1, np.where(code < 3, 2, first[:, 1] & 0x3F))
+    whole = length * frames
+    known = (size > 0) & (whole >= PIECE) & (whole <= 960) & ((code < 3) | (size > 1))
+    return np.where(known, whole, 0).astype(np.int32)

@@ -1,0 +1,304 @@
+"""Packets that must be decoded one after another, by the time at which each is due, and their decoders.
+
+A cell holds what begins in one half of one frame: a 10 ms piece of a payload that can be cut, a whole packet
+of one that cannot (Opus). A row is decoded when its frame is due, as concealment and Opus' own redundancy need
+the packets then. What was decoded too far, because a packet is longer than a frame or because a frame was
+looked at ahead, waits in the row's `_Voice`.
+
+One library call per packet; all else is done for all rows at once, or for the few that need it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixer import g711, g722, opus, resample
+from mixer.batch import Batch
+from mixer.formats import FORMATS, PIECE, Format, is_opus
+from mixer.g711 import VALID
+from mixer.mix import spread
+from mixer.ring import SLOTS, SPAN
+from mixer.rows import FRAME, Rows
+
+CELLS: Final = 1280
+"""Bytes of a row's frame: the longest Opus packet (RFC 6716 section 3.2.1), or 20 ms of L16 at 16 kHz."""
+
+_HALF_CELLS = CELLS // 2
+_LONGEST = 8  # frames that may wait: the longest packet and one more
+_PATIENCE = 5  # frames that a decoder conceals by itself before its row is silent
+_PAUSE = 60  # the same behind a packet of a sender that has stopped while silent (DTX)
+_DTX = 2  # bytes of such a packet at most
+
+_Decode = Callable[[int, int, NDArray[np.int16]], int]
+"""Decode the packet at an address, so many bytes, to the start of an array; how many samples there are."""
+
+
+class _Voice:
+    """The decoder of one row, and what it has said ahead of time."""
+
+    def __init__(self, format: Format, rate: int) -> None:
+        frame = rate // 50
+        self.format = format
+        self.pcm = np.zeros(_LONGEST * frame, np.int16)
+        self.ready = 0  # samples in it
+        self.missing = _PATIENCE  # frames in a row without a packet
+        self.pauses = False  # the sender has stopped on purpose
+        self.opus = opus.Decoder(rate) if format.codec == "OPUS" else None
+        self._g722 = g722.Decoder() if format.codec == "G722" else None
+        self._edge = None if self.opus or format.rate == rate else resample.Stream(format.rate, rate)
+
+    def decode(self, data: NDArray[np.uint8]) -> None:
+        """Say one packet, or piece, behind what is ready. One that is broken says nothing."""
+        if self.opus is not None:
+            room = self.pcm[self.ready :]
+            try:
+                self.ready += self.opus.decode(data.ctypes.data, data.size, room.ctypes.data, room.size)
+            except opus.BadPacket:
+                return
+            self.pauses = data.size <= _DTX
+            return
+        if self._g722 is not None:
+            said = self._g722.decode(data.tobytes())
+        elif self.format.codec == "L16":
+            said = data.view(">i2").astype(np.int16)
+        else:
+            law = g711.ALAW if self.format.codec == "PCMA" else g711.ULAW
+            said = np.empty(data.size, np.int16)
+            g711.decode(data | np.uint16(law << 8 | VALID), said)
+        if self._edge is not None:
+            said = self._edge.convert(said)
+        said = said[: self.pcm.size - self.ready]
+        self.pcm[self.ready : self.ready + said.size] = said
+        self.ready += said.size
+
+    def fill(self, samples: int, following: NDArray[np.uint8] | None) -> None:
+        """Say something where nothing came: by the packet that follows, by the decoder, or zeros."""
+        room = self.pcm[self.ready : self.ready + samples]
+        room[:] = 0
+        if self.opus is not None and self.missing < (_PAUSE if self.pauses else _PATIENCE):
+            if following is not None:
+                self.opus.recover(following.ctypes.data, following.size, room.ctypes.data, samples)
+            else:
+                self.opus.conceal(room.ctypes.data, samples)
+        self.ready += samples
+
+    def take(self, frame: int) -> NDArray[np.int16]:
+        """The next frame; the rest moves up."""
+        said = self.pcm[:frame].copy()
+        self.drop(frame)
+        return said
+
+    def drop(self, frame: int) -> None:
+        """The next frame is not heard."""
+        self.ready -= frame
+        self.pcm[: self.ready] = self.pcm[frame : frame + self.ready].copy()
+
+    def hold(self, said: NDArray[np.int16]) -> None:
+        """This frame is next, before what is ready."""
+        ready = min(self.ready, self.pcm.size - said.size)
+        self.pcm[said.size : said.size + ready] = self.pcm[:ready].copy()
+        self.pcm[: said.size] = said
+        self.ready = ready + said.size
+
+
+class Packets:
+    """The cells of all rows, SLOTS frames of two, and the voices of those that are packed.
+
+    `packed` bool (capacity,): which rows are; `concealed` int64: gaps that a decoder has filled itself.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._capacity = rows.capacity
+        self._slot = 0
+        self._store = np.zeros((SLOTS, rows.capacity, CELLS), np.uint8)  # means nothing without a size
+        self._size = np.zeros((SLOTS, rows.capacity, 2), np.int16)
+        self._format = np.zeros((SLOTS, rows.capacity, 2), np.uint8)
+        rows.adopt(self._size.transpose(1, 0, 2))
+        rows.adopt(self._format.transpose(1, 0, 2))
+        self.packed: NDArray[np.bool_] = rows.column(np.bool_)
+        self.concealed: NDArray[np.int64] = rows.column(np.int64)
+        self._awake: NDArray[np.bool_] = rows.column(np.bool_)  # has something to say without a packet
+        self._voices: dict[int, _Voice] = {}
+
+    # --- packets in
+
+    def lay(
+        self,
+        packets: Batch,
+        ahead: NDArray[np.int32],
+        allowed: NDArray[np.int32],
+        payload: NDArray[np.uint8],
+    ) -> None:
+        """As `Ring.lay`; packets off the 10 ms grid are laid at the last place on it, and those that cannot
+        be cut are taken whole or not at all."""
+        whole = is_opus(packets.format)
+        owner, piece = spread(np.where(whole, 1, packets.length // PIECE))
+        size = packets.size // np.where(whole, 1, np.maximum(packets.length // PIECE, 1))
+        place = ahead[owner] // PIECE + piece
+        kept = (allowed[owner] + piece * PIECE >= 0) & (place >= 0) & (place < 2 * SLOTS)
+        kept &= size[owner] <= np.where(whole[owner] & (packets.length[owner] > PIECE), CELLS, _HALF_CELLS)
+        owner, piece, place = owner[kept], piece[kept], place[kept]
+        if not owner.size:
+            return
+        slot, half = (place // 2 + self._slot) % SLOTS, place % 2
+        row, size = packets.row[owner], size[owner]
+        first = np.where(whole[owner], half * _HALF_CELLS, half * size)
+        kept = first + size <= CELLS
+        start = packets.start[owner] + piece * size
+        target = (slot * self._capacity + row) * CELLS + first
+        byte = np.arange(int(size.max()))
+        some = (byte < size[:, None]) & kept[:, None]
+        bytes_out = (target[:, None] + byte)[some]
+        self._store.reshape(-1)[bytes_out] = payload.reshape(-1)[(start[:, None] + byte)[some]]
+        self._size[slot, row, half] = np.where(kept, size, 0)
+        self._format[slot, row, half] = packets.format[owner]
+
+    # --- frames out
+
+    def read(
+        self, rate: int, rows: NDArray[np.intp], speech: NDArray[np.int16], words: NDArray[np.uint16]
+    ) -> None:
+        """This tick's frames of packed rows that are heard at `rate`: int16 (m, rate / 50) into `speech`, and
+        into `words` VALID where something was said."""
+        sizes = self._size[self._slot, rows]
+        busy = self._awake[rows] | sizes.any(axis=1)
+        speech[~busy] = 0
+        words[~busy] = 0
+        for place in np.flatnonzero(busy).tolist():
+            row = int(rows[place])
+            came = self._say(row, rate)
+            speech[place] = self._voices[row].take(rate // 50)
+            words[place].reshape(2, -1)[:] = np.array(came, np.uint16)[:, None] * VALID
+            self._awake[row] = self._voices[row].ready > 0 or self._speaks_on(row)
+
+    def follow(self, rate: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+        """The frames after this tick's, as `read` was called for it, (m, rate / 50), and which are there."""
+        frame = rate // 50
+        following = np.zeros((rows.size, frame), np.int16)
+        there = np.zeros(rows.size, np.bool_)
+        after = (self._slot + 1) % SLOTS
+        for place, row in enumerate(rows.tolist()):
+            voice = self._voices.get(row)
+            if voice is None:
+                continue
+            if voice.ready < frame and self._size[after, row, 0]:
+                self._decode(row, after, rate)
+                self._awake[row] = True
+            there[place] = voice.ready >= frame
+            if there[place]:
+                following[place] = voice.pcm[:frame]
+        return following, there
+
+    def drop(self, rows: NDArray[np.intp], frame: int) -> None:
+        """What `follow` gave is not to be said again."""
+        for row in rows.tolist():
+            self._voices[row].drop(frame)
+
+    def hold(self, rows: NDArray[np.intp], said: NDArray[np.int16]) -> None:
+        """These frames, (m, samples), are to be said once more."""
+        for place, row in enumerate(rows.tolist()):
+            self._voices[row].hold(said[place])
+            self._awake[row] = True
+
+    def idle(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of these rows say nothing in this tick."""
+        idle: NDArray[np.bool_] = ~(self._awake[rows] | self._size[self._slot, rows].any(axis=1))
+        return idle
+
+    # --- what moves and ends
+
+    def shift(self, rows: NDArray[np.intp], frames: int) -> None:
+        """Play rows `frames` earlier (a part is dropped) or, if negative, later."""
+        slots = ((self._slot + np.arange(SLOTS)) % SLOTS)[:, None]
+        origin = np.clip(np.arange(SLOTS) + frames, 0, SLOTS - 1)
+        lost = (np.arange(SLOTS) + frames != origin)[:, None, None]
+        store, size, format = (a[slots, rows] for a in (self._store, self._size, self._format))
+        self._store[slots, rows] = store[origin]
+        self._format[slots, rows] = format[origin]
+        self._size[slots, rows] = np.where(lost, 0, size[origin])
+
+    def wipe(self, rows: NDArray[np.intp] | int) -> None:
+        """Nothing is due of these rows, and nothing was said ahead."""
+        self._size[:, rows] = 0
+        for row in np.atleast_1d(rows).tolist():
+            if row in self._voices:
+                self._voices[row].ready = 0
+
+    def silence(self, row: int) -> None:
+        """Nothing of what came so far is heard, in no form: not by the decoder's memory either."""
+        self._size[:, row] = 0
+        self._voices.pop(row, None)
+        self._awake[row] = False
+
+    def advance(self, beats: int) -> None:
+        """These beats are over, and what was to be read in them."""
+        for slot in range(min(beats, SLOTS)):
+            self._size[(self._slot + slot) % SLOTS] = 0
+        self._slot = (self._slot + beats) % SLOTS
+
+    # --- one row
+
+    def _say(self, row: int, rate: int) -> tuple[bool, bool]:
+        """Bring a row's voice to a whole frame, and say which halves of it came."""
+        frame = rate // 50
+        came = self._decode(row, self._slot, rate)
+        voice = self._voices[row]
+        if came == (False, False) and voice.ready < frame:
+            if voice.missing == 0 and voice.opus is not None and not voice.pauses:
+                self.concealed[row] += 1
+        if voice.ready < frame:
+            voice.fill(frame - voice.ready, self._redundancy(row, voice, frame))
+        voice.missing = 0 if any(came) else voice.missing + 1
+        if voice.opus is not None:
+            speaks = self._speaks_on(row)
+            return speaks, speaks
+        return came
+
+    def _decode(self, row: int, slot: int, rate: int) -> tuple[bool, bool]:
+        """Decode what lies in the cells of one frame, where it belongs in it; which halves are there then."""
+        half = rate // 100
+        sizes, kinds = self._size[slot, row].tolist(), self._format[slot, row].tolist()
+        voice = self._voices.get(row)
+        came = [voice is not None and voice.ready > half * part for part in (0, 1)]
+        if not any(sizes):
+            return came[0], came[1]
+        bytes_of = self._store[slot, row]
+        packed_whole = FORMATS[kinds[0]].piece == 0
+        parts: list[tuple[int, int, int]] = [  # which half, first byte, size
+            (part, part * (_HALF_CELLS if FORMATS[kinds[part]].piece == 0 else sizes[part]), sizes[part])
+            for part in (0, 1)
+            if sizes[part]
+        ]
+        if len(parts) == 2 and not packed_whole and kinds[0] == kinds[1]:
+            parts = [(0, 0, sizes[0] + sizes[1])]
+            came[1] = True
+        for part, first, size in parts:
+            format = FORMATS[kinds[part]]
+            if voice is None or voice.format != format:
+                voice = self._voices[row] = _Voice(format, rate)
+            at = part * half
+            if voice.ready > at:
+                voice.ready = at  # said ahead, and now it came anew
+            elif voice.ready < at:
+                voice.fill(at - voice.ready, None)
+            before = voice.ready
+            voice.decode(bytes_of[first : first + size])
+            came[part] = voice.ready > before
+            if voice.ready >= 2 * half:
+                came[1] = True
+        self._size[slot, row] = 0
+        return came[0], came[1]
+
+    def _redundancy(self, row: int, voice: _Voice, frame: int) -> NDArray[np.uint8] | None:
+        """The packet that follows a whole missing frame, which may say it again (RFC 6716 section 2.1.7)."""
+        after = (self._slot + 1) % SLOTS
+        size = int(self._size[after, row, 0])
+        if voice.ready or not size or FORMATS[self._format[after, row, 0]].codec != "OPUS":
+            return None
+        return self._store[after, row, :size]
+
+    def _speaks_on(self, row: int) -> bool:
+        voice = self._voices[row]
+        return voice.opus is not None and voice.missing < (_PAUSE if voice.pauses else _PATIENCE)
