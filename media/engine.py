@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from media import memory, messages
 from media.messages import AnyCommand, AnyEvent
 from media.shared import COUNTERS, PEAK_DECAY, Shared
-from mixer import Full, Handle, Mixer, Room
+from mixer import Full, Handle, Mixer, Room, Tuning, formats
 from rtp.datagrams import Inbox, Transport
-from rtp.demux import ALAW, COMFORT, EVENT, ULAW, Demux
+from rtp.demux import COMFORT, EVENT, Demux
 from rtp.dtmf import KeyReceiver
 from rtp.outgoing import Outgoing
 from rtp.packet import Headers, parse
@@ -25,7 +25,7 @@ SWEEP_BEATS = 10
 MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
 EVENT_PACKETS = 256  # telephone events looked at in a batch; more come only from one who floods
 COMFORT_TYPE = 13  # RFC 3551 table 4
-LAWS = {"PCMU": ULAW, "PCMA": ALAW}
+LOSS = 10  # per cent that redundancy is made for where the far end makes use of it
 _PLAYS = (messages.PlayToLeg, messages.PlayToRoom, messages.SendDigits)
 _OF_LEGS = (messages.Open, messages.Connect, messages.Treat, messages.Move, messages.Close)
 
@@ -68,6 +68,7 @@ class Engine:
         self._descriptors: deque[int] = deque()
         self._leg = np.zeros(rows, np.int64)
         self._keys: dict[int, KeyReceiver] = {}
+        self._events_clock = np.full(rows, 8000, np.int32)
         self._receives = np.zeros(rows, bool)
         self._loudest = np.zeros(rows, np.float32)  # mean square of a frame, since it was last told
         self._since = np.zeros(rows)
@@ -170,7 +171,8 @@ class Engine:
         handle = self._handles[command.leg]
         row = handle & 0xFFFF
         kinds = {COMFORT_TYPE: COMFORT}
-        kinds |= {number: LAWS[format.codec] for number, format in command.accepts.items()}
+        for number, format in command.accepts.items():
+            kinds[number] = formats.number(format.codec, format.rate)
         if command.comfort >= 0:
             kinds[command.comfort] = COMFORT
         if command.dtmf >= 0:
@@ -188,11 +190,24 @@ class Engine:
         if named:
             self._outgoing.send_to(row, command.address, command.port)
         sends = command.sends and command.port != 0
-        self._outgoing.send_as(row, command.payload_type, command.ptime, sends, command.dtmf)
+        if command.dtmf_clock != self._events_clock[row]:
+            self._events_clock[row] = command.dtmf_clock
+            self._keys.pop(row, None)
+        hears = formats.number(command.format.codec, command.format.rate)
+        self._outgoing.send_as(
+            row,
+            command.payload_type,
+            _ptime(command.format, command.ptime),
+            sends,
+            command.dtmf,
+            clock=command.format.clock,
+            events_clock=command.dtmf_clock,
+            coded=hears > formats.PLAIN,
+        )
+        self._mixer.set_format(handle, hears, _tuning(command.format))
         sound = self._sound
         keys = sound.inband and command.dtmf < 0
         self._mixer.analyse(handle, gate=command.format.codec in sound.gate, keys=keys)
-        self._mixer.set_law(handle, LAWS[command.format.codec])
         if command.receives and not self._receives[row]:
             self._since[row] = now
         self._receives[row] = command.receives
@@ -273,7 +288,7 @@ class Engine:
         for row, key, duration in self._mixer.analysis.keys:
             self._press(row, key, duration, inband=True)
         self._hear_talk()
-        slots, runs = self._outgoing.gather(self._mixer.heard)
+        slots, runs = self._outgoing.gather(self._mixer.heard, self._mixer.sent, self._mixer.sent_size)
         if runs:
             failed = self._transport.send(self._outgoing.outbox, slots, runs)
             self._counts["send_errors"] += len(failed)
@@ -308,14 +323,14 @@ class Engine:
         events = (kinds == EVENT) & (rows != 0)
         if events.any():
             self._take_keys(np.flatnonzero(events), rows, headers, now)
-        audio = (rows != 0) & (kinds <= ALAW) & (headers.size > 0) & self._receives[rows]
+        audio = (rows != 0) & (kinds < EVENT) & (headers.size > 0) & self._receives[rows]
         age = np.clip((wall - inbox.arrival[:count]) // 125_000, 0, MAX_AGE).astype(np.int32)
         self._mixer.push(
             np.where(audio, rows, 0),  # of row 0 the mixer takes nothing
             headers.sequence,
             headers.timestamp,
             headers.ssrc,
-            kinds,
+            np.where(audio, kinds, 0),
             age,
             slots,
             headers.offset,
@@ -349,7 +364,7 @@ class Engine:
             row = int(rows[packet])
             start = int(headers.offset[packet])
             payload = self._inbox.slots[packet, start : start + int(headers.size[packet])].tobytes()
-            keys = self._keys.setdefault(row, KeyReceiver())
+            keys = self._keys.setdefault(row, KeyReceiver(int(self._events_clock[row])))
             for digit, duration in keys.receive(
                 payload, int(headers.ssrc[packet]), int(headers.timestamp[packet]), now
             ):
@@ -450,3 +465,16 @@ def mixer_for(rows: int, sound: messages.Sound) -> Mixer:
 
 def _samples(milliseconds: float) -> int:
     return round(milliseconds * 8)
+
+
+def _tuning(format: messages.Format) -> Tuning:
+    """How Opus is encoded for a far end that takes it so."""
+    known = Tuning(fec=format.fec, loss=LOSS if format.fec else 0, dtx=format.dtx)
+    return known._replace(bitrate=min(known.bitrate, format.bitrate)) if format.bitrate else known
+
+
+def _ptime(format: messages.Format, asked: int) -> int:
+    """Milliseconds of a packet: Opus is encoded 20 at a time, and L16 must fit into a frame of Ethernet."""
+    if format.codec == "OPUS":
+        return 20
+    return min(asked, 40) if format.codec == "L16" else asked

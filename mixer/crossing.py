@@ -1,4 +1,4 @@
-"""What crosses rates: the sums of rooms that have legs of several, and coaches whom legs of another rate hear.
+"""What crosses rates: sums of rooms that have legs of several, and coaches whom legs of another rate hear.
 
 A room's sum is converted once for each other rate, whoever is in it; a coach's share has a converter of its
 own. The past that a filter needs is kept by room, or by coach; it ends with the route it belongs to, and
@@ -35,9 +35,7 @@ class Crossings:
             said = own[crossing.source][crossing.source_rooms]
             totals[crossing.target][crossing.target_rooms] += self._converted(place, plan, crossing, said)
 
-    def whisper(
-        self, plan: Plan, speech: list[NDArray[np.int16]], bus: list[NDArray[np.int32]]
-    ) -> None:
+    def whisper(self, plan: Plan, speech: list[NDArray[np.int16]], bus: list[NDArray[np.int32]]) -> None:
         """Add to what coached legs hear, (n, frame), what their coaches of other rates say."""
         self._follow(plan)
         for place, whisper in enumerate(plan.whispers):

@@ -6,8 +6,8 @@ encoder has a memory, and so has the decoder that follows it. A leg therefore jo
 after both have been fed the same for half a second, and a leg that leaves one takes a copy of it along.
 
 Shared encoders are fed the public sum and nothing else from their first frame on, and who shares one is
-decided by routing and by contributions that are exactly zero, never by how loud anything is: what a coach says
-reaches no byte of anybody else's.
+decided by routing and by contributions that are exactly zero, never by how loud anything is: what a coach
+says reaches no byte of anybody else's.
 """
 
 from dataclasses import dataclass
@@ -42,10 +42,13 @@ class Tuning(NamedTuple):
     dtx: bool = False
 
 
+PLAIN_TUNING: Final = Tuning()
+
+
 @dataclass(eq=False)
 class _Mouth:
-    """An encoder, and since when. `age`: ticks that it was fed; `last`: the one it was fed in; `silent`: ticks
-    that it has been fed zeros."""
+    """An encoder, and since when. `age`: ticks that it was fed; `last`: the one it was fed in; `silent`:
+    ticks that it has been fed zeros."""
 
     encoder: opus.Encoder | g722.Encoder
     age: int = 0
@@ -80,8 +83,8 @@ _Group = tuple[int, int, Tuning]
 
 
 class Encoders:
-    """The encoders of all rows. `sent` uint8 (capacity, CELLS), `size` int32 (capacity,): each row's payload of
-    this tick; `made`: payloads encoded so far, a shared one once."""
+    """The encoders of all rows. `sent` uint8 (capacity, CELLS), `size` int32 (capacity,): each row's payload
+    of this tick; `made`: payloads encoded so far, a shared one once."""
 
     def __init__(self, rows: Rows) -> None:
         self.sent: NDArray[np.uint8] = np.zeros((rows.capacity, CELLS), np.uint8)
@@ -122,8 +125,8 @@ class Encoders:
         contributions: NDArray[np.int32],
         private: NDArray[np.intp],
     ) -> None:
-        """One block: `heard` and `contributions` (n, frame); `private`: positions of those that hear more than
-        their room."""
+        """One block: `heard` and `contributions` (n, frame); `private`: positions of those that hear more
+        than their room."""
         at = block.coded
         rows = block.order[at]
         frames = heard[at].astype(np.int16)

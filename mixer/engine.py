@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mixer import g711, mix
 from mixer.analysis import Analysis
 from mixer.crossing import Crossings
-from mixer.encode import Encoders, Tuning
+from mixer.encode import PLAIN_TUNING, Encoders, Tuning
 from mixer.formats import FORMATS, PLAIN, ULAW
 from mixer.jitter import CEILING, Jitter
 from mixer.play import Prompts, Room, Voices
@@ -86,7 +86,7 @@ class Mixer:
     def open(self, format: int = ULAW) -> Handle:
         """A new leg that hears in `format`, in no room: it hears its own prompts alone. Raises `Full`."""
         handle = self._rows.hand_out()
-        self._hear_in(handle, format, Tuning())
+        self._hear_in(handle, format, PLAIN_TUNING)
         return handle
 
     def close(self, handle: Handle) -> None:
@@ -99,7 +99,7 @@ class Mixer:
         self._encoders.forget(row)
         self._rows.reset(row)  # late packets find no stream to continue
 
-    def set_format(self, handle: Handle, format: int, tuning: Tuning = Tuning()) -> None:
+    def set_format(self, handle: Handle, format: int, tuning: Tuning = PLAIN_TUNING) -> None:
         """The format in which a leg hears; in which it speaks is said with each packet."""
         if format != self._routing.format(handle):
             self._hear_in(handle, format, tuning)
@@ -308,7 +308,10 @@ class Mixer:
         np.bitwise_and(bus, block.hears, out=bus)
         np.clip(bus, -32768, 32767, out=clipped)
         if block.coded.size:
-            private = [block.coached, *(w.listeners for w in self._plan.whispers if self._hears(w.target, block))]
+            private = [
+                block.coached,
+                *(w.listeners for w in self._plan.whispers if self._hears(w.target, block)),
+            ]
             if voice is not None:
                 private.append(voice.legs)
             self._encoders.encode(block, clipped, desk.contributions, np.concatenate(private))
@@ -331,7 +334,7 @@ class Mixer:
 
 
 class _Desk:
-    """The arrays that a tick of one rate works in, allocated once; views of them for the block of the tick."""
+    """The arrays that a tick of one rate works in, allocated once, and views of them for its block."""
 
     def __init__(self, capacity: int, frame: int) -> None:
         shape = (capacity, frame)

@@ -1,8 +1,8 @@
 """Packets that must be decoded one after another, by the time at which each is due, and their decoders.
 
 A cell holds what begins in one half of one frame: a 10 ms piece of a payload that can be cut, a whole packet
-of one that cannot (Opus). A row is decoded when its frame is due, as concealment and Opus' own redundancy need
-the packets then. What was decoded too far, because a packet is longer than a frame or because a frame was
+of one that cannot (Opus). A row is decoded when its frame is due, as concealment and Opus' own redundancy
+need the packets then. What was decoded too far, because a packet is longer than a frame or because a frame was
 looked at ahead, waits in the row's `_Voice`.
 
 One library call per packet; all else is done for all rows at once, or for the few that need it.
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from mixer import g711, g722, opus, resample
 from mixer.batch import Batch
-from mixer.formats import FORMATS, PIECE, Format, is_opus
+from mixer.formats import ALAW, FORMATS, PIECE, ULAW, Format, is_opus
 from mixer.g711 import VALID
 from mixer.mix import spread
-from mixer.ring import SLOTS, SPAN
-from mixer.rows import FRAME, Rows
+from mixer.ring import SLOTS
+from mixer.rows import Rows
 
 CELLS: Final = 1280
 """Bytes of a row's frame: the longest Opus packet (RFC 6716 section 3.2.1), or 20 ms of L16 at 16 kHz."""
@@ -64,7 +64,7 @@ class _Voice:
         elif self.format.codec == "L16":
             said = data.view(">i2").astype(np.int16)
         else:
-            law = g711.ALAW if self.format.codec == "PCMA" else g711.ULAW
+            law = ALAW if self.format.codec == "PCMA" else ULAW
             said = np.empty(data.size, np.int16)
             g711.decode(data | np.uint16(law << 8 | VALID), said)
         if self._edge is not None:
@@ -245,9 +245,9 @@ class Packets:
         frame = rate // 50
         came = self._decode(row, self._slot, rate)
         voice = self._voices[row]
-        if came == (False, False) and voice.ready < frame:
-            if voice.missing == 0 and voice.opus is not None and not voice.pauses:
-                self.concealed[row] += 1
+        begins = voice.missing == 0 and voice.opus is not None and not voice.pauses
+        if begins and not any(came) and voice.ready < frame:
+            self.concealed[row] += 1
         if voice.ready < frame:
             voice.fill(frame - voice.ready, self._redundancy(row, voice, frame))
         voice.missing = 0 if any(came) else voice.missing + 1

@@ -68,4 +68,6 @@ class Stream:
         """The next samples, whole blocks of them."""
         said = np.concatenate([self._past, samples[None, :].astype(np.float32)], axis=1)
         self._past = said[:, said.shape[1] - self._past.shape[1] :]
-        return np.clip(np.rint(self._resampler.convert(said)[0]), -32768, 32767).astype(np.int16)
+        heard = np.rint(self._resampler.convert(said)[0])
+        converted: NDArray[np.int16] = np.clip(heard, -32768, 32767).astype(np.int16)
+        return converted

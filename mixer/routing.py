@@ -214,9 +214,7 @@ class Routing:
         silent = self._mute | self._hold
         pairs = self._pairs(silent)
         silent[[self._rows.row(handle) for handle in self._lists]] = True
-        blocks = tuple(
-            self._block(int(each), order[rate == each], silent, pairs) for each in np.unique(rate)
-        )
+        blocks = tuple(self._block(int(each), order[rate == each], silent, pairs) for each in np.unique(rate))
         both = [(a, b) for a in range(len(blocks)) for b in range(len(blocks)) if a != b]
         crossings = (_crossing(blocks, a, b) for a, b in both)
         whispers = (_whisper(blocks, a, b, pairs) for a, b in both)

@@ -2,9 +2,10 @@
 
 Every leg keeps one slot of the outbox (two for a ptime of 10 ms) and gathers frames in it until its ptime is
 full. G.711 comes as rows of samples, every other codec as payloads of a size of their own, which may be none
-at all where its encoder has nothing to say. Sequence number, timestamp and SSRC begin at random (RFC 3550 section 5.1). Timestamps follow the beat,
-whether or not a packet was sent, at the clock of the codec; sequence numbers count packets, and the first one
-after a gap is marked. A leg whose clock changes goes on as another stream.
+at all where its encoder has nothing to say. Sequence number, timestamp and SSRC begin at random (RFC 3550
+section 5.1). Timestamps follow the beat, whether or not a packet was sent, at the clock of the codec; sequence
+numbers count packets, and the first one after a gap is marked. A leg whose clock changes goes on as another
+stream.
 
 While a key is sent, its events take the place of audio: one a beat, all with the timestamp at which it began,
 the end in three beats (RFC 4733 section 2.5.1). A key begins where a packet of audio has ended.
@@ -158,8 +159,9 @@ class Outgoing:
         goes on where nothing is sent to the leg. Raises ValueError."""
         if self._event_type[row] == NO_EVENTS:
             raise ValueError("the far end takes no telephone events")
-        # An event's duration has 16 bits, which at 48 kHz are 1.3 s.
-        tone = min(tone, MAX_DURATION // int(self._event_scale[row]) // PER_MILLISECOND)
+        scale = int(self._event_scale[row])
+        if scale > 1:  # an event's duration has 16 bits, which at 48 kHz are 1.3 s
+            tone = min(tone, MAX_DURATION // scale // PER_MILLISECOND)
         self._keys.send(id, row, keys, tone=tone, interval=interval, clock=self._clock)
 
     def release(self, id: int) -> None:
@@ -184,9 +186,9 @@ class Outgoing:
     def gather(
         self, heard: NDArray[np.uint8], sent: NDArray[np.uint8], size: NDArray[np.int32]
     ) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
-        """Take the beat's frame of each leg: from heard u8[rows, 160], or of coded ones the first `size` i32[rows]
-        bytes of sent u8[rows, most]. Returns the slots that are due, in order of local port, and (port, start,
-        stop) of each port's part."""
+        """Take the beat's frame of each leg: from heard u8[rows, 160], or of coded ones the first `size`
+        i32[rows] bytes of sent u8[rows, most]. Returns the slots that are due, in order of local port, and
+        (port, start, stop) of each port's part."""
         if self._dirty:
             self._arrange()
         rows, halved = self._active, self._halved

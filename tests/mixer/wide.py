@@ -1,4 +1,4 @@
-"""People on phones of any codec, in front of a mixer, and what each of them hears as samples of his own rate."""
+"""People on phones of any codec, in front of a mixer, and what each hears as samples of his own rate."""
 
 from dataclasses import dataclass, field
 
@@ -58,7 +58,9 @@ class Phone:
         if self.codec == "L16":
             return samples.astype(">i2").tobytes()
         law = DECODED[self.format].astype(np.int32)
-        return np.abs(law[None, :] - samples.astype(np.int32)[:, None]).argmin(axis=1).astype(np.uint8).tobytes()
+        return (
+            np.abs(law[None, :] - samples.astype(np.int32)[:, None]).argmin(axis=1).astype(np.uint8).tobytes()
+        )
 
     def packet(self, samples: NDArray[np.int16], age: int = IN_TIME) -> Packet:
         """The next packet of the stream."""
@@ -107,7 +109,9 @@ class Phone:
         return float(2 * abs(np.sum(samples * window * turns)) / np.sum(window))
 
 
-def talk(mixer: Mixer, tones: dict[Phone, float], *, beats: int = 1, listeners: tuple[Phone, ...] = ()) -> None:
+def talk(
+    mixer: Mixer, tones: dict[Phone, float], *, beats: int = 1, listeners: tuple[Phone, ...] = ()
+) -> None:
     """Each says his tone, 0 for zeros, for some beats; all of them, and `listeners`, hear."""
     for _ in range(beats):
         packets = [phone.packet(phone.tone(f) if f else phone.zeros()) for phone, f in tones.items()]

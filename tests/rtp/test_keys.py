@@ -12,6 +12,8 @@ from rtp.outgoing import Outgoing
 ROWS = 5
 FIRST = 0xFFFF_FF00  # timestamp of the first sample
 
+NO_CODED = np.zeros((8, 0), np.uint8), np.zeros(8, np.int32)
+
 
 @dataclass(frozen=True)
 class Packet:
@@ -52,7 +54,7 @@ class Leg:
     def beats(self, count: int) -> Iterator[Packet]:
         for _ in range(count):
             frame = np.full((ROWS, 160), self.beat % 256, np.uint8)
-            slots, runs = self.outgoing.gather(frame)
+            slots, runs = self.outgoing.gather(frame, *NO_CODED)
             assert [slot for _, start, stop in runs for slot in slots[start:stop]] == slots.tolist()
             for slot in slots.tolist():
                 data = self.outgoing.outbox.slots[slot, : int(self.outgoing.outbox.lengths[slot])].tobytes()

@@ -9,6 +9,8 @@ from rtp.outgoing import Outgoing
 
 ROWS = 6
 
+NO_CODED = np.zeros((8, 0), np.uint8), np.zeros(8, np.int32)
+
 
 def heard(value: int) -> np.ndarray:
     frame = np.zeros((ROWS, 160), np.uint8)
@@ -25,7 +27,7 @@ def opened(row: int = 1, *, port: int = 0, ptime: int = 20, payload_type: int = 
 
 
 def sent(outgoing: Outgoing, frame: np.ndarray) -> list[dict[str, object]]:
-    slots, _ = outgoing.gather(frame)
+    slots, _ = outgoing.gather(frame, *NO_CODED)
     packets = []
     for slot in slots:
         data = outgoing.outbox.slots[slot, : int(outgoing.outbox.lengths[slot])].tobytes()
@@ -147,7 +149,7 @@ def test_packets_are_ordered_by_local_port() -> None:
     for row, port in ((1, 2), (2, 0), (3, 2), (4, 0)):
         outgoing.open(row, port)
         outgoing.send_as(row, 0, 10 if row == 3 else 20, True)
-    slots, runs = outgoing.gather(heard(0))
+    slots, runs = outgoing.gather(heard(0), *NO_CODED)
     rows = (slots % ROWS).tolist()
     assert runs == [(0, 0, 2), (2, 2, 5)]
     assert rows[:2] == [2, 4] and sorted(rows[2:]) == [1, 3, 3]
@@ -164,7 +166,7 @@ def test_a_frame_has_been_played_out_when_its_packet_has(ptime: int, waits: list
     outgoing = opened(ptime=ptime)
     told = []
     for value in range(len(waits)):
-        outgoing.gather(heard(value))
+        outgoing.gather(heard(value), *NO_CODED)
         told.append(outgoing.wait(1))
     assert told == waits
     assert outgoing.longest_wait() == max(waits)
@@ -172,5 +174,5 @@ def test_a_frame_has_been_played_out_when_its_packet_has(ptime: int, waits: list
 
 def test_nobody_to_send_to_is_no_packet() -> None:
     outgoing = Outgoing(ROWS)
-    slots, runs = outgoing.gather(heard(0))
+    slots, runs = outgoing.gather(heard(0), *NO_CODED)
     assert (len(slots), runs) == (0, [])
