@@ -2,8 +2,8 @@
 
 Packets lie in two stores by the time at which they are due: `mixer.ring` has the bytes of G.711,
 `mixer.packets` whatever must be decoded packet by packet. All rows are read at the same place of both; what
-differs between legs is which RTP timestamp lies there (`read`). All time is in units of 1/8000 s, whatever the
-RTP clock.
+differs between legs is which RTP timestamp lies there (`read`). All time is in units of 1/8000 s, whatever
+the RTP clock.
 
 Differences of timestamps and sequence numbers are taken in the width of the field: a wrap is nothing special.
 

@@ -1,9 +1,9 @@
 """Packets that must be decoded one after another, by the time at which each is due, and their decoders.
 
-A cell holds what begins in one half of one frame: a 10 ms piece of a payload that can be cut, a whole packet
-of one that cannot (Opus). A row is decoded when its frame is due, as concealment and Opus' own redundancy
-need the packets then. What was decoded too far, because a packet is longer than a frame or because a frame was
-looked at ahead, waits in the row's `_Voice`.
+A cell holds what begins in one half of one frame: a 10 ms piece of a payload that can be cut, a whole
+packet of one that cannot (Opus). A row is decoded when its frame is due, as concealment and Opus' own
+redundancy need the packets then. What was decoded too far, because a packet is longer than a frame or because
+a frame was looked at ahead, waits in the row's `_Voice`.
 
 One library call per packet; all else is done for all rows at once, or for the few that need it.
 """

@@ -3,9 +3,9 @@
 Every leg keeps one slot of the outbox (two for a ptime of 10 ms) and gathers frames in it until its ptime is
 full. G.711 comes as rows of samples, every other codec as payloads of a size of their own, which may be none
 at all where its encoder has nothing to say. Sequence number, timestamp and SSRC begin at random (RFC 3550
-section 5.1). Timestamps follow the beat, whether or not a packet was sent, at the clock of the codec; sequence
-numbers count packets, and the first one after a gap is marked. A leg whose clock changes goes on as another
-stream.
+section 5.1). Timestamps follow the beat, whether or not a packet was sent, at the clock of the codec;
+sequence numbers count packets, and the first one after a gap is marked. A leg whose clock changes goes on as
+another stream.
 
 While a key is sent, its events take the place of audio: one a beat, all with the timestamp at which it began,
 the end in three beats (RFC 4733 section 2.5.1). A key begins where a packet of audio has ended.

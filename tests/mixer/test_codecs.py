@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mixer import Mixer
+from mixer import Mixer, Room
+from mixer.formats import number
 from tests.mixer.stage import push
 from tests.mixer.wide import Phone, talk
 
@@ -109,8 +110,6 @@ def test_muted_and_held_phones_of_another_rate_are_not_heard(mixer):
 
 
 def test_prompts_reach_legs_and_rooms_of_every_rate(mixer):
-    from mixer import Room
-
     phones = [Phone(mixer, codec, rate).join() for codec, rate in CODECS]
     at = np.arange(8000 * 2) / 8000
     mixer.play(Room(1), np.rint(6000 * np.sin(2 * np.pi * 700 * at)).astype(np.int16))
@@ -129,8 +128,6 @@ def test_a_leg_goes_on_in_another_codec_in_the_middle_of_a_call(mixer):
         changed = Phone.__new__(Phone)
         changed.__dict__.update(leg.__dict__)
         changed.codec, changed.rate, changed.frame = codec, rate, rate // 50
-        from mixer.formats import number
-
         changed.format = number(codec, rate)
         changed.begin()
         mixer.set_format(leg.handle, changed.format)
