@@ -52,7 +52,11 @@ class Attempt:
         self._media = MediaSession(
             services.media,
             signalling=flow.remote[0],
-            address=address or services.sip.local_address(flow),
+            terms=services.terms.towards(
+                flow,
+                None if route.trunk is None else services.trunks[route.trunk].trunk,
+                address or services.sip.local_address(flow),
+            ),
         )
         self._media.call_id = self._call.id
         caller = identify(dial, flow.local[0], trusted=route.trusted)

@@ -24,6 +24,7 @@ from calls.joining import Pair
 from calls.media_session import MediaSession
 from calls.order import CallOrder
 from calls.performance import Performance, read
+from calls.terms import TermsPolicy
 from sip.reason import Reason
 from sip.uri import readable
 
@@ -65,6 +66,7 @@ class Services:
     courier: Courier
     conferences: Conferences
     public_url: str
+    terms: TermsPolicy
     ended: "Callable[[Call], None]"
     """Told when a call has ended, while it still has its session and leg."""
     find: "Callable[[str, str], Call | None]"

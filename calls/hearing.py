@@ -101,6 +101,13 @@ def _arrives(speaker: Party, now: datetime) -> list[Finding]:
                 "The speaker's phone has put us on hold: its last SDP says that it sends nothing",
             )
         ]
+    if speaker.call.media is not None and speaker.call.media.kept_out:
+        return [
+            Finding(
+                "speaker-holds-with-music",
+                "The speaker's phone has put us on hold; what it sends meanwhile is kept out of the room",
+            )
+        ]
     if figures.source is None:
         where = "no address" if agreed.remote is None else _place(agreed.remote)
         return [

@@ -9,7 +9,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 from calls.errors import Unavailable
-from media.client import Format, LegMedia, NoPort
+from calls.terms import Terms
+from media.client import Format, LegMedia, NoPort, Srtp
 from sip import sdp
 from sip.sdp import Agreement, Codec, SdpError
 
@@ -25,22 +26,26 @@ _NOT_YET = 9
 class MediaSession:
     """One call's leg and its offers and answers.
 
-    `signalling`: the address that the far end's SIP comes from (or goes to), None if unknown;
-    `address`: the address of ours to put into SDP, one that this far end reaches.
+    `signalling`: the address that the far end's SIP comes from (or goes to), None if unknown; the address of
+    the `terms` is one that this far end reaches.
     """
 
-    def __init__(self, media: "MediaClient", *, signalling: str | None, address: str) -> None:
+    def __init__(self, media: "MediaClient", *, signalling: str | None, terms: Terms) -> None:
         self.leg: Leg | None = None
         self.call_id: str | None = None
         """Whose it is, for the log; None until there is a call."""
         self._media = media
         self._signalling = signalling
-        self._address = address
+        self._terms = terms
         self._session_id = secrets.randbits(31)
         self._version = 0
         self._offer: bytes | None = None
+        self._offered = b""
         self._agreed: Agreement | None = None
         self._late_offer = False
+        self._talked = False
+        self.kept_out = False
+        """The far end has put us on hold, and what it sends meanwhile is not let in."""
 
     @property
     def agreed(self) -> Agreement | None:
@@ -53,7 +58,7 @@ class MediaSession:
         """Look at the INVITE's offer before anything is taken. Raises SdpError (400, 488)."""
         if offer is not None:
             _, agreed = sdp.answer(offer, self._local(_NOT_YET))
-            _leg_media(agreed)
+            _check_family(agreed)
         self._offer = offer
 
     def answer(self) -> bytes:
@@ -63,7 +68,7 @@ class MediaSession:
         """
         if self._offer is None:
             self._late_offer = True
-            return sdp.offer(self._local(self._open(remote=None)))
+            return self.offer()
         text, self._agreed = sdp.answer(self._offer, self._local(_NOT_YET))
         port = self._open(remote=self._agreed.remote)
         text, self._agreed = sdp.answer(self._offer, self._local(port))
@@ -72,7 +77,7 @@ class MediaSession:
     def begin(self) -> None:
         """Send from now on; with a late offer there is nothing to send to before the ACK."""
         if self.leg is not None and self._agreed is not None:
-            self._media.connect(self.leg, _leg_media(self._agreed))
+            self._media.connect(self.leg, self._leg_media(self._agreed))
 
     def acknowledged(self, answer: bytes | None) -> None:
         """The ACK arrived; it carries the answer where our 2xx made the offer."""
@@ -83,16 +88,20 @@ class MediaSession:
             logger.warning("ack_without_answer", extra={"call_id": self.call_id, "leg": self.leg.id})
             return
         try:
-            self._agreed = sdp.accept(answer, self._local(self.leg.port))
-            self._media.connect(self.leg, _leg_media(self._agreed))
+            self._agreed = sdp.accept(answer, self._offered, self._local(self.leg.port))
+            self._media.connect(self.leg, self._leg_media(self._agreed))
         except SdpError as error:
             self._refused(self.leg, error)
 
     # An outbound call
 
     def offer(self) -> bytes:
-        """The SDP for our INVITE. Raises Unavailable when no port or row is free."""
-        return sdp.offer(self._local(self._open(remote=None)))
+        """The SDP for our INVITE, or for a 2xx to one that has none.
+
+        Raises Unavailable when no port or row is free, SdpError where the terms forbid to offer anything.
+        """
+        self._offered = sdp.offer(self._local(self._open(remote=None)))
+        return self._offered
 
     def accept(self, answer: bytes | None) -> bytes | None:
         """Take the answer to our offer; what is returned, if anything, must go out in a re-INVITE:
@@ -102,12 +111,12 @@ class MediaSession:
         """
         if self.leg is None or answer is None:
             raise SdpError(488, "the answer has no SDP")
-        self._agreed = sdp.accept(answer, self._local(self.leg.port))
-        if self._media.connect(self.leg, _leg_media(self._agreed)):
+        self._agreed = sdp.accept(answer, self._offered, self._local(self.leg.port))
+        if self._media.connect(self.leg, self._leg_media(self._agreed)):
             return None
         self._move(self.leg)
         self._version += 1
-        return sdp.offer(self._local(self.leg.port))
+        return sdp.offer(self._local(self.leg.port), self._agreed)
 
     @property
     def takes_events(self) -> bool:
@@ -116,14 +125,14 @@ class MediaSession:
 
     # Later
 
-    def reanswered(self, answer: bytes | None) -> None:
-        """The answer to an offer of ours in an established call: of a re-INVITE after a move, or of
-        the 2xx to a re-INVITE that had no offer."""
+    def reanswered(self, answer: bytes | None, offered: bytes) -> None:
+        """The answer to what we `offered` in an established call: in a re-INVITE after a move, or in the 2xx
+        to a re-INVITE that had no offer."""
         if self.leg is None or answer is None:
             return
         try:
-            self._agreed = sdp.accept(answer, self._local(self.leg.port))
-            self._media.update(self.leg, _leg_media(self._agreed))
+            self._agreed = sdp.accept(answer, offered, self._local(self.leg.port))
+            self._media.update(self.leg, self._leg_media(self._agreed))
         except SdpError as error:
             self._refused(self.leg, error)
 
@@ -136,12 +145,12 @@ class MediaSession:
             raise SdpError(488, "no media yet")
         self._version += 1
         if offer is None:
-            return sdp.offer(self._local(self.leg.port))
-        text, agreed = sdp.answer(offer, self._local(self.leg.port))
-        if not self._media.update(self.leg, _leg_media(agreed)):
+            return sdp.offer(self._local(self.leg.port), self._agreed)
+        text, agreed = sdp.answer(offer, self._local(self.leg.port), self._agreed)
+        if not self._media.update(self.leg, self._leg_media(agreed)):
             self._move(self.leg)
-            text, agreed = sdp.answer(offer, self._local(self.leg.port))
-            self._media.update(self.leg, _leg_media(agreed))
+            text, agreed = sdp.answer(offer, self._local(self.leg.port), self._agreed)
+            self._media.update(self.leg, self._leg_media(agreed))
         self._agreed = agreed
         return text
 
@@ -170,24 +179,56 @@ class MediaSession:
         return self.leg.port
 
     def _local(self, port: int) -> sdp.Local:
-        return sdp.Local(address=self._address, port=port, session_id=self._session_id, version=self._version)
+        terms = self._terms
+        return sdp.Local(
+            address=terms.address,
+            port=port,
+            session_id=self._session_id,
+            version=self._version,
+            codecs=terms.codecs,
+            ours_first=terms.ours_first,
+            srtp=terms.srtp,
+            private=terms.private,
+        )
+
+    def _leg_media(self, agreed: Agreement) -> LegMedia:
+        """What was agreed, as media takes it. Raises SdpError for an address that it cannot send to.
+
+        A far end that takes nothing and sends on, after both have talked, has put us on hold: what comes now
+        is its music.
+        """
+        _check_family(agreed)
+        self.kept_out = self._talked and agreed.receives and not agreed.sends and not self._terms.hold_music
+        self._talked = self._talked or agreed.sends
+        keys = agreed.keys
+        return LegMedia(
+            remote=agreed.remote,
+            format=_format(agreed.codec),
+            payload_type=agreed.codec.payload_type,
+            accepts={codec.payload_type: _format(codec) for codec in agreed.accepts},
+            dtmf=agreed.dtmf,
+            dtmf_clock=agreed.dtmf_clock,
+            comfort=agreed.comfort,
+            ptime=agreed.ptime,
+            sends=agreed.sends,
+            receives=agreed.receives and not self.kept_out,
+            srtp=None if keys is None else Srtp(keys.suite, keys.send, keys.receive),
+            rtcp=agreed.rtcp,
+            rtcp_mux=agreed.rtcp_mux,
+        )
 
 
-def _leg_media(agreed: Agreement) -> LegMedia:
-    """What was agreed, as media takes it. Raises SdpError for an address that it cannot send to."""
+def _check_family(agreed: Agreement) -> None:
     if agreed.remote is not None and ":" in agreed.remote[0]:
         raise SdpError(488, "expected an IPv4 media address: IPv6 is not carried")
-    return LegMedia(
-        remote=agreed.remote,
-        format=_format(agreed.codec),
-        payload_type=agreed.codec.payload_type,
-        accepts={codec.payload_type: _format(codec) for codec in agreed.accepts},
-        dtmf=agreed.dtmf,
-        ptime=agreed.ptime,
-        sends=agreed.sends,
-        receives=agreed.receives,
-    )
 
 
 def _format(codec: Codec) -> Format:
-    return Format(codec.name, codec.clock_rate, codec.clock_rate)
+    return Format(
+        codec.name,
+        codec.rate,
+        codec.clock_rate,
+        fec=codec.number("useinbandfec") == 1,
+        dtx=codec.number("usedtx") == 1,
+        bitrate=codec.number("maxaveragebitrate"),
+    )

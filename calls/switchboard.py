@@ -28,6 +28,7 @@ from calls.order import CallOrder, Dial, LegOrder, Redirect
 from calls.performance import read
 from calls.routing import Routing, Unreachable, Ways, party
 from calls.silence import SilenceWatch
+from calls.terms import TermsPolicy
 from media.client import (
     DigitReceived,
     LegHeard,
@@ -58,7 +59,8 @@ class Settings:
     """What the operator decided about calls.
 
     `address`: the one to put into SDP, empty for the one that reaches the peer; `silence_hangup`:
-    seconds without a packet after which a call is ended, 0 = never; `accounts`: the limits of those
+    seconds without a packet after which a call is ended, 0 = never; `terms`: on which sound is exchanged;
+    `accounts`: the limits of those
     accounts that have any.
     """
 
@@ -66,6 +68,7 @@ class Settings:
     address: str = ""
     silence_hangup: float = 0.0
     limits: Limits = field(default_factory=Limits)
+    terms: TermsPolicy = field(default_factory=TermsPolicy)
     accounts: Mapping[str, AccountLimits] = field(default_factory=dict)
 
 
@@ -101,6 +104,7 @@ class Switchboard:
             courier=courier,
             conferences=self.live_conferences,
             public_url=settings.public_url.rstrip("/"),
+            terms=settings.terms,
             ended=self._ended,
             find=self._calls.find,
             place_leg=self.place_leg,
@@ -160,9 +164,9 @@ class Switchboard:
                 call.end(*ending("hangup", reasons), by_peer=True)
             case sip_events.MediaOffered(session=session, sdp=sdp):
                 self._media_offered(call, session, sdp)
-            case sip_events.MediaAnswered(sdp=sdp):
+            case sip_events.MediaAnswered(session=session, sdp=sdp):
                 if call.media is not None:
-                    call.media.reanswered(sdp)
+                    call.media.reanswered(sdp, session.local_sdp)
             case sip_events.DigitReceived(digit=digit, duration_ms=duration):
                 self._key(call, digit, "info", duration)
             case sip_events.ReferSettled(succeeded=succeeded, status=status, outcome=outcome):
@@ -199,7 +203,11 @@ class Switchboard:
         media = MediaSession(
             self._media,
             signalling=session.remote_ip,
-            address=self._settings.address or self._sip.local_address(session),
+            terms=self._settings.terms.towards(
+                session.flow,
+                None if event.trunk is None else self._trunks[event.trunk].trunk,
+                self._settings.address or self._sip.local_address(session),
+            ),
         )
         try:
             media.consider(event.sdp)

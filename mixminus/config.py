@@ -216,6 +216,7 @@ def _cross_check(config: Config, sources: Sources) -> None:
     _check_accounts(config, sources)
     _check_ports(config, sources)
     _check_tls(config, sources)
+    _check_srtp(config, sources)
     if config.data.directory.exists() and not config.data.directory.is_dir():
         sources.refuse(("data", "directory"), f"expected a folder, {config.data.directory} is none")
     if "applications" in sources.values:
@@ -279,6 +280,22 @@ def _check_tls(config: Config, sources: Sources) -> None:
     for index, trunk in enumerate(config.trunks):
         if trunk.transport == "tls" and "tls" not in listened:
             sources.refuse(("trunks", index, "transport"), "expected a tls: entry in sip.listen beside it")
+
+
+def _check_srtp(config: Config, sources: Sources) -> None:
+    """Keys that must not be said in the clear need signalling that is not."""
+    if config.sip.srtp_keys_in_clear:
+        return
+    if config.sip.srtp == "required" and not {"tls", "wss"} & {e.transport for e in config.sip.endpoints}:
+        sources.refuse(
+            ("sip", "srtp"),
+            "expected a tls: or wss: entry in sip.listen beside it, or sip.srtp_keys_in_clear",
+        )
+    for index, trunk in enumerate(config.trunks):
+        if trunk.srtp == "required" and trunk.transport != "tls":
+            sources.refuse(
+                ("trunks", index, "srtp"), 'expected transport = "tls" beside it, or sip.srtp_keys_in_clear'
+            )
 
 
 def _check_application(application: Application, key: Key, config: Config, sources: Sources) -> None:

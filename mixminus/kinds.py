@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from sip.codecs import CODECS
+
 Kind = Callable[[object], object]
 Network = IPv4Network | IPv6Network
 
@@ -222,6 +224,21 @@ def gated(value: object) -> tuple[str, ...]:
     if len(set(names)) < len(names) or not set(names) <= set(GATED):
         raise ValueError("expected each at most once of " + ", ".join(f'"{name}"' for name in GATED))
     return tuple(names)
+
+
+def codecs(value: object) -> tuple[str, ...]:
+    """Codecs in order of preference, each once; maybe none."""
+    names = _texts(value, '["PCMU", "PCMA"]')
+    if len(set(names)) < len(names) or not set(names) <= set(CODECS):
+        raise ValueError(f"expected some of {', '.join(CODECS)}, each once")
+    return tuple(names)
+
+
+def some_codecs(value: object) -> tuple[str, ...]:
+    """Codecs in order of preference, each once, at least one."""
+    if not (found := codecs(value)):
+        raise ValueError(f"expected at least one of {', '.join(CODECS)}")
+    return found
 
 
 def optional_url(value: object) -> str:

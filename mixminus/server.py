@@ -20,6 +20,7 @@ from calls.callbacks import Callback
 from calls.conference import Limits
 from calls.routing import Routing
 from calls.switchboard import Settings, Switchboard
+from calls.terms import TermsPolicy
 from media.client import MediaClient, MediaConfig, Sound
 from mixminus import config as configuration
 from mixminus.kinds import join_port
@@ -121,6 +122,13 @@ class Server:
                     members=config.conference.members,
                     coaches=config.conference.coaches,
                     hours=config.conference.max_hours,
+                ),
+                terms=TermsPolicy(
+                    codecs=config.rtp.codecs,
+                    ours_first=config.rtp.codec_order == "ours",
+                    srtp=config.sip.srtp,
+                    keys_in_clear=config.sip.srtp_keys_in_clear,
+                    hold_music=config.conference.far_hold_music,
                 ),
                 accounts=_limits(config),
             ),
@@ -298,6 +306,8 @@ def _trunk(trunk: configuration.Trunk) -> Trunk:
         strip=trunk.strip,
         prefix=trunk.prefix,
         health_check=trunk.health_check,
+        codecs=trunk.codecs,
+        srtp=trunk.srtp,
         register=trunk.register,
         register_expires=trunk.register_expires,
     )

@@ -7,10 +7,11 @@ documentation of the keys is made from it.
 
 from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mixminus import kinds
 from mixminus.kinds import Kind, Network
+from sip.sdp import Srtp
 
 
 def setting(kind: Kind, doc: str, default: Any = MISSING, *, secret: bool = False) -> Any:
@@ -23,6 +24,7 @@ def setting(kind: Kind, doc: str, default: Any = MISSING, *, secret: bool = Fals
     )
 
 
+SRTP = get_args(Srtp)
 METHOD = kinds.choice("POST", "GET")
 SECONDS_A_DAY = 86_400
 
@@ -86,6 +88,18 @@ class Sip:
         "Digest algorithms that users are challenged with, in this order (many phones read the first only)",
         ["MD5", "SHA-256"],
     )
+    srtp: Srtp = setting(  # noqa: RUF009 (a field)
+        kinds.choice(*SRTP),
+        "Whether sound is encrypted: never, where the far end can, always (a call in the clear gets 488); "
+        "offered where the signalling is encrypted too",
+        "off",
+    )
+    srtp_keys_in_clear: bool = setting(
+        kinds.flag,
+        "SRTP's keys may go over udp, tcp and ws, where anybody on the way can read them, so that they are "
+        "offered there and `required` is content; for networks that are secured by other means",
+        False,
+    )
     trace: bool = setting(
         kinds.flag, "Write every SIP message of a call into the log, without secrets and digits", False
     )
@@ -112,6 +126,14 @@ class Rtp:
         kinds.port_range,
         "First and last port: even ones carry RTP, the odd ones beside them RTCP; legs share them",
         "20000-20127",
+    )
+    codecs: tuple[str, ...] = setting(
+        kinds.some_codecs,
+        "Codecs that are agreed to, in the order of our offers: OPUS, G722, PCMU, PCMA, L16/16000, L16/8000",
+        ["PCMU", "PCMA"],
+    )
+    codec_order: str = setting(
+        kinds.choice("theirs", "ours"), "Whose order of codecs our answers follow", "theirs"
     )
     legs: int = setting(
         kinds.whole(1, 5_000),
@@ -185,6 +207,11 @@ class Conference:
 
     members: int = setting(kinds.whole(0, 100_000), "Members of a conference; 0: no limit", 0)
     coaches: int = setting(kinds.whole(0, 100_000), "Coaches of a conference; 0: any number", 1)
+    far_hold_music: bool = setting(
+        kinds.flag,
+        "What a phone sends after it has put us on hold, music as a rule, is heard in the room",
+        False,
+    )
     max_hours: float = setting(kinds.number(0.01, 8760), "Hours after which a conference is ended", 24)
 
 
@@ -291,6 +318,12 @@ class Trunk:
         "Seconds between OPTIONS that ask whether it is there; while it is not, the next that matches is "
         "taken; 0: it is not asked",
         0,
+    )
+    codecs: tuple[str, ...] = setting(
+        kinds.codecs, "Codecs of its calls, as `rtp.codecs`, which empty stands for", []
+    )
+    srtp: Srtp | Literal[""] = setting(  # noqa: RUF009 (a field)
+        kinds.choice("", *SRTP), "Whether its calls are encrypted, as `sip.srtp`, which empty stands for", ""
     )
     register: bool = setting(kinds.flag, "Register there with `username` and `password`", False)
     register_expires: int = setting(kinds.whole(60, 86_400), "Seconds that a registration asks for", 3600)

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Literal
 
 from sip.digest import Authenticator
+from sip.sdp import Srtp
 
 Network = IPv4Network | IPv6Network
 
@@ -38,6 +40,10 @@ class Trunk:
     """Then put in front of it."""
     health_check: int = 0
     """Seconds between OPTIONS; 0 for none."""
+    codecs: tuple[str, ...] = ()
+    """Names of codecs in our order; empty for those of all calls."""
+    srtp: Srtp | Literal[""] = ""
+    """Whether its calls are encrypted; empty for what holds for all."""
     register: bool = False
     """Whether to register there."""
     register_expires: int = 3600

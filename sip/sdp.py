@@ -1,38 +1,26 @@
 """Offer and answer of one audio stream (RFC 3264): what is said about it, and what was agreed.
 
-One audio line is taken, all others are refused in place. An answer names one codec and the telephone-event,
-so that the stream has one codec at a time. SRTP-only lines are refused; ICE, bundle, crypto and feedback
-attributes are left out of the answer, which tells the peer that they are not in use.
+One audio line is taken, all others are refused in place. An answer names one codec, and beside it the
+telephone-event and comfort noise that were offered on its clock, so that the stream has one codec at a time.
+ICE, bundle and feedback attributes are left out of the answer, which tells the peer that they are not in use.
+Keys of SRTP come in a=crypto lines (`sip.crypto`), under RTP/SAVP or, where a peer leaves it open, RTP/AVP.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_address
+from typing import Literal
 
+from sip import crypto
+from sip.codecs import CODECS, COMFORT, EVENT, EVENTS, LAWS, Codec, beside, payloads
+from sip.crypto import Crypto, Keys
 from sip.description import Attribute, Description, Media, SdpError, family, shown
 
-__all__ = ["CODECS", "Agreement", "Codec", "Local", "SdpError", "accept", "answer", "offer"]
+__all__ = ["CODECS", "Agreement", "Codec", "Keys", "Local", "SdpError", "Srtp", "accept", "answer", "offer"]
 
-
-@dataclass(frozen=True)
-class Codec:
-    """A codec under the number that its packets carry."""
-
-    name: str
-    payload_type: int
-    clock_rate: int
-    """Ticks of the RTP clock in a second."""
-
-
-CODECS: Mapping[str, Codec] = {c.name: c for c in (Codec("PCMU", 0, 8000), Codec("PCMA", 8, 8000))}
-"""The codecs that can be agreed, by name, under their static payload types (RFC 3551 section 6)."""
-
-STATIC = {c.payload_type: c for c in CODECS.values()}
-"""What a payload type means without an rtpmap."""
-
-DTMF = Codec("TELEPHONE-EVENT", 101, 8000)
-"""RFC 4733 events on the clock of the codecs beside them; the number is that of our offers."""
+Srtp = Literal["off", "optional", "required"]
+"""Whether streams are encrypted: never, where the peer can, always."""
 
 PTIMES = (20, 40, 60)
 """Milliseconds of a packet that are sent where the peer asks for them; the first where he asks for others."""
@@ -40,7 +28,8 @@ PTIMES = (20, 40, 60)
 SHORT_PTIME = 10
 """Milliseconds of a packet where the peer's maxptime rules out all of `PTIMES`."""
 
-PROTOCOLS = ("RTP/AVP", "RTP/AVPF")
+PLAIN = ("RTP/AVP", "RTP/AVPF")
+SECURE = ("RTP/SAVP", "RTP/SAVPF")
 """The profiles that are taken. AVPF without feedback messages is AVP on the wire (RFC 4585), and a phone that
 offers nothing else would not reach us at all."""
 
@@ -64,11 +53,16 @@ class Local:
     version: int
     """To be increased for each description of the session that differs from the last."""
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
-    """Names out of `CODECS`, in our order of preference; an answer follows the offerer's order."""
+    """Names out of `CODECS`, in our order of preference."""
     dtmf: bool = True
     """Whether telephone-event may be agreed."""
     ptime: int = 20
     """Milliseconds of a packet for a peer that asks for none."""
+    ours_first: bool = False
+    """An answer follows our order of preference, not the offerer's."""
+    srtp: Srtp = "off"
+    private: bool = False
+    """Nobody on the way can read what is said here, so that keys may be."""
 
 
 @dataclass(frozen=True)
@@ -88,113 +82,203 @@ class Agreement:
     receives: bool
     """The peer sends."""
     accepts: tuple[Codec, ...]
-    """What the peer's packets may carry, each payload type once: every codec that both sides named, since
-    some gateways change laws without asking."""
+    """What the peer's packets may carry, each payload type once: the codec, and both laws where both sides
+    named them, since some gateways change laws without asking."""
+    dtmf_clock: int = 8000
+    """Ticks in a second of the durations of telephone events."""
+    comfort: int | None = None
+    """The payload type of comfort noise, None when it was not agreed."""
+    keys: Keys | None = None
+    """Of SRTP; None for a stream in the clear."""
+    protocol: str = "RTP/AVP"
+    """The profile, as the line says it."""
+    rtcp: tuple[str, int] | None = None
+    """Where the peer takes RTCP, None where the line does not say (RFC 3605)."""
+    rtcp_mux: bool = False
+    """RTCP shares the ports of RTP (RFC 5761)."""
+    refused: tuple[tuple[Media, ...], tuple[Media, ...]] = ((), ())
+    """The lines that say no, before and after that of the stream: they keep their places in every description
+    of the session (RFC 3264 section 8)."""
 
 
-def offer(local: Local) -> bytes:
-    """An offer of one audio stream, first or further."""
+def offer(local: Local, agreed: Agreement | None = None) -> bytes:
+    """An offer of one audio stream: the first, or a further one that keeps what is `agreed` as it is.
+
+    `SdpError` 488 where SRTP is required and keys may not be said.
+    """
+    _check_private(local)
     codecs = [CODECS[name] for name in local.codecs]
-    return _describe(local, [_audio(local, codecs, DTMF.payload_type if local.dtmf else None, local.ptime)])
+    events = [event for event in EVENTS if local.dtmf and _goes_with(event, codecs)]
+    formats = [*codecs, *events] if agreed is None else _as_before(codecs, events, agreed)
+    keys: tuple[Crypto, ...] = ()
+    if local.srtp == "required" or (local.srtp == "optional" and local.private):
+        keys = crypto.fresh()
+    if agreed is not None and agreed.keys is not None:
+        keys = (agreed.keys.ours,)
+    protocol = "RTP/SAVP" if local.srtp == "required" else "RTP/AVP"
+    audio = _audio(local, formats, local.ptime, keys=keys)
+    if agreed is None:
+        return _describe(local, [replace(audio, protocol=protocol)])
+    before, after = agreed.refused
+    return _describe(local, [*before, replace(audio, protocol=agreed.protocol), *after])
 
 
-def answer(offer: bytes, local: Local) -> tuple[bytes, Agreement]:
-    """The answer to an offer, and what it comes to.
+def answer(offer: bytes, local: Local, agreed: Agreement | None = None) -> tuple[bytes, Agreement]:
+    """The answer to an offer, and what it comes to. `agreed`: what held before; its keys stay where the peer
+    keeps his.
 
-    The first audio line that can be used is taken, one with port 0 only for want of another. `SdpError`: 400
-    for a broken offer, 488 for one without an audio line for us.
+    The first audio line that can be used is taken, an encrypted one before one in the clear, one with port 0
+    only for want of another. `SdpError`: 400 for a broken offer, 488 for one without an audio line for us.
     """
     description = Description.parse(offer)
-    chosen, agreement = _choose(description, local)
+    chosen, agreement = _choose(description, local, agreed)
     lines = [_refused(media) for media in description.media]
-    if description.media[chosen].port:
-        lines[chosen] = replace(
-            _audio(
-                local, [agreement.codec], agreement.dtmf, agreement.ptime, agreement.sends, agreement.receives
-            ),
-            protocol=description.media[chosen].protocol,
+    line = description.media[chosen]
+    agreement = replace(agreement, refused=(tuple(lines[:chosen]), tuple(lines[chosen + 1 :])))
+    if line.port:
+        found = payloads(line)
+        events, comfort = beside(agreement.codec, found, EVENT), beside(agreement.codec, found, COMFORT)
+        formats = [agreement.codec]
+        formats += [events] if events is not None and local.dtmf else []
+        formats += [comfort] if comfort is not None else []
+        keys = () if agreement.keys is None else (agreement.keys.ours,)
+        audio = _audio(
+            local,
+            formats,
+            agreement.ptime,
+            agreement.sends,
+            agreement.receives,
+            keys=keys,
+            rtcp_mux=agreement.rtcp_mux,
         )
+        lines[chosen] = replace(audio, protocol=line.protocol)
     return _describe(local, lines), agreement
 
 
-def accept(answer: bytes, local: Local) -> Agreement:
-    """What the answer to `offer(local)` comes to. `SdpError`: 400 for a broken answer, 488 for a refusal."""
+def accept(answer: bytes, offered: bytes, local: Local) -> Agreement:
+    """What the answer to our offer comes to. `SdpError`: 400 for a broken answer, 488 for a refusal."""
+    ours = Description.parse(offered)
+    place = next((index for index, media in enumerate(ours.media) if media.port), 0)
     description = Description.parse(answer)
-    if not description.media:
+    if len(description.media) <= place:
         raise SdpError(400, "SDP answer without a media line")
-    media = description.media[0]
+    media = description.media[place]
     if media.port == 0:
         raise SdpError(488, "the audio line was refused")
-    agreement = _agree(description, media, local)
+    named = payloads(ours.media[place])
+    keys = crypto.accepted(media.attributes, ours.media[place].attributes)
+    agreement = _agree(description, media, local, named, keys)
     # The peer sends under the numbers of our offer (RFC 3264 section 6.1); some send under their own.
-    numbers = {codec.payload_type: codec for codec in agreement.accepts}
-    numbers |= {CODECS[name].payload_type: CODECS[name] for name in local.codecs}
-    return replace(agreement, accepts=tuple(numbers.values()))
+    numbers = {codec.payload_type: codec for codec in named if _taken(codec, agreement.codec)}
+    numbers = {codec.payload_type: codec for codec in agreement.accepts} | numbers
+    return replace(
+        agreement,
+        accepts=tuple(numbers.values()),
+        protocol=ours.media[place].protocol,
+        refused=(ours.media[:place], ours.media[place + 1 :]),
+    )
 
 
-def _choose(description: Description, local: Local) -> tuple[int, Agreement]:
+def _choose(description: Description, local: Local, agreed: Agreement | None) -> tuple[int, Agreement]:
     """The media line to take, by index, and its agreement."""
     refusal: SdpError | None = None
-    held: tuple[int, Agreement] | None = None
+    usable: list[tuple[int, Agreement]] = []
     for index, media in enumerate(description.media):
         if media.kind != "audio":
             continue
+        keys = None
+        if local.srtp != "off":
+            keys = crypto.answered(media.attributes, None if agreed is None else agreed.keys)
         try:
-            agreement = _agree(description, media, local)
+            usable.append((index, _agree(description, media, local, (), keys)))
         except SdpError as error:
             refusal = refusal or error
-            continue
-        if media.port:
-            return index, agreement
-        held = held or (index, agreement)
-    if held is None:
+    if not usable:
         raise refusal or SdpError(488, "no audio line in the SDP")
-    return held
+    return min(usable, key=lambda one: (not description.media[one[0]].port, one[1].keys is None, one[0]))
 
 
-def _agree(description: Description, media: Media, local: Local) -> Agreement:
-    """What one media line of the peer comes to. Raises `SdpError`."""
-    if media.kind != "audio" or media.protocol.upper() not in PROTOCOLS:
-        raise SdpError(
-            488, f"expected audio over RTP/AVP, got {shown(f'{media.kind} over {media.protocol}')}"
-        )
-    payloads = _payloads(media)
-    codecs = tuple(
-        replace(CODECS[c.name], payload_type=c.payload_type)
-        for c in payloads
-        if c.name in local.codecs and c.clock_rate == CODECS[c.name].clock_rate
-    )
-    if not codecs:
+def _agree(
+    description: Description, media: Media, local: Local, known: Sequence[Codec], keys: Keys | None
+) -> Agreement:
+    """What one media line of the peer comes to; `known`: what numbers mean, from our offer. Raises
+    `SdpError`."""
+    _check_profile(media, local, keys)
+    found = payloads(media, known)
+    wanted = [CODECS[name] for name in local.codecs]
+    common = [codec for codec in found if any(codec.same(ours) for ours in wanted)]
+    if not common:
         raise SdpError(488, f"no codec in common, expected one of {', '.join(local.codecs)}")
-    events = [c.payload_type for c in payloads if (c.name, c.clock_rate) == (DTMF.name, DTMF.clock_rate)]
+    codec = common[0]
+    if local.ours_first and not known:
+        codec = next(codec for ours in wanted for codec in common if codec.same(ours))
+    events, comfort = beside(codec, found, EVENT), beside(codec, found, COMFORT)
     remote = _remote(description, media, local)
     sends, hears = _direction(description, media)
     return Agreement(
         remote=remote,
-        codec=codecs[0],
-        dtmf=events[0] if events and local.dtmf else None,
-        ptime=_ptime(description, media, local),
+        codec=codec,
+        dtmf=events.payload_type if events is not None and local.dtmf else None,
+        dtmf_clock=8000 if events is None else events.clock_rate,
+        comfort=None if comfort is None else comfort.payload_type,
+        ptime=_ptime(description, media, local, codec),
         sends=hears and remote is not None,
         receives=sends and media.port > 0,
-        accepts=codecs,
+        accepts=tuple(other for other in common if _taken(other, codec)),
+        keys=keys,
+        protocol=media.protocol,
+        rtcp=_rtcp(media, remote),
+        rtcp_mux=any(attribute.name == "rtcp-mux" for attribute in media.attributes),
     )
 
 
-_RTPMAP = re.compile("([0-9]{1,3})[ \t]+([^/ \t]+)[ \t]*/[ \t]*([0-9]{1,6})(?:/1)?")
+def _taken(codec: Codec, chosen: Codec) -> bool:
+    """Whether packets with this codec are taken on a stream of the chosen one."""
+    return codec.same(chosen) or codec.name in LAWS
 
 
-def _payloads(media: Media) -> list[Codec]:
-    """What the formats of an RTP line mean, in the peer's order; names are upper case. Formats that nothing
-    explains are left out, and so are second meanings of a number."""
-    meanings: dict[int, Codec] = {}
-    for attribute in media.attributes:
-        found = _RTPMAP.fullmatch(attribute.value) if attribute.name == "rtpmap" else None
-        if found:
-            number = int(found[1])
-            meanings.setdefault(number, Codec(found[2].upper(), number, int(found[3])))
-    numbers = dict.fromkeys(int(f) for f in media.formats if re.fullmatch("[0-9]{1,3}", f) and int(f) < 128)
-    meanings = STATIC | meanings
-    return [meanings[number] for number in numbers if number in meanings]
+def _check_private(local: Local) -> None:
+    if local.srtp == "required" and not local.private:
+        raise SdpError(488, "SRTP is required, and its keys are taken over TLS only")
+
+
+def _check_profile(media: Media, local: Local, keys: Keys | None) -> None:
+    """Raises `SdpError` where a line is no audio over RTP, or SRTP and what is wanted here do not go
+    together."""
+    protocol = media.protocol.upper()
+    if media.kind != "audio" or protocol not in PLAIN + SECURE:
+        raise SdpError(
+            488, f"expected audio over RTP/AVP, got {shown(f'{media.kind} over {media.protocol}')}"
+        )
+    if protocol in SECURE and local.srtp == "off":
+        raise SdpError(488, f"expected audio over RTP/AVP since SRTP is off, got {shown(media.protocol)}")
+    _check_private(local)
+    if keys is None and (protocol in SECURE or local.srtp == "required"):
+        raise SdpError(
+            488,
+            f"SRTP without keys, expected an a=crypto line without MKI of one of {', '.join(crypto.SUITES)}",
+        )
+
+
+def _goes_with(event: Codec, codecs: Iterable[Codec]) -> bool:
+    """Whether events on this clock are worth a line beside these codecs."""
+    return any(codec.clock_rate == event.clock_rate for codec in codecs) or event is EVENTS[0]
+
+
+def _as_before(codecs: Sequence[Codec], events: Sequence[Codec], agreed: Agreement) -> list[Codec]:
+    """The formats of a further offer: first the codec that is in use, so that it stays; each under a number
+    that has meant nothing else before (RFC 3264 section 8.3.2)."""
+    named = {(codec.name, codec.clock_rate): codec for codec in reversed(agreed.accepts)}
+    if agreed.dtmf is not None:
+        named[EVENT, agreed.dtmf_clock] = Codec(EVENT, agreed.dtmf, agreed.dtmf_clock)
+    taken = {codec.payload_type for codec in named.values()}
+    formats = [agreed.codec]
+    for codec in [*(codec for codec in codecs if not codec.same(agreed.codec)), *events]:
+        before = named.get((codec.name, codec.clock_rate))
+        free = (number for number in (codec.payload_type, *range(96, 128)) if number not in taken)
+        formats.append(before or replace(codec, payload_type=next(free)))
+        taken.add(formats[-1].payload_type)
+    return formats
 
 
 def _remote(description: Description, media: Media, local: Local) -> tuple[str, int] | None:
@@ -236,10 +320,21 @@ def _direction(description: Description, media: Media) -> tuple[bool, bool]:
     return DIRECTIONS["sendrecv"]
 
 
-def _ptime(description: Description, media: Media, local: Local) -> int:
+def _rtcp(media: Media, remote: tuple[str, int] | None) -> tuple[str, int] | None:
+    """Where the line's a=rtcp says that RTCP goes (RFC 3605): another port, at the address of the stream. An
+    address of its own is not believed: nothing would show that anybody there wants it."""
+    for attribute in media.attributes:
+        found = re.match("[0-9]{1,5}(?= |$)", attribute.value) if attribute.name == "rtcp" else None
+        if found and remote is not None and 0 < int(found[0]) <= 65535:
+            return remote[0], int(found[0])
+    return None
+
+
+def _ptime(description: Description, media: Media, local: Local, codec: Codec) -> int:
     """Milliseconds of the packets that we send, out of what the peer asks for."""
     asked = _milliseconds(media, "ptime") or _milliseconds(description, "ptime") or local.ptime
     longest = _milliseconds(media, "maxptime") or _milliseconds(description, "maxptime") or max(PTIMES)
+    longest = min(longest, codec.longest)
     if asked in PTIMES and asked <= longest:
         return asked
     return PTIMES[0] if longest >= PTIMES[0] else SHORT_PTIME
@@ -266,20 +361,21 @@ def _refused(media: Media) -> Media:
 
 def _audio(
     local: Local,
-    codecs: Sequence[Codec],
-    dtmf: int | None,
+    formats: Sequence[Codec],
     ptime: int,
     sends: bool = True,
     receives: bool = True,
+    *,
+    keys: Iterable[Crypto] = (),
+    rtcp_mux: bool = False,
 ) -> Media:
     """Our audio line. Every format gets its rtpmap, static or not: some phones take no other."""
-    formats = [codec.payload_type for codec in codecs]
-    attributes = [Attribute("rtpmap", f"{c.payload_type} {c.name}/{c.clock_rate}") for c in codecs]
-    if dtmf is not None:
-        formats.append(dtmf)
-        attributes.append(Attribute("rtpmap", f"{dtmf} {DTMF.name.lower()}/{DTMF.clock_rate}"))
-        attributes.append(Attribute("fmtp", f"{dtmf} 0-15"))
+    attributes: list[Attribute] = [line.attribute for line in keys]
+    for codec in formats:
+        attributes += [attribute for attribute in (codec.rtpmap, codec.fmtp) if attribute is not None]
     attributes.append(Attribute("ptime", str(ptime)))
+    attributes += [Attribute("rtcp-mux")] if rtcp_mux else []
     direction = next(name for name, both in DIRECTIONS.items() if both == (sends, receives))
     attributes.append(Attribute(direction))
-    return Media("audio", local.port, "RTP/AVP", tuple(map(str, formats)), attributes=tuple(attributes))
+    numbers = tuple(str(codec.payload_type) for codec in formats)
+    return Media("audio", local.port, "RTP/AVP", numbers, attributes=tuple(attributes))

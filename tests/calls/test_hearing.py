@@ -129,6 +129,9 @@ async def test_a_hold_by_reinvite_is_told_of_either_side():
     await stage.offered(stage.speaker, OFFER)
     await stage.offered(stage.listener, OFFER + b"a=sendonly\r\n")
     assert stage.codes() == ["listener-direction"]
+    await stage.offered(stage.listener, OFFER)
+    await stage.offered(stage.speaker, OFFER + b"a=sendonly\r\n")
+    assert stage.codes() == ["speaker-holds-with-music"]
 
 
 async def test_a_listener_from_whom_nothing_came_may_be_behind_a_nat():

@@ -79,7 +79,11 @@ async def test_why_somebody_is_not_heard_is_answered_with_evidence(house: House,
     assert (await bob.reoffer("recvonly")).status == 200
     await found(house, a, b, "speaker-direction")
     await found(house, b, a)
+    assert (await bob.reoffer("sendonly")).status == 200
+    await found(house, a, b, "speaker-holds-with-music")
+    await hears(alice, [])
     assert (await bob.reoffer("sendrecv")).status == 200
+    await hears(alice, [bob])
     bob.line.sending = False
     body = await found(house, a, b, "speaker-no-packets")
     assert body["speaker"]["media"]["secondsSincePacket"] >= 1.0

@@ -25,6 +25,8 @@ stranger_rate = 20
 session_expires = 1800
 session_minimum = 90
 digest = ["MD5", "SHA-256"]
+srtp = "off"
+srtp_keys_in_clear = false
 trace = false
 hep = ""
 hep_id = 0
@@ -36,6 +38,8 @@ delay_floor = 6
 delay_ceiling = 200
 silence_hangup = 0
 legs = 1000
+codecs = ["PCMU", "PCMA"]
+codec_order = "theirs"
 
 [sound]
 gate = ["G722", "OPUS"]
@@ -54,6 +58,7 @@ directory = "var"
 members = 0
 coaches = 1
 max_hours = 24
+far_hold_music = false
 
 [server]
 drain = 0
@@ -104,6 +109,8 @@ max_calls = 0
 strip = ""
 prefix = ""
 health_check = 0
+codecs = []
+srtp = ""
 register = false
 register_expires = 3600
 """
@@ -554,6 +561,29 @@ def test_a_trunks_password_needs_its_user(tmp_path: Path) -> None:
 def test_a_registration_with_a_trunk_needs_a_user(tmp_path: Path) -> None:
     (line,) = complaints(tmp_path, '[[trunks]]\nname = "t"\nhost = "h"\nregister = true\n')
     assert line == "my.toml:4: trunks[0].register: expected a username and a password beside it"
+
+
+@pytest.mark.parametrize("written", ["[]", '["PCMU", "PCMU"]', '["G729"]', '"PCMU"', '["pcmu"]'])
+def test_codecs_are_known_ones_each_once(tmp_path: Path, written: str) -> None:
+    (line,) = complaints(tmp_path, f"[rtp]\ncodecs = {written}\n")
+    assert line.startswith("my.toml:2: rtp.codecs: expected ")
+
+
+def test_a_trunks_codecs_and_encryption_may_be_those_of_all(tmp_path: Path) -> None:
+    (trunk,) = read(tmp_path, '[[trunks]]\nname = "t"\nhost = "h"\n').trunks
+    assert (trunk.codecs, trunk.srtp) == ((), "")
+
+
+def test_required_encryption_needs_signalling_that_hides_its_keys(tmp_path: Path) -> None:
+    trunk = '[[trunks]]\nname = "t"\nhost = "h"\nsrtp = "required"\n'
+    (line,) = complaints(tmp_path, trunk)
+    assert line == (
+        'my.toml:4: trunks[0].srtp: expected transport = "tls" beside it, or sip.srtp_keys_in_clear'
+    )
+    (line,) = complaints(tmp_path, '[sip]\nsrtp = "required"\n')
+    assert line.startswith("my.toml:2: sip.srtp: expected a tls: or wss: entry in sip.listen beside it")
+    allowed = read(tmp_path, '[sip]\nsrtp = "required"\nsrtp_keys_in_clear = true\n' + trunk)
+    assert (allowed.sip.srtp, allowed.trunks[0].srtp) == ("required", "required")
 
 
 @pytest.mark.parametrize("written", ["[]", '["MD5", "MD5"]', '["SHA-1"]', '"MD5"'])

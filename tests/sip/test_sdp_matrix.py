@@ -82,7 +82,8 @@ def test_each_offer_has_its_answer(
     assert (agreement.sends, agreement.receives) == (sends, receives)
     assert audio.port == 20000
     assert said in [attribute.name for attribute in audio.attributes]
-    assert len(audio.formats) == (2 if agreement.dtmf else 1)
+    assert agreement.comfort == (13 if formats == "many" else None)
+    assert len(audio.formats) == 1 + bool(agreement.dtmf) + bool(agreement.comfort)
 
 
 LAWS = [("PCMU", "PCMA"), ("PCMA",), ("PCMU",)]
@@ -101,7 +102,7 @@ def test_both_sides_of_an_exchange_agree(
             answer(offer(caller), callee)
         return
     sdp, callee_has = answer(offer(caller), callee)
-    caller_has = accept(sdp, caller)
+    caller_has = accept(sdp, offer(caller), caller)
     assert caller_has.codec == callee_has.codec
     assert caller_has.dtmf == callee_has.dtmf == (101 if dtmf else None)
     assert caller_has.ptime == callee_has.ptime == ptime

@@ -48,8 +48,17 @@ class FakeSip:
 
     def invite(self, **named):
         session = session_from("sip:server@127.0.0.1", named["to"], identifier=next(self._ids))
+        session.local_sdp = named["sdp"]
         self.done.append(("invite", (session,), named))
         return session
+
+    def reinvite(self, session, sdp):
+        session.local_sdp = sdp
+        self.done.append(("reinvite", (session, sdp), {}))
+
+    def accept_media(self, session, sdp):
+        session.local_sdp = sdp
+        self.done.append(("accept_media", (session, sdp), {}))
 
     def verbs(self):
         return [verb for verb, _, _ in self.done]
@@ -198,6 +207,7 @@ def session_from(caller, called, *, identifier, headers=()):
         request_uri=Uri.parse(called),
         from_uri=Uri.parse(caller),
         remote_ip="127.0.0.1",
+        flow=Flow("udp", ("127.0.0.1", 5060), ("127.0.0.1", 5070)),
         progressing=False,
         takes_info=False,
         request=Request("INVITE", called, headers),

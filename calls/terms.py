@@ -1,0 +1,49 @@
+"""On which terms sound is exchanged: what the operator decided, for phones and for each trunk."""
+
+from dataclasses import dataclass
+
+from sip.access import Trunk
+from sip.flow import Flow
+from sip.sdp import Srtp
+
+_PRIVATE = ("tls", "wss")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Those of one call.
+
+    `address`: the one of ours to put into SDP; `codecs`: names out of `sip.codecs.CODECS` in our order, which
+    answers follow where `ours_first`; `srtp`: whether the stream is encrypted; `private`: SDP may carry keys;
+    `hold_music`: what a far end that puts us on hold sends is let in.
+    """
+
+    address: str
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    ours_first: bool = False
+    srtp: Srtp = "off"
+    private: bool = False
+    hold_music: bool = False
+
+
+@dataclass(frozen=True)
+class TermsPolicy:
+    """What the operator decided. `keys_in_clear`: the keys of SRTP may go over signalling that can be read on
+    the way."""
+
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    ours_first: bool = False
+    srtp: Srtp = "off"
+    keys_in_clear: bool = False
+    hold_music: bool = False
+
+    def towards(self, flow: Flow, trunk: Trunk | None, address: str) -> Terms:
+        """The terms of a call that is signalled over this way, by a trunk or by none."""
+        return Terms(
+            address=address,
+            codecs=(trunk.codecs if trunk is not None else ()) or self.codecs,
+            ours_first=self.ours_first,
+            srtp=(trunk.srtp if trunk is not None else "") or self.srtp,
+            private=self.keys_in_clear or flow.transport in _PRIVATE,
+            hold_music=self.hold_music,
+        )
