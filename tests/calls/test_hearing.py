@@ -20,6 +20,10 @@ WELL = LegStatistics(
     duplicate=0,
     delay_ms=21.5,
     level_db=-12.0,
+    talking=True,
+    loudness=-20.0,
+    noise=-60.0,
+    gain_db=0.0,
 )
 
 
