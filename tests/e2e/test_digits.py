@@ -1,9 +1,7 @@
 """Keys as phones send them: a Gather with its prompts and time-outs, each key of a conference, ringing."""
 
-import asyncio
 import os
 import struct
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.ears import all_hear_the_others, voices
+from tests.support.ears import voices
 from tests.support.eventually import eventually
-from tests.support.free_ports import free_port
 from tests.support.house import House
-from tests.support.phone import Media, PhoneCall
-from tests.support.prompts import spoken, wav
+from tests.support.phone import PhoneCall
+from tests.support.prompts import wav
 from tests.support.rtp_line import unwrapped
-from tests.support.server import ROOT, Server
 from tests.support.sipp import Sipp
 from tests.support.sounds import noise
 from tests.support.studio import Studio
@@ -372,37 +368,3 @@ async def test_ring_without_answering_is_a_180_for_as_long(house: House, studio:
     ringing = next(at for status, at in rungs if status == 180)
     refusal = next(at for status, at in rungs if status == 603)
     assert refusal - ringing == pytest.approx(1.0, abs=0.25)
-
-
-# The example
-
-
-async def test_the_example_lets_in_who_knows_the_pin(studio: Studio) -> None:
-    port = free_port()
-    application = await asyncio.create_subprocess_exec(
-        sys.executable, ROOT / "examples" / "pin.py", str(port)
-    )
-    server = Server(f"http://127.0.0.1:{port}")
-    try:
-        await asyncio.to_thread(server.start)
-        calls = []
-        for voice in voices()[:2]:
-            phone = await studio.phone("caller", server.sip, media=Media(sound=voice))
-            calls.append(await phone.dial(server.uri("standup")))
-        calls[0].line.press("4711#", milliseconds=60)
-        calls[1].line.press("4712#4711#", milliseconds=60)
-        await all_hear_the_others(calls, within=20)
-
-        phone = await studio.phone("stranger", server.sip)
-        stranger = await phone.dial(server.uri("standup"))
-        stranger.line.press("111122223333", milliseconds=60)
-        await stranger.ended(within=20)
-        assert find(await spoken("That was not right. Goodbye."), stranger.line.pcm())[0] > 0.9
-        for call in calls:
-            await call.bye()
-        await asyncio.to_thread(server.stop)
-        assert "4711" not in server.log and "2222" not in server.log
-    finally:
-        server.close()
-        application.kill()
-        await application.wait()
