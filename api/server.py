@@ -89,7 +89,9 @@ class HttpServer:
     def _bind(self) -> socket.socket:
         host, _, port = self._listen.rpartition(":")
         host = host.strip("[]")
-        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Named by its protocol, so that asyncio knows it for TCP and sends each answer at once (TCP_NODELAY).
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, int(port)))
