@@ -1,6 +1,7 @@
 """One application over a switchboard without telephones, and a client with the account's credentials."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -40,17 +41,54 @@ async def courier(http: HttpClient) -> AsyncIterator[Courier]:
     await courier.close(0.0)
 
 
-@pytest.fixture
-def app(switchboard: FakeSwitchboard, courier: Courier, health: dict[str, object]) -> FastAPI:
+def new_app(switchboard: Any, courier: Any, health: Any) -> FastAPI:
     return create_app(
-        switchboard,  # type: ignore[arg-type]
+        switchboard,
         Credentials(ACCOUNTS),
         courier=courier,
-        health=lambda: health,
+        health=health,
         metrics=lambda: b"calls_total 1\n",
         public_url="http://voice.example:8080/",
         version="1.2.3",
     )
+
+
+class StandIn:
+    """Whatever the running test has of a kind. Making an application takes longer than most tests with it."""
+
+    def __init__(self) -> None:
+        self.present: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.present, name)
+
+    def __call__(self) -> Any:
+        return self.present
+
+
+@pytest.fixture(scope="session")
+def stage() -> tuple[FastAPI, list[StandIn]]:
+    parts = [StandIn(), StandIn(), StandIn()]
+    return new_app(*parts), parts
+
+
+@pytest.fixture
+def app(
+    stage: tuple[FastAPI, list[StandIn]],
+    switchboard: FakeSwitchboard,
+    courier: Courier,
+    health: dict[str, object],
+) -> FastAPI:
+    app, parts = stage
+    for part, present in zip(parts, (switchboard, courier, health), strict=True):
+        part.present = present
+    return app
+
+
+@pytest.fixture
+def own_app(switchboard: FakeSwitchboard, courier: Courier, health: dict[str, object]) -> FastAPI:
+    """One that a test may change."""
+    return new_app(switchboard, courier, lambda: health)
 
 
 @pytest.fixture

@@ -101,16 +101,16 @@ async def test_the_second_header_has_its_time_too(app: FastAPI) -> None:
             assert client.reader.at_eof()
 
 
-async def test_a_slow_answer_is_not_cut_short(app: FastAPI) -> None:
+async def test_a_slow_answer_is_not_cut_short(own_app: FastAPI) -> None:
     entered, release = asyncio.Event(), asyncio.Event()
 
-    @app.get("/slow")
+    @own_app.get("/slow")
     async def slow() -> dict[str, bool]:
         entered.set()
         await release.wait()
         return {"done": True}
 
-    async with serving(app, patience=0.05, connections=2) as server:
+    async with serving(own_app, patience=0.05, connections=2) as server:
         with clients() as joined:
             asker = await joined.join(server, b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
             await entered.wait()
@@ -138,16 +138,16 @@ async def test_the_oldest_that_asks_nothing_makes_room_and_a_request_is_answered
     assert len(told) == 1
 
 
-async def test_with_requests_in_all_places_the_newest_gets_503(app: FastAPI) -> None:
+async def test_with_requests_in_all_places_the_newest_gets_503(own_app: FastAPI) -> None:
     release, entered = asyncio.Event(), asyncio.Semaphore(0)
 
-    @app.get("/slow")
+    @own_app.get("/slow")
     async def slow() -> dict[str, bool]:
         entered.release()
         await release.wait()
         return {"done": True}
 
-    async with serving(app, connections=2) as server:
+    async with serving(own_app, connections=2) as server:
         with clients() as joined:
             request = b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n"
             askers = [await joined.join(server, request) for _ in range(2)]

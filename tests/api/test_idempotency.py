@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.errors import ApiError
 from api.idempotency import Idempotency
@@ -12,6 +13,12 @@ from tests.api.rest import ORDER, fault
 from tests.support.fake_switchboard import FakeSwitchboard
 
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+
+
+@pytest.fixture
+def app(own_app: FastAPI) -> FastAPI:
+    """The keys that it remembers are one test's."""
+    return own_app
 
 
 async def test_the_same_key_brings_the_same_answer_and_one_call(
