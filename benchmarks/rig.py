@@ -36,7 +36,7 @@ def _keep_apart(found: Subject, cpus: list[int]) -> None:
     os.sched_setaffinity(0, {cpus[-1]})
     found.pin({cpus[0]})
     with contextlib.suppress(PermissionError):  # only root may; a generator that is late voids its run
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 def _let_go(cpus: list[int]) -> None:

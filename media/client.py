@@ -19,7 +19,7 @@ import numpy as np
 from media import messages
 from media.library import Library
 from media.messages import AnyEvent, Format, Sound, Srtp
-from media.shared import COUNTERS, quantile
+from media.shared import COUNTERS, cumulative, quantile
 from media.supervisor import Supervisor
 from rtp.ports import NoPort, Placing, Remote
 
@@ -447,6 +447,14 @@ class MediaClient:
             for label, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
                 figures[f"{name}_{label}"] = quantile(bins, share)
         return figures
+
+    def histograms(self) -> dict[str, list[tuple[float, int]]]:
+        """The same two, `lateness` and `duration`, as Prometheus has them: bounds in seconds, each with the
+        number of beats below it."""
+        shared = self._supervisor.shared
+        if shared is None:
+            return {}
+        return {"lateness": cumulative(shared.lateness), "duration": cumulative(shared.duration)}
 
     # Within
 

@@ -125,5 +125,11 @@ def quantile(bins: NDArray[np.int64], share: float) -> float:
     return float(2.0 ** ((min(place, BINS - 1) + 1) / 4.0)) / 1000.0
 
 
+def cumulative(bins: NDArray[np.int64]) -> list[tuple[float, int]]:
+    """Each bin's end in seconds, and how many values were below it."""
+    counts = np.cumsum(bins)
+    return [(2.0 ** ((place + 1) / 4.0) / 1e6, int(count)) for place, count in enumerate(counts)]
+
+
 def _padded(size: int) -> int:
     return -(-size // 64) * 64

@@ -1,10 +1,10 @@
 """The server's figures in Prometheus' text format, read at each scrape from those who keep them."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -12,6 +12,7 @@ from calls.switchboard import Switchboard
 from sip.trunks import Trunks
 
 Figures = Callable[[], Mapping[str, float]]
+Histograms = Callable[[], Mapping[str, Sequence[tuple[float, int]]]]
 
 # Which of the sources' figures are levels; all others only ever grow.
 _LEVELS = frozenset(
@@ -39,10 +40,13 @@ _LEVELS = frozenset(
 
 
 class _Figures(Collector):
-    def __init__(self, switchboard: Switchboard, trunks: Trunks, sources: Mapping[str, Figures]) -> None:
+    def __init__(
+        self, switchboard: Switchboard, trunks: Trunks, sources: Mapping[str, Figures], beats: Histograms
+    ) -> None:
         self._switchboard = switchboard
         self._trunks = trunks
         self._sources = sources
+        self._beats = beats
 
     def collect(self) -> Iterator[Metric]:
         board = self._switchboard
@@ -59,6 +63,11 @@ class _Figures(Collector):
             for name, value in sorted(figures().items()):
                 kind = GaugeMetricFamily if _is_level(name) else CounterMetricFamily
                 yield kind(f"mixminus_{source}_{name}", name.replace("_", " "), value=value)
+        for name, counts in self._beats().items():
+            buckets = [*((f"{bound:.6g}", count) for bound, count in counts), ("+Inf", counts[-1][1])]
+            yield HistogramMetricFamily(
+                f"mixminus_media_{name}_seconds", f"Of the beats: {name}", buckets=buckets, sum_value=None
+            )
 
     def _of_trunks(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("mixminus_trunk_up", "Whether the trunk answers", labels=["trunk"])
@@ -80,9 +89,9 @@ def _is_level(name: str) -> bool:
 
 
 def exposition(
-    switchboard: Switchboard, trunks: Trunks, sources: Mapping[str, Figures]
+    switchboard: Switchboard, trunks: Trunks, sources: Mapping[str, Figures], beats: Histograms
 ) -> Callable[[], bytes]:
     """A function that writes all figures as they are when it is called; `sources` by their prefix."""
     registry = CollectorRegistry()
-    registry.register(_Figures(switchboard, trunks, sources))
+    registry.register(_Figures(switchboard, trunks, sources, beats))
     return lambda: generate_latest(registry)

@@ -157,6 +157,7 @@ class Server:
                         | {"waiting": self.courier.waiting, "undelivered": len(self.courier.undelivered)}
                     ),
                 },
+                self.media.histograms,
             ),
             public_url=config.http.public_url,
             version=VERSION,

@@ -378,6 +378,10 @@ async def test_the_start_is_told_and_the_figures_can_be_read(house: House) -> No
     figures = house.media.statistics()
     assert figures["legs"] == 0
     assert 0 < figures["lateness_p50"] <= figures["lateness_p99"] <= figures["lateness_max"]
+    bounds, counts = zip(*house.media.histograms()["lateness"], strict=True)
+    assert list(bounds) == sorted(set(bounds)) and list(counts) == sorted(counts)
+    assert bounds[0] < 0.000002 and bounds[-1] > 0.06, "from a microsecond to three beats"
+    assert counts[-1] >= figures["beats"]
 
 
 async def test_a_killed_process_is_replaced_and_says_whose_legs_are_lost(house: House) -> None:
