@@ -8,15 +8,30 @@ long before it is his turn to go.
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Any, cast
 
+from starlette.responses import Response
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from api.errors import refusal
 
 logger = logging.getLogger(__name__)
 
-_BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+def _written(response: Response) -> bytes:
+    """An answer as it goes out where no application is asked."""
+    status = HTTPStatus(response.status_code)
+    head = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
+    head += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join([*head, b"", bytes(response.body)])
+
+
+_CLOSE = {"Connection": "close"}
+_BUSY = _written(
+    refusal(503, "Too many connections have a request under way", headers={"Retry-After": "5"} | _CLOSE)
 )
+_MALFORMED = _written(refusal(400, "The request is not HTTP/1.1", headers=_CLOSE))
 
 # Seconds between two lines of the log that say the same.
 _QUIET = 60.0
@@ -72,6 +87,12 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's, for what it cannot read."""
+        assert self._transport is not None
+        self._transport.write(_MALFORMED)
+        self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is None:

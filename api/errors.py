@@ -100,7 +100,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
             expected = "must be a JSON object"
         case "literal_error":
             expected = f"must be {context['expected']}"
-        case "string_too_long":
+        case "string_too_long" | "too_long":  # of a password, which is no string any more
             expected = f"must have at most {context['max_length']} characters"
         case "greater_than_equal":
             expected = f"must be at least {context['ge']:g}, but was {fault['input']}"

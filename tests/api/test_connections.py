@@ -1,6 +1,7 @@
 """How many HTTP connections are held: those who only hold them make room for those who ask."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -45,6 +46,12 @@ class Client:
     async def status(self) -> int:
         head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)
         return int(head.split(b" ")[1])
+
+    async def refusal(self) -> tuple[int, str]:
+        """Status and type of an answer after which the connection is closed."""
+        head, _, body = (await asyncio.wait_for(self.reader.read(), 5)).partition(b"\r\n\r\n")
+        assert b"content-length: %d\r\n" % len(body) in head
+        return int(head.split(b" ")[1]), json.loads(body)["type"]
 
     async def closed(self) -> None:
         """Returns when the server has ended the connection without an answer."""
@@ -101,6 +108,17 @@ async def test_the_second_header_has_its_time_too(app: FastAPI) -> None:
             assert client.reader.at_eof()
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"no such thing\r\n\r\n", b"GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: abc\r\n\r\n"],
+    ids=["not HTTP", "a length that is none"],
+)
+async def test_what_cannot_be_read_has_the_contracts_answer(app: FastAPI, data: bytes) -> None:
+    async with serving(app) as server:
+        with clients() as joined:
+            assert await (await joined.join(server, data)).refusal() == (400, "validation")
+
+
 async def test_a_slow_answer_is_not_cut_short(own_app: FastAPI) -> None:
     entered, release = asyncio.Event(), asyncio.Event()
 
@@ -153,7 +171,7 @@ async def test_with_requests_in_all_places_the_newest_gets_503(own_app: FastAPI)
             askers = [await joined.join(server, request) for _ in range(2)]
             for _ in askers:
                 await entered.acquire()
-            assert await (await joined.join(server)).status() == 503
+            assert await (await joined.join(server)).refusal() == (503, "system-overloaded")
             release.set()
             for asker in askers:
                 assert await asker.status() == 200

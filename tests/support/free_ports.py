@@ -1,11 +1,16 @@
 """Ports that nobody uses, for servers that must be told theirs before they start."""
 
+import os
 import random
 import socket
 from contextlib import ExitStack
 
-# Below the kernel's ephemeral range, so that no client socket takes one between the look and the use.
-LOWEST, HIGHEST = 10_000, 32_000
+# Below the kernel's ephemeral range, so that no client socket takes one between the look and the use. Of the
+# workers of one run each has its share, so that none takes what another has just found free.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_SHARE = 22_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) // 2 * 2
+LOWEST = 10_000 + _WORKER * _SHARE
+HIGHEST = LOWEST + _SHARE
 DEFAULTS = range(20_000, 20_128)  # the server's own default range stays free for whoever runs it by hand
 
 
