@@ -43,6 +43,7 @@ class MediaSession:
         self._offered = b""
         self._agreed: Agreement | None = None
         self._late_offer = False
+        self._waits = False
         self._talked = False
         self.kept_out = False
         """The far end has put us on hold, and what it sends meanwhile is not let in."""
@@ -115,8 +116,8 @@ class MediaSession:
         if self._media.connect(self.leg, self._leg_media(self._agreed)):
             return None
         self._move(self.leg)
-        self._version += 1
-        return sdp.offer(self._local(self.leg.port), self._agreed)
+        self._waits = True
+        return self.restated()
 
     @property
     def takes_events(self) -> bool:
@@ -125,9 +126,19 @@ class MediaSession:
 
     # Later
 
+    def restated(self) -> bytes | None:
+        """The offer of ours that the far end has not answered yet, as it is to be said now: to be asked for
+        after each answer to an offer of his, which makes what was said before an older version. None where
+        no offer waits."""
+        if self.leg is None or not self._waits:
+            return None
+        self._version += 1
+        return sdp.offer(self._local(self.leg.port), self._agreed)
+
     def reanswered(self, answer: bytes | None, offered: bytes) -> None:
         """The answer to what we `offered` in an established call: in a re-INVITE after a move, or in the 2xx
         to a re-INVITE that had no offer."""
+        self._waits = False
         if self.leg is None or answer is None:
             return
         try:

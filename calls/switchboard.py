@@ -260,6 +260,8 @@ class Switchboard:
             self._sip.refuse_media(session, error.status)
             return
         self._sip.accept_media(session, answer)
+        if (waiting := call.media.restated()) is not None:
+            self._sip.reinvite(session, waiting)
 
     # News from media
 

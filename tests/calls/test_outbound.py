@@ -201,6 +201,22 @@ async def test_an_answer_whose_address_is_taken_moves_our_leg():
     assert len(exchange.media.of("update")) == 1
 
 
+async def test_an_offer_that_waits_behind_the_far_ends_is_said_anew():
+    """Both sides offer at once: what ours said before the answer to theirs would be an older version."""
+    exchange = Exchange()
+    exchange.media.stays = False
+    call = await answered(exchange)
+    (_, (_, first), _) = exchange.sip.last("reinvite")
+    exchange.switchboard.on_sip(sip_events.MediaOffered(call.session, OFFER.replace(b"40000", b"40002")))
+    (_, (_, said), _) = exchange.sip.last("accept_media")
+    (_, (_, second), _) = exchange.sip.last("reinvite")
+    versions = [int(sdp.split(b"o=- ")[1].split()[1]) for sdp in (first, said, second)]
+    assert versions == sorted(set(versions))
+    exchange.switchboard.on_sip(sip_events.MediaAnswered(call.session, OFFER))
+    exchange.switchboard.on_sip(sip_events.MediaOffered(call.session, OFFER))
+    assert exchange.sip.verbs().count("reinvite") == 2
+
+
 async def test_no_new_calls_while_stopping_and_live_ones_end():
     exchange = Exchange()
     call = await answered(exchange)
