@@ -4,7 +4,18 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 
-from api import calls, conferences, document, errors, hearing, recordings, statistics, system, undelivered
+from api import (
+    calls,
+    conferences,
+    document,
+    errors,
+    hearing,
+    recordings,
+    statistics,
+    system,
+    undelivered,
+    watching,
+)
 from api.auth import Credentials
 from api.gate import OWN_PREFIX, PREFIX, Gate
 from api.links import Links
@@ -51,9 +62,13 @@ def create_app(
     contract.include_router(conferences.routes(switchboard, links))
     contract.include_router(recordings.routes(switchboard))
     contract.include_router(statistics.routes(switchboard))
+    # Also here, where a client of the contract looks beside the conference.
+    contract.include_router(watching.stream_routes(switchboard, documented=False))
     app.include_router(contract)
     beyond = APIRouter(prefix=OWN_PREFIX)
     beyond.include_router(hearing.routes(switchboard))
+    beyond.include_router(watching.stream_routes(switchboard, documented=True))
+    beyond.include_router(watching.member_routes(switchboard))
     beyond.include_router(undelivered.routes(courier, links))
     app.include_router(beyond)
     app.include_router(system.routes(app, credentials, health, metrics))

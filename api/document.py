@@ -33,6 +33,7 @@ _REQUESTS: tuple[type[BaseModel], ...] = (
     models.UpdateCall,
     models.UpdateConference,
     models.UpdateMember,
+    models.UpdateMemberSound,
     models.UpdateRecording,
     models.TranscribeRecording,
 )

@@ -250,6 +250,12 @@ class UpdateMember(Request):
     call_ids_to_coach: list[str] | None = None
 
 
+class UpdateMemberSound(Request):
+    """Whether a member is brought to the usual level. Beyond the contract."""
+
+    gain_control: bool
+
+
 class UpdateRecording(Request):
     """Pause or resume a recording. Source: contract rest.md section 4."""
 
@@ -365,6 +371,18 @@ class ConferenceMember(Answer):
     mute: bool
     hold: bool
     call_ids_to_coach: list[str]
+
+
+class MemberSound(Answer):
+    """How a member sounds. Beyond the contract."""
+
+    call_id: str
+    conference_id: str
+    gain_control: bool
+    talking: bool
+    level: float | None = Field(description="dBov of the loudest 20 ms of late, null while nothing is known.")
+    noise: float | None = Field(description="dBov of what speech is told from.")
+    gain: float = Field(description="dB that gain control adds.")
 
 
 class ConferenceRow(Answer):

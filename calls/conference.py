@@ -18,6 +18,7 @@ from calls import clock, ids
 from calls.callbacks import Answer, Callback, Courier, Event
 from calls.conference_script import ConferenceScript, read
 from calls.errors import Invalid, NotFound, VerbFailed
+from calls.gallery import Gallery
 from calls.history import History
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
+
+# How spectators are told of a setting of a member: the event, and the key of its value.
+_NEWS = {"mute": ("mute", "mute"), "hold": ("hold", "hold"), "coaches": ("coach", "callIdsToCoach")}
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,14 @@ class Conferences:
         courier: Courier,
         limits: Limits,
         records: History[Conference],
+        gallery: Gallery,
     ) -> None:
         self._media = media
         self._speech = speech
         self._courier = courier
         self._limits = limits
         self._records = records
+        self._gallery = gallery
         self._live: dict[tuple[str, str], Conference] = {}
         self._rooms = count(1)
 
@@ -195,6 +201,14 @@ class Conferences:
         if created:
             self._tell(conference, conference.event("conferenceCreated"))
         self._tell(conference, conference.event("conferenceMemberJoin", member))
+        self._gallery.tell(
+            conference,
+            "join",
+            member,
+            mute=member.mute,
+            hold=member.hold,
+            callIdsToCoach=list(listed),
+        )
         return member
 
     def leave(self, call: "Call") -> None:
@@ -241,6 +255,7 @@ class Conferences:
             member.left.set_result(None)
         logger.info("conference_left", extra={"call_id": member.call_id, "conference_id": conference.id})
         self._tell(conference, conference.event("conferenceMemberExit", member))
+        self._gallery.tell(conference, "leave", member)
 
     def _complete(self, conference: Conference) -> None:
         conference.completed_time = clock.now()
@@ -249,6 +264,7 @@ class Conferences:
         self._records.retire(conference)
         if conference.expiry is not None:
             conference.expiry.cancel()
+        self._gallery.tell(conference, "end")
         logger.info("conference_completed", extra={"conference_id": conference.id})
         if conference.events is not None:
             event = conference.event("conferenceCompleted")
@@ -327,6 +343,9 @@ class Conferences:
         for name, old, new in zip(member.changes, before, after, strict=True):
             if new != old:
                 member.changes[name] = Change("rest", clock.now())
+                kind, key = _NEWS[name]
+                value = list(new) if isinstance(new, tuple) else new
+                self._gallery.tell(conference, kind, member, **{key: value})
 
     def member(self, conference: Conference, call_id: str) -> Member:
         """One member, by its call id. Raises NotFound."""

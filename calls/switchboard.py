@@ -21,6 +21,7 @@ from calls.conference import Conference, Conferences, Limits, Member
 from calls.dialling import Dialling, Listener
 from calls.digits import Source
 from calls.errors import Conflict, Invalid, NotFound, Unavailable
+from calls.gallery import Gallery
 from calls.hearing import Hearing, Party, examine
 from calls.history import History
 from calls.media_session import MediaSession
@@ -33,6 +34,7 @@ from media.client import (
     DigitReceived,
     LegHeard,
     LegSilent,
+    LegStatistics,
     MediaClient,
     MediaEvent,
     MediaLost,
@@ -95,7 +97,10 @@ class Switchboard:
         self._media = media
         self._calls: History[Call] = History()
         self._conferences: History[Conference] = History()
-        self.live_conferences = Conferences(media, speech, courier, settings.limits, self._conferences)
+        self.gallery = Gallery(media)
+        self.live_conferences = Conferences(
+            media, speech, courier, settings.limits, self._conferences, self.gallery
+        )
         self._services = Services(
             sip=sip,
             media=media,
@@ -522,6 +527,14 @@ class Switchboard:
     ) -> None:
         """Change a member's flags and list. Raises NotFound, Invalid (another coach is there)."""
         self.live_conferences.update(_live(conference), call_id, mute=mute, hold=hold, coaches=coaches)
+
+    def control_gain(self, member: Member, on: bool) -> None:
+        """Bring a member to the usual level from now on, or leave him as he is."""
+        self._media.treat(member.leg, gain=on)
+
+    def sound_of(self, member: Member) -> LegStatistics | None:
+        """How a member sounds; None while nothing is known."""
+        return self._media.leg_statistics(member.leg)
 
     # The end
 

@@ -109,13 +109,17 @@ class LegMedia:
 
 @dataclass(eq=False, slots=True)
 class Leg:
-    """One call's place in the media process; `address` and `port` belong into our SDP."""
+    """One call's place in the media process; `address` and `port` belong into our SDP. `gain`, `floor`,
+    `ceiling`: see `MediaClient.treat`."""
 
     id: int
     address: str
     port: int
     signalling: str | None
     learns: bool = True
+    gain: bool = False
+    floor: float = 0.0
+    ceiling: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +307,8 @@ class MediaClient:
         port = self._placing.place(number, signalling=signalling, remote=remote, now=time.monotonic())
         self._next_leg += 1
         leg = Leg(number, self._config.address, self._numbers[port], signalling)
+        sound = self._config.sound
+        leg.gain, leg.floor, leg.ceiling = sound.gain, sound.floor, sound.ceiling
         self._legs[number] = leg
         self._supervisor.send(messages.Open(number, port))
         return leg
@@ -318,12 +324,20 @@ class MediaClient:
         packet from the new one."""
         return self._connect(leg, media, renew=True)
 
-    def treat(self, leg: Leg, *, gain: bool | None = None, floor: float = 0, ceiling: float = 0) -> None:
-        """What is done to the sound of this leg, where it is not what is done to all (None, 0): gain control;
-        the ms that its packets wait at least, and the quickest at most."""
-        sound = self._config.sound
-        gain = sound.gain if gain is None else gain
-        self._send(leg, messages.Treat(leg.id, gain, floor or sound.floor, ceiling or sound.ceiling))
+    def treat(
+        self,
+        leg: Leg,
+        *,
+        gain: bool | None = None,
+        floor: float | None = None,
+        ceiling: float | None = None,
+    ) -> None:
+        """What is done to the sound of this leg, as far as it is said: gain control; the ms that its packets
+        wait at least, and the quickest at most."""
+        leg.gain = leg.gain if gain is None else gain
+        leg.floor = leg.floor if floor is None else floor
+        leg.ceiling = leg.ceiling if ceiling is None else ceiling
+        self._send(leg, messages.Treat(leg.id, leg.gain, leg.floor, leg.ceiling))
 
     def move(self, leg: Leg) -> Leg:
         """Take another port, whose number is then in `leg.port`. Raises NoPort when none is better."""

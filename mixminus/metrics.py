@@ -57,6 +57,10 @@ class _Figures(Collector):
             "mixminus_members", "Calls in conferences", value=board.live_conferences.member_count
         )
         yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silence.total)
+        yield GaugeMetricFamily("mixminus_streams", "Streams of events", value=len(board.gallery))
+        yield CounterMetricFamily(
+            "mixminus_streams_missed", "Events that slow readers missed", value=board.gallery.missed
+        )
         yield GaugeMetricFamily("mixminus_tasks", "Tasks of the event loop", value=len(asyncio.all_tasks()))
         yield from self._of_trunks()
         for source, figures in self._sources.items():

@@ -63,6 +63,35 @@ async def test_a_supervisor_listens_coaches_joins_and_holds(house: House, studio
     await all_hear_the_others(calls)
 
 
+async def test_a_dashboard_sees_who_comes_talks_is_muted_and_goes(house: House, studio: Studio) -> None:
+    room = house.room()
+    host = await (await studio.phone("host", house.server.sip)).dial(house.uri(room))
+    talker = await studio.phone("talker", house.server.sip, sound=voices()[0])
+    async with house.rest.stream(f"/conferences/{await house.conference(room)}/events") as news:
+
+        async def told(*kinds: str) -> list[str]:
+            """Of whom these kinds are told, in this order; levels in between are passed over."""
+            calls = []
+            for kind in kinds:
+                while (one := await anext(news))["eventType"] == "level" != kind:
+                    pass
+                assert one["eventType"] == kind, one
+                calls.append(one.get("callId", ""))
+            return calls
+
+        await told("state")
+        call = await talker.dial(house.uri(room))
+        joined, talks, loud = await told("join", "talking", "level")
+        assert joined == talks == loud != ""
+        assert (await house.member(room, joined, mute=True))[0] == 204
+        assert await told("mute") == [joined]
+        await call.bye()
+        assert await told("leave") == [joined]
+        await host.bye()
+        await told("leave", "end")
+        assert [one async for one in news] == []
+
+
 async def test_an_empty_room_is_said(house: House) -> None:
     with pytest.raises(AssertionError, match="Nobody is in nowhere"):
         await console(house, "nowhere")

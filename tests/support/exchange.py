@@ -75,6 +75,7 @@ class FakeMedia:
         self.playbacks = []
         self.open = set()
         self.full = False
+        self.heard = {}
         self.stays = True
         self._ids = count(1)
 
@@ -128,6 +129,12 @@ class FakeMedia:
     def send_digits(self, leg, digits, *, tone, interval):
         self.done.append(("send_digits", leg.id, digits, tone, interval))
         return self.play(leg, b"")
+
+    def treat(self, leg, **changes):
+        self.done.append(("treat", leg.id, changes))
+
+    def voices(self, legs):
+        return {leg.id: self.heard[leg.id] for leg in legs if leg.id in self.heard}
 
     def of(self, verb):
         return [entry[1:] for entry in self.done if entry[0] == verb]

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from calls import ids
 from calls.callbacks import Callback
 from calls.errors import Conflict, Invalid, NotFound
+from calls.gallery import Gallery
 from calls.order import CallOrder, Redirect
+from media.client import Leg, LegStatistics, Voice
 
 START = datetime.fromisoformat("2026-02-03T09:00:00.120Z")
 
@@ -37,6 +39,7 @@ class FakeCall:
 @dataclass
 class FakeMember:
     call_id: str
+    leg: Leg
     mute: bool = False
     hold: bool = False
     coaches: tuple[str, ...] = ()
@@ -62,7 +65,8 @@ class FakeConference:
         return self.events.method if self.events else "POST"
 
     def join(self, call: FakeCall) -> FakeMember:
-        self.members[call.id] = FakeMember(call.id)
+        leg = Leg(len(self.members) + 1, "127.0.0.1", 20000, None)
+        self.members[call.id] = FakeMember(call.id, leg)
         return self.members[call.id]
 
 
@@ -73,6 +77,8 @@ class FakeSwitchboard:
         self.done: list[tuple[object, ...]] = []
         self.refuses: Exception | None = None
         self.queue = (0, 0)
+        self.heard: dict[int, Voice] = {}
+        self.gallery = Gallery(self)  # type: ignore[arg-type]
         self._calls: list[FakeCall] = []
         self._conferences: list[FakeConference] = []
 
@@ -195,6 +201,16 @@ class FakeSwitchboard:
         member.mute = member.mute if mute is None else mute
         member.hold = member.hold if hold is None else hold
         member.coaches = member.coaches if coaches is None else tuple(coaches)
+
+    def control_gain(self, member: FakeMember, on: bool) -> None:
+        member.leg.gain = on
+
+    def sound_of(self, member: FakeMember) -> LegStatistics | None:
+        return None
+
+    def voices(self, legs: Iterable[Leg]) -> dict[int, Voice]:
+        """The part of media that the gallery looks at: what `heard` says."""
+        return {leg.id: self.heard[leg.id] for leg in legs if leg.id in self.heard}
 
     def statistics(self, account: str) -> tuple[int, int]:
         return self.queue

@@ -1,6 +1,9 @@
 """A small client of the REST API: status and JSON, nothing hidden."""
 
 import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -30,6 +33,15 @@ class Rest:
         async with self._session.request(method, self.base + path, **options) as answer:
             raw = await answer.read()
             return answer.status, (await answer.json(content_type=None)) if raw else None
+
+    @asynccontextmanager
+    async def stream(self, path: str) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """The data of a stream of server-sent events, one after the other."""
+        assert self._session is not None
+        patience = aiohttp.ClientTimeout(total=None, sock_read=20)
+        async with self._session.get(self.base + path, timeout=patience) as answer:
+            assert answer.status == 200, await answer.text()
+            yield (json.loads(line[6:]) async for line in answer.content if line.startswith(b"data: "))
 
     async def get(self, path: str, **query: str) -> tuple[int, Any]:
         return await self.request("GET", path, params=query)

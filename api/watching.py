@@ -1,0 +1,137 @@
+"""What happens in a conference, as server-sent events, and how its members sound. Beyond the contract.
+
+Source of the format: the HTML standard, "Server-sent events".
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api.answers import answer
+from api.body import read_json
+from api.document import AccountId, ConferenceId, MemberId, json_body, refusals
+from api.models import MemberSound, UpdateMemberSound
+
+if TYPE_CHECKING:
+    from calls.conference import Conference, Member
+    from calls.gallery import News, Spectator
+    from calls.switchboard import Switchboard
+
+HEARTBEAT = 15.0
+"""Seconds of no news after which a comment is sent: proxies close what is silent, and by it a reader that is
+gone is found out."""
+
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
+
+
+def stream_routes(switchboard: "Switchboard", *, documented: bool) -> APIRouter:
+    """The endpoint /accounts/{accountId}/conferences/{conferenceId}/events."""
+    router = APIRouter(prefix="/accounts/{accountId}/conferences", tags=["Beyond the contract"])
+
+    @router.get(
+        "/{conferenceId}/events",
+        operation_id="getConferenceEvents",
+        summary="Watch a conference: who comes, goes, talks, is muted, held or coached",
+        response_class=StreamingResponse,
+        responses={**_STREAM, **refusals(401, 403, 404, 429, 500)},
+        include_in_schema=documented,
+    )
+    async def get_events(account: AccountId, conference_id: ConferenceId) -> Response:
+        """A stream of server-sent events that begins with the state of things and ends with the conference.
+        For a conference that has ended the answer is 204, which tells browsers not to come back."""
+        conference = switchboard.conference(account, conference_id)
+        if conference.completed_time is not None:
+            return Response(status_code=204)
+        return _Stream(switchboard.gallery.watch(conference))
+
+    return router
+
+
+def member_routes(switchboard: "Switchboard") -> APIRouter:
+    """The endpoint /accounts/{accountId}/conferences/{conferenceId}/members/{memberId}."""
+    router = APIRouter(prefix="/accounts/{accountId}/conferences", tags=["Beyond the contract"])
+
+    @router.get(
+        "/{conferenceId}/members/{memberId}",
+        operation_id="getMemberSound",
+        summary="See how a member sounds",
+        response_model=MemberSound,
+        responses=refusals(401, 403, 404, 500),
+    )
+    async def get_sound(account: AccountId, conference_id: ConferenceId, member_id: MemberId) -> Response:
+        conference = switchboard.conference(account, conference_id)
+        return answer(_sound(switchboard, conference, switchboard.member(conference, member_id)))
+
+    @router.put(
+        "/{conferenceId}/members/{memberId}",
+        operation_id="updateMemberSound",
+        summary="Bring a member to the usual level, or leave him as he is",
+        status_code=204,
+        responses=refusals(400, 401, 403, 404, 415, 500),
+        openapi_extra=json_body(UpdateMemberSound),
+    )
+    async def update_sound(
+        request: Request, account: AccountId, conference_id: ConferenceId, member_id: MemberId
+    ) -> Response:
+        conference = switchboard.conference(account, conference_id)
+        switchboard.member(conference, member_id)
+        update = await read_json(request, UpdateMemberSound)
+        switchboard.control_gain(switchboard.member(conference, member_id), update.gain_control)
+        return Response(status_code=204)
+
+    return router
+
+
+class _Stream(StreamingResponse):
+    """One spectator's news, until the conference ends or he goes."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, spectator: "Spectator") -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(_written(spectator), headers=headers)
+        self._spectator = spectator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._spectator.leave()
+
+
+async def _written(spectator: "Spectator") -> AsyncIterator[bytes]:
+    number = 0
+    while True:
+        news = await spectator.next(HEARTBEAT)
+        if news is None:
+            yield b": still here\n\n"
+            continue
+        number += 1
+        yield _event(number, news)
+        if news["eventType"] == "end":
+            return
+
+
+def _event(number: int, news: "News") -> bytes:
+    """JSON has no line breaks of its own, so one data line holds it."""
+    return f"id: {number}\nevent: {news['eventType']}\ndata: {json.dumps(news)}\n\n".encode()
+
+
+def _sound(switchboard: "Switchboard", conference: "Conference", member: "Member") -> MemberSound:
+    figures = switchboard.sound_of(member)
+    return MemberSound(
+        call_id=member.call_id,
+        conference_id=conference.id,
+        gain_control=member.leg.gain,
+        talking=figures is not None and figures.talking,
+        level=None if figures is None else figures.loudness,
+        noise=None if figures is None else figures.noise,
+        gain=0.0 if figures is None else figures.gain_db,
+    )
