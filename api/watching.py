@@ -27,7 +27,8 @@ HEARTBEAT = 15.0
 gone is found out."""
 
 _STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    204: {"description": "The conference has ended"},
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
 }
 
 

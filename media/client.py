@@ -26,6 +26,7 @@ from rtp.ports import NoPort, Placing, Remote
 logger = logging.getLogger(__name__)
 
 Room = int
+SILENCE = -96.0  # dBov: the step of 16 bits
 MAX_PORTS = 256  # of a long range the first so many even ones are used; more would only cost descriptors
 
 __all__ = [
@@ -143,10 +144,10 @@ class LegStatistics:
     duplicate: int
     delay_ms: float
     level_db: float | None
-    talking: bool
-    loudness: float
-    noise: float
-    gain_db: float
+    talking: bool = False
+    loudness: float = SILENCE
+    noise: float = SILENCE
+    gain_db: float = 0.0
 
 
 class Voice(NamedTuple):
@@ -592,8 +593,8 @@ def _in_numbers(remote: Remote | None) -> tuple[int, int]:
 
 
 def _dbov(square: float) -> float:
-    """Of a mean square, -96 at least."""
-    return max(round(10.0 * math.log10(max(square, 1e-9) / 32768.0**2), 1), -96.0)
+    """Of a mean square, `SILENCE` at least."""
+    return max(round(10.0 * math.log10(max(square, 1e-9) / 32768.0**2), 1), SILENCE)
 
 
 def _ipv4_or_none(address: str | None) -> str | None:

@@ -167,6 +167,25 @@ async def test_how_a_member_sounds_is_seen_and_changed(
     assert (await watcher.put(f"{OWN}/{conference.id}/members/c-x", json={})).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("account", "headers", "status"), [("9900000", {}, 401), ("1111111", GOOD, 403), ("9900000", GOOD, 404)]
+)
+async def test_how_members_sound_is_behind_the_same_walls(
+    anonymous: httpx.AsyncClient,
+    conference: FakeConference,
+    account: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    path = f"/api/mixminus/v1/accounts/{account}/conferences/{conference.id}/members/"
+    for method in ("GET", "PUT"):
+        response = await anonymous.request(method, path + "c-x", headers=headers, json={"gainControl": True})
+        assert response.status_code == status
+    (call,) = conference.members
+    response = await anonymous.put(path + call, headers=headers, content=b"true")
+    assert response.status_code == (415 if status == 404 else status)
+
+
 async def test_it_is_documented_once(anonymous: httpx.AsyncClient) -> None:
     paths = (await anonymous.get("/openapi.json")).json()["paths"]
     mine = [path for path in paths if path.endswith("/conferences/{conferenceId}/events")]
