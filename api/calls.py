@@ -250,6 +250,8 @@ def _state(call: "Call") -> CallState:
         from_=call.from_,
         direction=call.direction,
         state=call.state,
+        identity=call.identity,
+        stir_shaken=call.stir_shaken or None,
         enqueued_time=call.enqueued_time,
         start_time=call.start_time,
         answer_time=call.answer_time,

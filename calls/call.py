@@ -116,6 +116,10 @@ class Call:
         self.error_message: str | None = None
         self.error_id: str | None = None
         self.sip_response_code: int | None = None
+        self.identity: str | None = None
+        """The Identity header that the call came with."""
+        self.stir_shaken: dict[str, str] = {}
+        """What the trunk that it came by says of its caller's number."""
         self.session: Session | None = None
         self.media: MediaSession | None = None
         self.keypad = Keypad()
@@ -358,6 +362,8 @@ def from_application(application: Application, call: Call, user: str) -> Source:
     async def source() -> Document:
         if application.initiated is not None:
             brought = {} if call.session is None else arrival.told(call.session.request, to=call.to)
+            if call.stir_shaken:
+                brought["stirShaken"] = call.stir_shaken
             return await call.ask(application.initiated, call.event("initiate", **brought))
         return read(application.document_for(user).encode(), base=None, call_id=call.id)
 

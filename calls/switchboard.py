@@ -41,6 +41,7 @@ from media.client import (
     MediaReady,
 )
 from sip import events as sip_events
+from sip import stir_shaken
 from sip.reason import Reason
 from sip.sdp import SdpError
 from sip.session import Session
@@ -239,6 +240,9 @@ class Switchboard:
             disconnect=application.status,
         )
         call.media, call.line = media, line
+        call.identity = stir_shaken.identity(session.request)
+        if event.trunk is not None:
+            call.stir_shaken = stir_shaken.vouched(session.request)
         media.call_id = call.id
         call.initiate(session)
         self._register(call)

@@ -27,7 +27,7 @@ from sip.refresh import SessionTimers
 from sip.registration import register
 from sip.session import Session, State
 from sip.stun import answer as answer_stun
-from sip.stun import is_stun
+from sip.stun import is_blank, is_stun
 from sip.transaction import ServerTransaction
 from sip.uac import Uac
 from sip.uas import Uas
@@ -64,7 +64,7 @@ class Endpoint:
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
         """Takes one datagram, or one message cut from a stream. Never raises for what is in it."""
         core = self._core
-        if flow.transport == "udp" and is_stun(data):
+        if flow.transport == "udp" and (is_blank(data) or is_stun(data)):
             self._keep_alive(data, flow, now)
             return
         core.statistics["received"] += 1
@@ -274,11 +274,11 @@ class Endpoint:
     # Keep-alives.
 
     def _keep_alive(self, data: bytes, flow: Flow, now: float) -> None:
-        """STUN. Strangers are answered too, for who is to register later keeps his mapping by it, but only so
-        often."""
+        """STUN is answered, to strangers too, for who is to register later keeps his mapping by it, but only
+        so often."""
         core = self._core
-        core.statistics["stun"] += 1
-        if self._looks_at(flow, now):
+        core.statistics["keep_alives"] += 1
+        if not is_blank(data) and self._looks_at(flow, now):
             response = answer_stun(data, flow.remote)
             if response is not None:
                 core.outgoing.append(Outgoing(response, flow))

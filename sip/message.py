@@ -49,6 +49,7 @@ _COMPACT = {
     "u": "Allow-Events",
     "v": "Via",
     "x": "Session-Expires",
+    "y": "Identity",
 }
 _NAMES = {name.lower(): name for name in _USUAL.split()} | _COMPACT
 

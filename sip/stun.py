@@ -33,6 +33,11 @@ def is_stun(data: bytes) -> bool:
     return len(data) >= HEADER.size and data[0] < 4
 
 
+def is_blank(data: bytes) -> bool:
+    """Whether a datagram says nothing, as many phones send them for the same end: line ends or zeros."""
+    return not data.strip(b"\r\n\t \0")
+
+
 def answer(data: bytes, remote: Address) -> bytes | None:
     """The response to a binding request from `remote`, None to whatever else it is."""
     kind, length, cookie, transaction = HEADER.unpack_from(data)

@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict
 
 from sip.flow import Flow
-from sip.stun import is_stun
+from sip.stun import is_blank, is_stun
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def readable(data: bytes) -> str:
 
 def is_keep_alive(data: bytes) -> bool:
     """Whether it is no message at all: line ends, or STUN."""
-    return not data.strip() or is_stun(data)
+    return is_blank(data) or is_stun(data)
 
 
 class Trace:

@@ -15,6 +15,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
 _NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\Z")
 _PORT = re.compile(r"[0-9]{1,5}\Z", re.ASCII)
+_NUMBER = re.compile(r"(\+[0-9.()-]+);")
 _BROKEN = re.compile(r"[\x00-\x20\x7f<>\"]")
 
 
@@ -66,11 +67,14 @@ class Uri:
 
     @property
     def user(self) -> str | None:
-        """The user part without password and escapes; the number of a `tel:` URI."""
+        """The user part without password and escapes; of a telephone number, in a `tel:` URI or with `+`,
+        without its parameters (section 19.1.6)."""
         if self.scheme == "tel":
             return readable(self.opaque.partition(";")[0])
         if self.userinfo is None:
             return None
+        if number := _NUMBER.match(self.userinfo):
+            return number[1]
         return readable(unquote(self.userinfo.partition(":")[0]))
 
     def parameter(self, name: str) -> str | None:

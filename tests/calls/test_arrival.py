@@ -1,9 +1,12 @@
 """What an INVITE brings along is told in initiate, and in no other event."""
 
+import json
+from base64 import urlsafe_b64encode
+
 import pytest
 
 from sip.message import usual_name
-from tests.support.exchange import Exchange, join
+from tests.support.exchange import Exchange, Trunk, join
 
 TO_NUMBER, TO_ROOM = "sip:+19195550100@127.0.0.1", "sip:room@127.0.0.1"
 
@@ -13,9 +16,9 @@ def named(*headers):
     return tuple((usual_name(name), value) for name, value in headers)
 
 
-async def initiate(*headers, called=TO_ROOM):
-    exchange = Exchange()
-    await exchange.dial_in(join(), headers=named(*headers), called=called)
+async def initiate(*headers, trunk=None, **more):
+    exchange = Exchange(trunks=[Trunk("carrier", "192.0.2.9")])
+    await exchange.dial_in(join(), headers=named(*headers), trunk=trunk, **{"called": TO_ROOM, **more})
     return exchange.courier.asked[0][1]
 
 
@@ -58,6 +61,71 @@ async def test_own_headers_are_told_of_calls_to_sip_addresses_alone():
 
 async def test_a_plain_call_has_none_of_these():
     assert not {"diversion", "uui", "sipHeaders"} & (await initiate()).keys()
+
+
+def passport(**claims):
+    """As in an Identity header; nobody checks the signature."""
+    parts = ({"alg": "ES256", "ppt": "shaken"}, claims)
+    encoded = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join((*encoded, "c2lnbmVk")) + ";info=<https://c.example/c.pem>;alg=ES256;ppt=shaken"
+
+
+VERIFIED = {
+    "verstat": "TN-Validation-Passed",
+    "attestationIndicator": "A",
+    "originatingId": "99759086-1335-11ed-9bcf-5f7d464e91af",
+}
+SIGNED = ("Identity", passport(attest="A", origid=VERIFIED["originatingId"], dest={"tn": ["1"]}))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (
+            ("P-Asserted-Identity", "<sip:+19195550001;verstat=TN-Validation-Passed@carrier.example>"),
+            ("P-Attestation-Indicator", "A"),
+            ("P-Origination-ID", VERIFIED["originatingId"]),
+        ),
+        (("P-Asserted-Identity", "<sip:+1@c.example;verstat=TN-Validation-Passed;user=phone>"), SIGNED),
+        (("P-Asserted-Identity", "<tel:+19195550001;verstat=TN-Validation-Passed>"), SIGNED),
+        (("From", "<sip:+1@c.example>;verstat=TN-Validation-Passed;tag=1"), ("y", SIGNED[1])),
+        (
+            ("P-Asserted-Identity", "<sip:"),
+            ("From", "<sip:+1;verstat=TN-Validation-Passed@c.example>;tag=1"),
+            SIGNED,
+        ),
+    ],
+)
+async def test_what_a_trunk_says_of_its_callers_number_is_told(headers):
+    assert (await initiate(*headers, trunk="carrier"))["stirShaken"] == VERIFIED
+
+
+async def test_what_anybody_else_says_of_his_own_number_is_not():
+    forged = ("From", "<sip:+1;verstat=TN-Validation-Passed@c.example>;tag=1")
+    assert "stirShaken" not in await initiate(forged, SIGNED)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "a.b.c", "..", "one.two", f"x.{'W1tb' * 2000}.y", f"x.{urlsafe_b64encode(b'[1]').decode()}.y"],
+)
+async def test_an_identity_that_cannot_be_read_costs_no_call(value):
+    assert "stirShaken" not in await initiate(("Identity", value), trunk="carrier")
+
+
+async def test_a_call_keeps_both_as_long_as_it_is_known():
+    exchange = Exchange(trunks=[Trunk("carrier", "192.0.2.9")])
+    call = await exchange.dial_in(join(), headers=named(SIGNED), trunk="carrier")
+    assert call.identity == SIGNED[1]
+    assert call.stir_shaken == {name: VERIFIED[name] for name in ("attestationIndicator", "originatingId")}
+
+
+async def test_parameters_of_a_number_are_no_part_of_it():
+    event = await initiate(
+        caller="sip:+19195550001;verstat=No-TN-Validation@c.example",
+        called="sip:+19195550100;npdi;rn=+19195550000@127.0.0.1",
+    )
+    assert (event["from"], event["to"]) == ("+19195550001", "+19195550100")
 
 
 async def test_they_are_told_once():

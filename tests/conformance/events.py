@@ -27,7 +27,7 @@ _SHAPES = {
     "notifySipResponseCode": re.compile(r"[2-6]\d\d"),
 }
 _WHOLE = {"sipResponseCode", "referSipResponseCode", "notifySipResponseCode"}
-_OBJECTS = {"diversion", "sipHeaders"}
+_OBJECTS = {"diversion", "sipHeaders", "stirShaken"}
 
 
 @dataclass(frozen=True)

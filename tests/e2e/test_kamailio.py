@@ -135,6 +135,10 @@ async def test_a_carriers_calls_come_in_by_its_address(world: World, studio: Stu
     assert len(goodbye.all("via")) == 2, "the BYE came through the carrier"
     incoming = [record for record in house.server.records() if record["event"] == "call_incoming"]
     assert [record["trunk"] for record in incoming] == ["first", "first"]
+    initiate = await house.application.event("initiate", user=room)
+    vouched = {"verstat": "TN-Validation-Passed", "attestationIndicator": "A"}
+    assert initiate["stirShaken"] == vouched
+    assert (await house.rest.get(f"/calls/{initiate['callId']}"))[1]["stirShaken"] == vouched
 
 
 async def test_a_number_goes_out_with_digest_and_by_the_other_carrier_when_one_is_killed(

@@ -1,6 +1,5 @@
 """Keep-alives by STUN: answered with the sender's address, to strangers only so often, and briefly."""
 
-import os
 import struct
 from ipaddress import ip_address
 
@@ -98,13 +97,20 @@ def test_those_who_may_call_are_always_answered_and_strangers_only_so_often() ->
     wire = Wire(config(access=Access(allow=["192.0.2.0/24"], users={"a": "b"}), stranger_rate=2))
     assert asked(wire, "192.0.2.1", 50) == 50
     assert asked(wire, "203.0.113.9", 50) == 10
-    assert wire.endpoint.statistics["stun"] == 100 and wire.endpoint.statistics["rate_limited"] == 40
+    assert wire.endpoint.statistics["keep_alives"] == 100 and wire.endpoint.statistics["rate_limited"] == 40
     assert asked(wire, "192.0.2.1", 1, "tcp") == 0, "over a stream it is no STUN, and no SIP"
+
+
+@pytest.mark.parametrize("data", [b"\r\n\r\n", b"\r\n", b"\0\0\0\0", b"\0", b""])
+def test_datagrams_that_say_nothing_are_no_malformed_messages(data: bytes) -> None:
+    wire = Wire()
+    assert wire.say(data) == []
+    assert wire.endpoint.statistics["keep_alives"] == 1 and "malformed" not in wire.endpoint.statistics
 
 
 def test_the_trace_passes_over_keep_alives(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     trace, flow = Trace(), Flow("udp", SERVER, IPV4[0])
-    for data in (message(), b"\r\n\r\n", os.urandom(0)):
+    for data in (message(), b"\r\n\r\n", b"\0"):
         trace.received(data, flow, 0.0)
     assert not caplog.records

@@ -267,10 +267,17 @@ class Exchange:
     def answer_with(self, document, kind="initiate"):
         self.courier.answers[kind] = document.encode() if isinstance(document, str) else document
 
-    def ring(self, called="sip:room@127.0.0.1", caller="sip:+19195550001@127.0.0.1", sdp=OFFER, headers=()):
+    def ring(
+        self,
+        called="sip:room@127.0.0.1",
+        caller="sip:+19195550001@127.0.0.1",
+        sdp=OFFER,
+        headers=(),
+        trunk=None,
+    ):
         """A phone calls in. Returns its session; the call may already be refused."""
         session = self.session(called, caller, headers)
-        self.switchboard.on_sip(sip_events.IncomingCall(session, None, None, sdp))
+        self.switchboard.on_sip(sip_events.IncomingCall(session, trunk, None, sdp))
         return session
 
     def session(self, called="sip:room@127.0.0.1", caller="sip:+19195550001@127.0.0.1", headers=()):

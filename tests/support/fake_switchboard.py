@@ -34,6 +34,8 @@ class FakeCall:
     disconnect_cause: str | None = None
     error_message: str | None = None
     error_id: str | None = None
+    identity: str | None = None
+    stir_shaken: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
