@@ -1,4 +1,4 @@
-"""Why one call does not hear another, by REST. Beyond the contract."""
+"""How well a call is heard, and why one does not hear another, by REST. Beyond the contract."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -64,6 +64,20 @@ class Media(Answer):
     packets_lost: int
     packets_late: int
     packets_doubled: int
+    mean_opinion_score: float | None = Field(
+        description="Of what the server hears, by the E-model: 1 (bad) to 4.4. Null before the first packets."
+    )
+    loss: float = Field(description="Share of packets lost or late in the last seconds.")
+    jitter_milliseconds: float
+    clock_drift: float | None = Field(
+        description="Parts per million by which the phone's clock is faster than ours; null at first."
+    )
+    round_trip_milliseconds: float | None = Field(description="By RTCP; null where none is known.")
+    reported_loss: float | None = Field(
+        description="Share of our packets that the phone lost, by its last RTCP report."
+    )
+    reported_lost: int | None = Field(description="The same in packets, of the whole stream.")
+    reported_jitter_milliseconds: float | None
 
 
 class Party(Answer):
@@ -73,6 +87,14 @@ class Party(Answer):
     state: str
     signalling_address: str | None
     seat: Seat | None
+    media: Media | None
+
+
+class CallStatistics(Answer):
+    """A call's sound; `media` is null while nothing is agreed, and when the call has ended."""
+
+    call_id: str
+    state: str
     media: Media | None
 
 
@@ -86,7 +108,7 @@ class Hearing(Answer):
 
 
 def routes(switchboard: "Switchboard") -> APIRouter:
-    """The endpoint /accounts/{accountId}/calls/{callId}/hears/{otherCallId}."""
+    """The endpoints /hears/{otherCallId} and /statistics under /accounts/{accountId}/calls/{callId}."""
     router = APIRouter(prefix="/accounts/{accountId}/calls", tags=["Beyond the contract"])
 
     @router.get(
@@ -109,6 +131,17 @@ def routes(switchboard: "Switchboard") -> APIRouter:
                 speaker=_party(found.speaker),
             )
         )
+
+    @router.get(
+        "/{callId}/statistics",
+        operation_id="getCallStatistics",
+        summary="See how well a call is heard: loss, jitter, round trip, delay, score",
+        response_model=CallStatistics,
+        responses=refusals(401, 403, 404, 500),
+    )
+    async def get_call_statistics(account: AccountId, call_id: CallId) -> Response:
+        party = switchboard.party(account, call_id)
+        return answer(CallStatistics(call_id=party.call.id, state=party.call.state, media=_media(party)))
 
     return router
 
@@ -168,6 +201,14 @@ def _media(party: "hearing.Party") -> Media | None:
         packets_lost=figures.lost,
         packets_late=figures.late,
         packets_doubled=figures.duplicate,
+        mean_opinion_score=figures.mos,
+        loss=figures.loss,
+        jitter_milliseconds=figures.jitter_ms,
+        clock_drift=figures.drift_ppm,
+        round_trip_milliseconds=figures.round_trip_ms,
+        reported_loss=figures.far_loss,
+        reported_lost=figures.far_lost,
+        reported_jitter_milliseconds=figures.far_jitter_ms,
     )
 
 

@@ -431,10 +431,11 @@ class Switchboard:
 
     def hearing(self, account: str, listener_id: str, speaker_id: str) -> Hearing:
         """Whether one call hears another and, if not, why. Raises NotFound."""
-        listener, speaker = self.call(account, listener_id), self.call(account, speaker_id)
-        return examine(self._party(listener), self._party(speaker), clock.now())
+        return examine(self.party(account, listener_id), self.party(account, speaker_id), clock.now())
 
-    def _party(self, call: Call) -> Party:
+    def party(self, account: str, call_id: str) -> Party:
+        """A call and what media knows of its leg. Raises NotFound."""
+        call = self.call(account, call_id)
         figures = None if call.leg is None else self._media.leg_statistics(call.leg)
         return Party(call, figures)
 

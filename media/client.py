@@ -19,7 +19,7 @@ import numpy as np
 from media import messages
 from media.library import Library
 from media.messages import AnyEvent, Format, Sound, Srtp
-from media.shared import COUNTERS, cumulative, quantile
+from media.shared import COUNTERS, cumulative, quantile, spread
 from media.supervisor import Supervisor
 from rtp.ports import NoPort, Placing, Remote
 
@@ -133,6 +133,13 @@ class LegStatistics:
     it spoke lately (the greatest sample, relative to full scale), None for nothing at all; `talking`: whether
     somebody speaks there; `loudness`, `noise`: of the loudest frame of late, and of what speech is told from,
     dBov; `gain_db`: what gain control adds.
+
+
+    `mos`: the E-model's opinion of what we hear of it, 1 to 4.4 (`rtp.quality`); `loss`: the share of packets
+    lost or late in the last seconds; `jitter_ms`: RFC 3550's; `drift_ppm`: how much faster than ours its
+    clock runs, in millionths. `round_trip_ms`, and what the far end reports of the packets sent to it:
+    `far_loss` (share, between its last two reports), `far_lost` (packets in all), `far_jitter_ms`. None while
+    unknown.
     """
 
     source: Remote | None
@@ -148,6 +155,14 @@ class LegStatistics:
     loudness: float = SILENCE
     noise: float = SILENCE
     gain_db: float = 0.0
+    mos: float | None = None
+    loss: float = 0.0
+    jitter_ms: float = 0.0
+    drift_ppm: float | None = None
+    round_trip_ms: float | None = None
+    far_loss: float | None = None
+    far_lost: int | None = None
+    far_jitter_ms: float | None = None
 
 
 class Voice(NamedTuple):
@@ -414,6 +429,8 @@ class MediaClient:
         if not len(rows):
             return None
         figures, far = shared.legs[rows[0]], shared.sources[rows[0]]
+        quality = shared.quality[rows[0]]
+        reported = not math.isnan(quality["far_loss"])
         pinned, heard, peak = int(far["pinned"]), float(far["heard"]), int(figures["peak"])
         return LegStatistics(
             source=(str(IPv4Address(pinned >> 16 & 0xFFFF_FFFF)), pinned & 0xFFFF) if pinned else None,
@@ -429,6 +446,14 @@ class MediaClient:
             loudness=_dbov(float(figures["level"])),
             noise=_dbov(float(figures["noise"])),
             gain_db=round(20.0 * math.log10(max(float(figures["gain"]), 1e-3)), 1),
+            mos=_known(quality["mos"], 2),
+            loss=round(float(quality["loss"]), 4),
+            jitter_ms=round(1000.0 * float(quality["jitter"]), 2),
+            drift_ppm=_known(quality["drift"], 1),
+            round_trip_ms=_known(1000.0 * quality["round_trip"], 1),
+            far_loss=_known(quality["far_loss"], 4),
+            far_lost=int(quality["far_lost"]) if reported else None,
+            far_jitter_ms=_known(1000.0 * quality["far_jitter"], 2),
         )
 
     def voices(self, legs: Iterable[Leg]) -> dict[int, Voice]:
@@ -452,7 +477,9 @@ class MediaClient:
 
     def statistics(self) -> dict[str, float]:
         """The counters of `media.shared`, and in milliseconds the quantiles of how late beats began
-        (`lateness_p50`, `_p99`, `_max`) and of how long they took (`duration_…`)."""
+        (`lateness_p50`, `_p99`, `_max`) and of how long they took (`duration_…`). Of the legs whose figures
+        are known: `mos_min` and `_p50`, and the same quantiles of `loss`, `jitter`, `round_trip` and
+        `far_loss`."""
         shared = self._supervisor.shared
         if shared is None:
             return {}
@@ -461,7 +488,7 @@ class MediaClient:
         for name, bins in (("lateness", shared.lateness), ("duration", shared.duration)):
             for label, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
                 figures[f"{name}_{label}"] = quantile(bins, share)
-        return figures
+        return figures | spread(shared.quality[shared.legs["leg"] != 0])
 
     def histograms(self) -> dict[str, list[tuple[float, int]]]:
         """The same two, `lateness` and `duration`, as Prometheus has them: bounds in seconds, each with the
@@ -585,6 +612,11 @@ def _host_order(address: str) -> int:
         return int(IPv4Address(address))
     except AddressValueError:
         raise AddressNotSupported(f"RTP is carried over IPv4 only, got {address}") from None
+
+
+def _known(figure: float, digits: int) -> float | None:
+    """The figure, rounded; None for NaN."""
+    return None if math.isnan(figure) else round(float(figure), digits)
 
 
 def _in_numbers(remote: Remote | None) -> tuple[int, int]:

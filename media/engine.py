@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from media import memory, messages
 from media.messages import AnyCommand, AnyEvent
+from media.reporting import Reporting
 from media.shared import COUNTERS, PEAK_DECAY, Shared
 from mixer import Full, Handle, Mixer, Room, Tuning, formats
 from rtp.datagrams import Inbox, Transport
-from rtp.demux import COMFORT, EVENT, Demux
+from rtp.demux import COMFORT, EVENT, RTCP, Demux
 from rtp.dtmf import KeyReceiver
 from rtp.outgoing import Outgoing
 from rtp.packet import Headers, parse
-from rtp.rtcp import senders
+from rtp.rtcp import read_among_rtp
 
 SWEEP_BEATS = 10
 MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
@@ -61,7 +62,9 @@ class Engine:
         self._ports = ports
         self._silence = silence
         self._sound = sound or messages.Sound()
+        self._reporting = Reporting(rows, ports, demux, outgoing, inbox)
         self._beats = 0
+        self._assessed = 0.0
         self._counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
         self._handles: dict[int, Handle] = {}
         self._closed: set[int] = set()  # by the commands of this beat
@@ -110,6 +113,7 @@ class Engine:
                 row = handles[command.leg] & 0xFFFF
                 self._demux.move(row, command.port)
                 self._outgoing.move(row, command.port)
+                self._reporting.move(row, command.port)
             case messages.Close():
                 self._close(command.leg, now)
             case messages.Treat():
@@ -166,6 +170,7 @@ class Engine:
         self._mixer.control_gain(handle, self._sound.gain)
         self._demux.open(row, command.port)
         self._outgoing.open(row, command.port)
+        self._reporting.open(row, command.port)
 
     def _connect(self, command: messages.Connect, now: float) -> None:
         handle = self._handles[command.leg]
@@ -208,6 +213,7 @@ class Engine:
         sound = self._sound
         keys = sound.inband and command.dtmf < 0
         self._mixer.analyse(handle, gate=command.format.codec in sound.gate, keys=keys)
+        self._reporting.connect(row, command, self._beats)
         if command.receives and not self._receives[row]:
             self._since[row] = now
         self._receives[row] = command.receives
@@ -221,6 +227,7 @@ class Engine:
         self._mixer.close(handle)
         self._demux.close(row, now)
         self._outgoing.close(row)
+        self._reporting.close(row)
         self._receives[row] = self._silent[row] = False
         self._leg[row] = 0
         self._shared.legs[row] = 0
@@ -275,6 +282,7 @@ class Engine:
         if commands:
             # First of all, so that the packets which came after them find their leg, or a closed door.
             self._closed.clear()
+            self._take_leave(commands, wall)
             self._apply((command for command in commands if isinstance(command, _OF_LEGS)), now)
         self._transport.receive(self._inbox)
         if self._inbox.count:
@@ -293,6 +301,7 @@ class Engine:
             failed = self._transport.send(self._outgoing.outbox, slots, runs)
             self._counts["send_errors"] += len(failed)
             self._counts["packets_sent"] += len(slots) - len(failed)
+        self._reporting.send(self._beats, wall, self._transport)
         self.events.extend(messages.Played(play) for play in self._outgoing.take_pressed())
         if self._mixer.finished:
             self._finish()
@@ -306,6 +315,7 @@ class Engine:
         slots, length, port = inbox.slots[:count], inbox.length[:count], inbox.port[:count]
         address = inbox.address[:count]
         headers = parse(slots, length)
+        read_among_rtp(headers, slots, length)
         truncated = inbox.truncated[:count]
         headers.valid &= ~truncated
         counts = self._counts
@@ -314,7 +324,8 @@ class Engine:
         beside = port >= self._ports
         if beside.any():
             headers.valid &= ~beside
-            self._hear_rtcp(np.flatnonzero(beside), now)
+            counts["rtcp_received"] += int(beside.sum())
+            self._reporting.hear_beside(np.flatnonzero(beside & ~truncated), now)
         counts["dropped_malformed"] += int((~(headers.valid | truncated | beside)).sum())
         rows, kinds = self._demux.match(port, address, inbox.source[:count], headers, now)
         if self._demux.pinned:
@@ -323,7 +334,18 @@ class Engine:
         events = (kinds == EVENT) & (rows != 0)
         if events.any():
             self._take_keys(np.flatnonzero(events), rows, headers, now)
+        among = (kinds == RTCP) & (rows != 0)
+        if among.any():
+            counts["rtcp_received"] += int(among.sum())
+            self._reporting.hear_among(np.flatnonzero(among), rows[among])
         audio = (rows != 0) & (kinds < EVENT) & (headers.size > 0) & self._receives[rows]
+        self._reporting.reception.take(
+            rows[audio],
+            headers.ssrc[audio],
+            headers.sequence[audio],
+            headers.timestamp[audio],
+            inbox.arrival[:count][audio],
+        )
         age = np.clip((wall - inbox.arrival[:count]) // 125_000, 0, MAX_AGE).astype(np.int32)
         self._mixer.push(
             np.where(audio, rows, 0),  # of row 0 the mixer takes nothing
@@ -340,17 +362,16 @@ class Engine:
     def _pin(self) -> None:
         for row, address, port in self._demux.pinned:
             self._outgoing.send_to(row, address, port)
+            self._reporting.pinned(row, address, port)
             self.events.append(messages.Pinned(int(self._leg[row]), address, port))
         self._demux.pinned.clear()
 
-    def _hear_rtcp(self, which: NDArray[np.intp], now: float) -> None:
-        """RTCP on its own port: a sign of life of the stream it names. It never pins."""
-        inbox = self._inbox
-        self._counts["rtcp_received"] += len(which)
-        named, ssrc = senders(inbox.slots[which], inbox.length[which])
-        which, ssrc = which[named], ssrc[named]
-        rows = self._demux.by_ssrc(inbox.port[which] - self._ports, inbox.address[which], ssrc)
-        self._demux.heard[rows] = now
+    def _take_leave(self, commands: Sequence[AnyCommand], wall: int) -> None:
+        """Say BYE to those whose legs are to be closed, while what is known of them is there."""
+        closing = [command.leg for command in commands if isinstance(command, messages.Close)]
+        rows = [self._handles[leg] & 0xFFFF for leg in dict.fromkeys(closing) if leg in self._handles]
+        if rows:
+            self._reporting.leave(np.array(rows, np.intp), wall)
 
     def _take_keys(
         self,
@@ -404,7 +425,11 @@ class Engine:
                 self._press(row, digit, duration)
         if self._silence > 0.0:
             self._report_silence(now)
+        if now >= self._assessed + 1.0:
+            self._assessed = now
+            self._reporting.assess(self._mixer.late, self._mixer.delay / 8000.0)
         self._publish()
+        self._reporting.publish(self._shared.quality, now)
 
     def _report_silence(self, now: float) -> None:
         quiet = now - np.maximum(self._demux.heard, self._since)
@@ -431,6 +456,7 @@ class Engine:
         counts["plays"] = len(self._plays)
         counts["talking"] = int(self._mixer.analysis.talk.talking.sum())
         counts["beats"] = self._beats
+        counts |= self._reporting.counts
         for name, column in self._stream_columns():
             # A packet that comes after it was counted as lost is taken back; the total waits for the next.
             counts[name] = max(counts[name], self._gone[name] + int(column.sum()))

@@ -22,6 +22,10 @@ COUNTERS: Final = (
     "packets_received",
     "packets_sent",
     "rtcp_received",
+    "rtcp_sent",
+    "rtcp_malformed",
+    "rtcp_unknown",
+    "rtcp_byes",
     "dropped_malformed",
     "dropped_truncated",
     "dropped_unknown_source",
@@ -76,6 +80,23 @@ spoken lately, as looked at five times a second; `level`: the loudest frame sinc
 speech is told from, mean squares; `gain`: the factor of gain control; `talking`: 1 or 0, anew each beat.
 `leg` is 0 where the row is free."""
 
+QUALITY: Final = np.dtype(
+    [
+        ("mos", "<f4"),
+        ("loss", "<f4"),
+        ("jitter", "<f4"),
+        ("round_trip", "<f4"),
+        ("far_loss", "<f4"),
+        ("far_jitter", "<f4"),
+        ("far_lost", "<i8"),
+        ("drift", "<f4"),
+        ("pad", "<f4"),
+    ]
+)
+"""A leg's quality: `mos` 1 to 4.5; `loss`, `far_loss` shares; `jitter`, `round_trip`, `far_jitter` in
+seconds; `drift` in millionths. Floats are NaN while nothing is known. What is `far` is what the far end
+reports."""
+
 
 class Shared:
     """The mapped columns. `rows` is the mixer's capacity, so that row i of each is the mixer's row i."""
@@ -86,6 +107,7 @@ class Shared:
             (np.dtype("<i8"), BINS),
             (np.dtype("<i8"), BINS),
             (_LEG, rows),
+            (QUALITY, rows),
             (ROW, rows),
             (TOMBSTONE, TOMBSTONES),
         ]
@@ -98,7 +120,8 @@ class Shared:
         for kind, count in parts:
             views.append(np.frombuffer(self._mapping, kind, count, offset))
             offset += _padded(kind.itemsize * count)
-        self.counters, self.lateness, self.duration, self.legs, self.sources, self.tombstones = views
+        self.counters, self.lateness, self.duration, self.legs, self.quality = views[:5]
+        self.sources, self.tombstones = views[5:]
 
     def count(self, name: str) -> int:
         return int(self.counters[COUNTERS.index(name)])
@@ -129,6 +152,23 @@ def cumulative(bins: NDArray[np.int64]) -> list[tuple[float, int]]:
     """Each bin's end in seconds, and how many values were below it."""
     counts = np.cumsum(bins)
     return [(2.0 ** ((place + 1) / 4.0) / 1e6, int(count)) for place, count in enumerate(counts)]
+
+
+def spread(legs: NDArray[np.void]) -> dict[str, float]:
+    """What is typical and what is worst among legs (QUALITY): the median, the 99th percentile and the
+    greatest of `loss` and `far_loss` (shares), `jitter` and `round_trip` (ms); of `mos` the median and the
+    least. A figure that no leg has is left out."""
+    figures = {}
+    for name, scale in (("loss", 1.0), ("far_loss", 1.0), ("jitter", 1000.0), ("round_trip", 1000.0)):
+        known = legs[name][~np.isnan(legs[name])]
+        if known.size:
+            for label, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+                figures[f"{name}_{label}"] = round(scale * float(np.quantile(known, share)), 4)
+    scores = legs["mos"][~np.isnan(legs["mos"])]
+    if scores.size:
+        figures["mos_min"] = round(float(scores.min()), 3)
+        figures["mos_p50"] = round(float(np.median(scores)), 3)
+    return figures
 
 
 def _padded(size: int) -> int:

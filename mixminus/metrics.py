@@ -89,7 +89,7 @@ class _Figures(Collector):
 
 
 def _is_level(name: str) -> bool:
-    return name in _LEVELS or name.endswith(("_p50", "_p99", "_max"))
+    return name in _LEVELS or name.endswith(("_p50", "_p99", "_max", "_min"))
 
 
 def exposition(

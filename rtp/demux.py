@@ -222,17 +222,13 @@ class Demux:
         """The row whose pinned stream is `ssrc`, from `address`, on the port; 0 for none. For RTCP, which
         comes from another source port; it never pins."""
         rows = np.zeros(len(port), np.intp)
-        pinned = self._pinned_rows
-        for each in range(min(len(port), STRANGERS)):
-            same = pinned[
-                (self.state["ssrc"][pinned] == ssrc[each])
-                & (
-                    self.state["pinned"][pinned] >> np.uint64(16)
-                    == int(port[each]) << 32 | int(address[each])
-                )
-            ]
-            if len(same) == 1:
-                rows[each] = same[0]
+        pinned = self.state[self._pinned_rows]
+        which = np.flatnonzero(np.isin(ssrc, pinned["ssrc"]))[: 4 * STRANGERS]
+        if len(which):
+            places = port[which].astype(np.uint64) << np.uint64(32) | address[which]
+            same = pinned["ssrc"] == ssrc[which][:, None]
+            same &= pinned["pinned"] >> np.uint64(16) == places[:, None]
+            rows[which] = np.where(same.sum(axis=1) == 1, self._pinned_rows[same.argmax(axis=1)], 0)
         return rows
 
     # Rules a and b

@@ -61,6 +61,22 @@ def available() -> bool:
     return hasattr(libc, "recvmmsg") and hasattr(libc, "sendmmsg")
 
 
+class _Layout:
+    """The message headers of one outbox, and room for those of one call."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        count = len(outbox.slots)
+        each = np.arange(count, dtype=np.uint64)
+        self.outbox = outbox  # whose memory the headers point to
+        self.templates = np.zeros(count, _HEADER)
+        self.templates["name"] = outbox.names.ctypes.data + each * np.uint64(NAME.itemsize)
+        self.templates["namelen"] = NAME.itemsize
+        self.templates["iov"] = outbox.iovecs.ctypes.data + each * np.uint64(IOVEC.itemsize)
+        self.templates["iovlen"] = 1
+        self.out = np.zeros(count, _HEADER)
+        self.out_at = self.out.ctypes.data
+
+
 class BatchedTransport:
     """One recvmmsg for each port that has packets, one sendmmsg for each port that has some to send."""
 
@@ -81,8 +97,9 @@ class BatchedTransport:
             self._epoll.register(sock.fileno(), select.EPOLLIN)
         libc = _libc()
         self._recvmmsg, self._sendmmsg = libc.recvmmsg, libc.sendmmsg
+        self._layouts: dict[int, _Layout] = {}
         self._lay_out_inbox(inbox)
-        self._lay_out_outbox(outbox)
+        self._layout(outbox)
 
     def receive(self, inbox: Inbox) -> None:
         ready = self._epoll.poll(0)
@@ -114,11 +131,12 @@ class BatchedTransport:
         self, outbox: Outbox, order: NDArray[np.intp], runs: Sequence[tuple[int, int, int]]
     ) -> list[int]:
         failed: list[int] = []
-        np.take(self._templates, order, out=self._out[: len(order)], mode="clip")
+        layout = self._layout(outbox)
+        np.take(layout.templates, order, out=layout.out[: len(order)], mode="clip")
         for port, start, stop in runs:
             descriptor = self._descriptors[port]
             while start < stop:
-                count = self._sendmmsg(descriptor, self._out_at + 64 * start, stop - start, _DONTWAIT)
+                count = self._sendmmsg(descriptor, layout.out_at + 64 * start, stop - start, _DONTWAIT)
                 self.system_calls += 1
                 if count > 0:
                     start += count
@@ -154,16 +172,12 @@ class BatchedTransport:
         self._headers["controllen"] = _CONTROL.itemsize
         self._headers_at = self._headers.ctypes.data
 
-    def _lay_out_outbox(self, outbox: Outbox) -> None:
-        count = len(outbox.slots)
-        each = np.arange(count, dtype=np.uint64)
-        self._templates = np.zeros(count, _HEADER)
-        self._templates["name"] = outbox.names.ctypes.data + each * np.uint64(NAME.itemsize)
-        self._templates["namelen"] = NAME.itemsize
-        self._templates["iov"] = outbox.iovecs.ctypes.data + each * np.uint64(IOVEC.itemsize)
-        self._templates["iovlen"] = 1
-        self._out = np.zeros(count, _HEADER)
-        self._out_at = self._out.ctypes.data
+    def _layout(self, outbox: Outbox) -> _Layout:
+        """That of an outbox, made when it is first seen."""
+        layout = self._layouts.get(id(outbox))
+        if layout is None:
+            layout = self._layouts[id(outbox)] = _Layout(outbox)
+        return layout
 
     def _read(self, inbox: Inbox, used: int) -> None:
         """The columns of what the kernel wrote, and the headers made ready for the next batch."""

@@ -21,6 +21,7 @@ from rtp.datagrams import OUT_SLOT, Outbox
 from rtp.dtmf import MAX_DURATION
 from rtp.keys import PER_MILLISECOND, KeySender
 from rtp.packet import HEADER, HEADER_BYTES
+from rtp.reports import Sending
 
 FRAME: Final = 160
 HALF: Final = FRAME // 2
@@ -53,6 +54,7 @@ class Outgoing:
     def __init__(self, rows: int) -> None:
         self.outbox = Outbox(_SLOTS * rows)
         self.sent = np.zeros(rows, np.int64)
+        self._octets = np.zeros(_SLOTS * rows, np.int64)  # of payload, by slot
         self._rows = rows
         self._clock = 0
         self._header = self.outbox.slots.view(_OUT_HEADER)[:, 0]["header"]
@@ -91,6 +93,7 @@ class Outgoing:
         self._sequence[row] = secrets.randbits(16)
         self._every[row] = 1
         self.sent[row] = 0
+        self._octets[self._slots_of + row] = 0
         self._dirty = True
 
     def close(self, row: int) -> None:
@@ -219,6 +222,7 @@ class Outgoing:
             slots = self._in_order(slots, events)
         if not len(slots):
             return slots, []
+        self._octets[slots] += self.outbox.lengths[slots].astype(np.int64) - HEADER_BYTES
         ports = self._port[slots % self._rows]
         starts = np.flatnonzero(np.diff(ports, prepend=-1))
         stops = np.append(starts[1:], len(slots))
@@ -259,6 +263,16 @@ class Outgoing:
             part = length // (1 + self._halves[coded])
             self.outbox.lengths[coded] = HEADER_BYTES + gathered * length + part
         return rows, halved
+
+    def sending(self, rows: NDArray[np.intp]) -> Sending:
+        """What sender reports of these rows say; the time is that of the frame taken last."""
+        taken = np.uint32((self._clock - FRAME) & 0xFFFF_FFFF)
+        return Sending(
+            ssrc=self._header["ssrc"][rows].astype(np.uint32),
+            timestamp=self._timestamp[rows] + taken * self._scale[rows],
+            packets=self.sent[rows],
+            octets=self._octets.reshape(_SLOTS, self._rows)[:, rows].sum(axis=0),
+        )
 
     def wait(self, row: int) -> int:
         """Beats from the one just gathered until the packet with its frame has been played out."""

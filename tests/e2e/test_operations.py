@@ -41,6 +41,15 @@ async def found(house: House, listener: str, speaker: str, *codes: str) -> dict[
     return dict(await eventually(told))
 
 
+async def scored(house: House, call: str) -> dict[str, Any]:
+    """A call's statistics, once there is a score in them."""
+    async with Rest(house.server) as rest:
+        rest.base = f"{house.server.http}/api/mixminus/v1/accounts/{ACCOUNT}"
+        status, body = await rest.get(f"/calls/{call}/statistics")
+    assert status == 200 and body["media"]["meanOpinionScore"] is not None, body
+    return dict(body)
+
+
 async def pair(house: House, studio: Studio, room: str) -> list[tuple[PhoneCall, str]]:
     """Two callers who hear each other, with their call ids."""
     made = []
@@ -63,6 +72,10 @@ async def test_why_somebody_is_not_heard_is_answered_with_evidence(house: House,
     assert media["sourceAddress"] == media["sdpAddress"] and media["secondsSincePacket"] < 1.0
     assert -30.0 < media["level"] < 0.0 and media["packetsReceived"] > 0
     assert well["listener"]["seat"]["conferenceName"] == room
+
+    statistics = (await eventually(lambda: scored(house, a)))["media"]
+    assert statistics["meanOpinionScore"] > 4.0 and statistics["jitterMilliseconds"] < 20.0
+    assert statistics["packetsReceived"] > 0 and statistics["reportedLoss"] is None  # it sends no RTCP
 
     assert (await house.member(room, b, mute=True))[0] == 204
     body = await found(house, a, b, "speaker-muted")

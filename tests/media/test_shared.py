@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from media.shared import BINS, histogram_bin, quantile
+from media.shared import BINS, QUALITY, histogram_bin, quantile, spread
 
 
 def test_a_quantile_is_no_less_than_its_values_and_little_more() -> None:
@@ -26,3 +26,18 @@ def test_what_is_no_time_at_all_is_in_the_first_bin(microseconds: float) -> None
 
 def test_an_hour_is_in_the_last_bin() -> None:
     assert histogram_bin(3.6e9) == BINS - 1
+
+
+def test_what_is_typical_and_what_is_worst_is_told_of_those_who_are_known() -> None:
+    legs = np.zeros(4, QUALITY)
+    legs["mos"], legs["loss"], legs["jitter"] = (
+        [4.4, 2.0, np.nan, 4.0],
+        [0, 0.2, 0, 0],
+        [0.01, 0.03, 0.0, 0.02],
+    )
+    legs["round_trip"] = legs["far_loss"] = np.nan
+    figures = spread(legs)
+    assert (figures["mos_min"], figures["mos_p50"]) == (2.0, 4.0)
+    assert (figures["loss_max"], figures["jitter_max"], figures["jitter_p50"]) == (0.2, 30.0, 15.0)
+    assert not any(name.startswith(("round_trip", "far_loss")) for name in figures)
+    assert spread(legs[:0]) == {}

@@ -8,6 +8,7 @@ from calls import ids
 from calls.callbacks import Callback
 from calls.errors import Conflict, Invalid, NotFound
 from calls.gallery import Gallery
+from calls.hearing import Party
 from calls.order import CallOrder, Redirect
 from media.client import Leg, LegStatistics, Voice
 
@@ -136,6 +137,9 @@ class FakeSwitchboard:
             if (call.account, call.id) == (account, call_id):
                 return call
         raise NotFound("Call", call_id)
+
+    def party(self, account: str, call_id: str) -> Party:
+        return Party(self.call(account, call_id), None)  # type: ignore[arg-type]
 
     async def redirect_call(self, call: FakeCall, redirect: Redirect) -> None:
         self._do("redirect_call", call.id, redirect)

@@ -50,6 +50,7 @@ class VirtualNetwork:
         self.overflowed = 0
         self.arriving: list[tuple[int, Address, bytes]] = []
         self.arrival = 0
+        self.waited = 0.01  # seconds that what arrives has lain there
         self.sent: list[tuple[int, Address, bytes]] = []
 
     def receive(self, inbox: Inbox) -> None:
@@ -124,7 +125,7 @@ class VirtualMedia:
         for _ in range(count):
             self.now += 0.02 * (1 + skipped)
             wall = int(self.now * 1e9)
-            self.network.arrival = wall - 10_000_000
+            self.network.arrival = wall - int(self.network.waited * 1e9)
             self.network.sent = []
             commands, self.commands = self.commands, []
             self.engine.beat(self.now, wall, skipped=skipped, commands=commands)
