@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from random import Random, SystemRandom
 
 from sip.access import Access
-from sip.dialog import Dialog
+from sip.dialog import Dialog, Ended
 from sip.events import CallFailed, Event
 from sip.flow import Address, Flow, Outgoing
 from sip.headers import MAGIC_COOKIE, Via
@@ -19,11 +19,11 @@ from sip.timers import TimerQueue, TimerValues
 from sip.transaction import ServerTransaction
 from sip.uri import host_port
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY")
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY", "REFER")
 """Methods that are understood; REGISTER too, where there is a registrar."""
-SUPPORTED = ("timer", "100rel")
+SUPPORTED = ("timer", "100rel", "replaces", "norefersub")
 """Extensions that a peer may require of us."""
-RECOGNISED = (*ALLOW, "REGISTER", "SUBSCRIBE", "PUBLISH", "REFER", "MESSAGE")
+RECOGNISED = (*ALLOW, "REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE")
 """Methods whose meaning is known: refused with 405, all others with 501 (section 8.2.1)."""
 
 
@@ -74,6 +74,7 @@ class Core:
         self.events: deque[Event] = deque()
         self.sessions: dict[int, Session] = {}
         self.dialogs: dict[tuple[str, str, str], tuple[Session, Dialog]] = {}
+        self.ended = Ended()
         self.unacknowledged: dict[tuple[str, str, int], Unacknowledged] = {}
         """By Call-ID, From tag and CSeq of the INVITE."""
         self.strangers = RateLimit(config.stranger_rate, self.statistics)
@@ -225,5 +226,6 @@ class Core:
         session.early.clear()
         if session.dialog is not None:
             self.dialogs.pop(session.dialog.key, None)
+            self.ended.add(session.dialog.key, now)
         if event is not None and (isinstance(event, CallFailed) or not session.closing):
             self.tell(event)

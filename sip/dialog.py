@@ -1,5 +1,6 @@
 """Dialogs (RFC 3261 section 12): what both ends share about each other, and the requests made from it."""
 
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
@@ -7,6 +8,30 @@ from sip.flow import Flow
 from sip.headers import NameAddr
 from sip.message import Headers, Message, Request, Response
 from sip.uri import Uri
+
+REMEMBERED = 1_000
+"""Dialogs that are known to have ended."""
+MEMORY = 64.0
+"""Seconds for which that is known."""
+
+Key = tuple[str, str, str]
+
+
+class Ended:
+    """Dialogs that ended lately: who comes too late is told from who is wrong (RFC 3891 section 3)."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[Key, float] = OrderedDict()
+
+    def add(self, key: Key, now: float) -> None:
+        """It has ended."""
+        self._until[key] = now + MEMORY
+        if len(self._until) > REMEMBERED:
+            self._until.popitem(last=False)
+
+    def knows(self, key: Key, now: float) -> bool:
+        """True for one that ended a while ago at most."""
+        return self._until.get(key, now) > now
 
 
 @dataclass(eq=False)
@@ -33,7 +58,7 @@ class Dialog:
     """The description that came in one of them: a 2xx need not repeat it."""
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """Call-ID, local tag, remote tag (section 12)."""
         return self.call_id, self.local.tag, self.remote.tag
 

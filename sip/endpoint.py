@@ -16,15 +16,17 @@ from sip.dialog import Dialog
 from sip.errors import SipError
 from sip.events import DigitReceived, Event
 from sip.flow import Flow, Outgoing
-from sip.gate import SUPPORTED_HEADERS, Refusal, Sender, identify, inspect, judge
+from sip.gate import SUPPORTED_HEADERS, Refusal, Sender, identify, inspect, judge, replaced
 from sip.info import press, pressed
 from sip.message import Headers, MessageError, Request, Response, parse
 from sip.offers import Offers
 from sip.outside import OnAnswer, Series, ask
 from sip.reason import Reason
 from sip.refer import Refers
+from sip.referred import Referred
 from sip.refresh import SessionTimers
 from sip.registration import register
+from sip.replaces import Replaces
 from sip.session import Session, State
 from sip.stun import answer as answer_stun
 from sip.stun import is_blank, is_stun
@@ -57,6 +59,7 @@ class Endpoint:
         self._uac = Uac(self._core, timers)
         self._offers = Offers(self._core, self._uas, self._uac, timers)
         self._refers = Refers(self._core)
+        self._referred = Referred(self._core)
         self._logged = (0, 0)
 
     # The doors.
@@ -208,6 +211,24 @@ class Endpoint:
         `SipError` for a bad URI."""
         self._refers.refer(session, target, now)
 
+    def accept_refer(self, session: Session, now: float) -> None:
+        """Takes `ReferRequested` on."""
+        self._referred.accept(session, now)
+
+    def refuse_refer(self, session: Session, status: int, now: float) -> None:
+        """Refuses `ReferRequested`; the call goes on as it was."""
+        self._referred.refuse(session, status, now)
+
+    def tell_refer(self, session: Session, status: int, reason: str, now: float) -> None:
+        """Tells how the call goes that `ReferRequested` asked for, in SIP's statuses. A final one is the last
+        and comes before a hang-up."""
+        self._referred.tell(session, status, reason, now)
+
+    def session_of(self, replaces: Replaces) -> Session | None:
+        """The answered call that a Replaces means, None where it is not one of ours."""
+        session, _ = self._core.dialogs.get(replaces.dialog, (None, None))
+        return session if session is not None and session.state is State.ESTABLISHED else None
+
     def ask(
         self,
         method: str,
@@ -345,6 +366,8 @@ class Endpoint:
                 self._uas.receive_prack(session, transaction, now)
             case "INFO":
                 self._receive_info(session, transaction, now)
+            case "REFER":
+                self._referred.receive(session, transaction, now)
             case "NOTIFY":
                 self._refers.receive_notify(session, transaction, now)
             case "OPTIONS":
@@ -389,11 +412,18 @@ class Endpoint:
             case "INVITE" if len(core.sessions) >= core.config.max_sessions:
                 self._respond(transaction, Refusal(503, "Too many calls", busy), now)
             case "INVITE":
-                self._uas.receive_invite(transaction, sender, flow, now)
+                found = replaced(core, request, now)
+                if isinstance(found, Refusal):
+                    self._respond(transaction, found, now)
+                else:
+                    self._uas.receive_invite(transaction, sender, flow, now, found)
             case "OPTIONS":
                 self._respond(transaction, self._capabilities(), now)
             case "REGISTER":
                 self._respond(transaction, register(core, request, sender, flow, now), now)
+            case "REFER":
+                # Outside of a call there is nobody whose place could be taken.
+                core.reply(transaction, 403, now=now)
             case _:
                 # BYE, INFO and UPDATE mean nothing outside of a call.
                 core.reply(transaction, 481, now=now)

@@ -8,7 +8,9 @@ and tells nothing. `hang_up` of an outbound call that is not answered yet (a CAN
 from dataclasses import dataclass, field
 
 from sip.reason import Reason
+from sip.replaces import Replaces
 from sip.session import Session
+from sip.uri import Uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class IncomingCall:
     """The user who authenticated himself."""
     sdp: bytes | None
     """The offer; None when the caller wants ours (then `answer` carries an offer)."""
+    replaces: Session | None = None
+    """The answered call whose place it is to take (RFC 3891); the caller has named its dialog's tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,20 @@ class MediaRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferRequested:
+    """The far end of an answered call asks us to call somebody in its place (REFER). Wants accept_refer, and
+    then tell_refer up to a final status, or refuse_refer."""
+
+    session: Session
+    target: Uri
+    """Whom, without headers."""
+    replaces: Replaces | None
+    """Which call there is to be replaced by ours."""
+    referrer: str | None
+    """A Referred-By for our INVITE (RFC 3892)."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReferSettled:
     """What came of our REFER. It has `succeeded` when the one whom the far end called has answered, or the
     far end has hung up since it took the REFER; then the owner hangs up."""
@@ -140,6 +158,7 @@ Event = (
     | MediaOffered
     | MediaAnswered
     | MediaRefused
+    | ReferRequested
     | ReferSettled
     | DigitReceived
 )

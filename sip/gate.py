@@ -9,6 +9,8 @@ from sip.core import RECOGNISED, SUPPORTED, Core
 from sip.errors import SipError
 from sip.flow import Flow
 from sip.message import Headers, Request
+from sip.replaces import Replaces
+from sip.session import Session, State
 from sip.session_timer import too_brief
 
 ACCEPT = "application/sdp, multipart/mixed"
@@ -103,6 +105,34 @@ def inspect(core: Core, request: Request) -> Refusal | None:
     if brief:
         return Refusal(422, "", (("Min-SE", str(timers.minimum)),))
     return None
+
+
+def replaced(core: Core, request: Request, now: float) -> Session | Refusal | None:
+    """The session that a new INVITE wants to replace, None for a plain one (section 3). A call that is not
+    answered yet is not given to another: who rings a phone of ours, or waits for our answer, has called
+    somebody, and only BXML may send him on."""
+    values = request.get_all("Replaces")
+    if not values:
+        return None
+    try:
+        if len(values) > 1:
+            raise SipError("More than one Replaces header")
+        wanted = Replaces.parse(values[0])
+    except SipError as error:
+        return Refusal(error.status, error.reason)
+    if request.get("Join") is not None:
+        return Refusal(400, "Join beside Replaces")
+    if core.ended.knows(wanted.dialog, now):
+        return Refusal(603)
+    found = core.dialogs.get(wanted.dialog)
+    if found is None:
+        return Refusal(481)
+    session, _ = found
+    if session.ended or session.closing:
+        return Refusal(603)
+    if session.state is not State.ESTABLISHED:
+        return Refusal(481)
+    return Refusal(486) if wanted.early_only else session
 
 
 def _media_range(value: str) -> str:

@@ -66,6 +66,17 @@ class Referral:
 
 
 @dataclass(eq=False)
+class Asked:
+    """The far end's REFER: it asks us to call somebody else."""
+
+    transaction: ServerTransaction
+    wants_to_know: bool
+    """NOTIFYs are to tell what becomes of it."""
+    earlier: int
+    """How many it has sent in this call before."""
+
+
+@dataclass(eq=False)
 class Session:
     """A call as its owner sees it; made by the endpoint. What follows `state` is the endpoint's own."""
 
@@ -127,6 +138,9 @@ class Session:
     """The offer that waits or is under way says nothing new: it refreshes the session."""
     referral: Referral | None = field(default=None, repr=False)
     """Our REFER of which the end is not known."""
+    asked_to_call: Asked | None = field(default=None, repr=False)
+    """The far end's REFER of which the end is not told."""
+    times_asked: int = 0
     local_sdp: bytes = field(default=b"", repr=False)
     """The last description of ours that holds."""
     interval: Interval | None = None

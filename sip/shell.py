@@ -16,6 +16,7 @@ from sip.locate import Resolver, locate
 from sip.message import Headers, Response
 from sip.outside import Series
 from sip.reason import Reason
+from sip.replaces import Replaces
 from sip.resolver import SystemResolver
 from sip.session import Session
 from sip.tcp import Connections, StreamLimits
@@ -254,6 +255,25 @@ class SipServer:
         """Asks the far end to call somebody else."""
         self.endpoint.refer(session, target, self._loop.time())
         self._pump()
+
+    def accept_refer(self, session: Session) -> None:
+        """Takes the far end's REFER on."""
+        self.endpoint.accept_refer(session, self._loop.time())
+        self._pump()
+
+    def refuse_refer(self, session: Session, status: int) -> None:
+        """Refuses the far end's REFER."""
+        self.endpoint.refuse_refer(session, status, self._loop.time())
+        self._pump()
+
+    def tell_refer(self, session: Session, status: int, reason: str = "") -> None:
+        """Tells how the call goes that the far end asked for."""
+        self.endpoint.tell_refer(session, status, reason, self._loop.time())
+        self._pump()
+
+    def session_of(self, replaces: Replaces) -> Session | None:
+        """The answered call of ours that a Replaces means."""
+        return self.endpoint.session_of(replaces)
 
     async def ask(
         self,

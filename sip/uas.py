@@ -34,8 +34,15 @@ class Uas:
 
     # What arrives.
 
-    def receive_invite(self, transaction: ServerTransaction, sender: Sender, flow: Flow, now: float) -> None:
-        """A new call."""
+    def receive_invite(
+        self,
+        transaction: ServerTransaction,
+        sender: Sender,
+        flow: Flow,
+        now: float,
+        replaces: Session | None = None,
+    ) -> None:
+        """A new call; `replaces`: the one whose place it is to take."""
         core, request = self._core, transaction.request
         try:
             dialog = Dialog.of_callee(request, core.token(), flow)
@@ -71,7 +78,7 @@ class Uas:
             core.timers.set(
                 session, "expires", now + seconds, lambda then: self._gave_up(session, None, then)
             )
-        core.tell(IncomingCall(session, sender.trunk, sender.user, request.sdp))
+        core.tell(IncomingCall(session, sender.trunk, sender.user, request.sdp, replaces))
 
     def receive_ack(self, request: Request, now: float) -> None:
         """The ACK to a 2xx, told by Call-ID, CSeq and From tag: some phones put a To tag of their own into

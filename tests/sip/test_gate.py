@@ -13,7 +13,7 @@ from tests.support.sip_pair import SDP, SERVER, Wire, config, request_text
 
 STRANGER = Flow("udp", SERVER, ("203.0.113.9", 5060))
 USERS = {"alice": "secret"}
-ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY"
+ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY, REFER"
 
 
 def only(wire: Wire, data: bytes, flow: Flow | None = None) -> Response:
@@ -113,7 +113,7 @@ def test_options_says_what_we_can() -> None:
     ok = only(Wire(), request_text("OPTIONS"))
     assert ok.status == 200 and ok.get("Allow") == ALLOWED
     assert ok.get("Accept") == "application/sdp, multipart/mixed" and ok.get("Accept-Encoding") == "identity"
-    assert ok.get("Supported") == "timer, 100rel" and ok.get("Server") == "MixMinus"
+    assert ok.get("Supported") == "timer, 100rel, replaces, norefersub" and ok.get("Server") == "MixMinus"
 
 
 def test_options_within_a_call_says_the_same() -> None:
@@ -136,7 +136,6 @@ def test_max_forwards_of_zero_is_nothing_to_an_endpoint() -> None:
     [
         ("SUBSCRIBE", 405),
         ("MESSAGE", 405),
-        ("REFER", 405),
         ("PUBLISH", 405),
         ("REGISTER", 405),
         ("invite", 501),
@@ -168,9 +167,9 @@ def test_info_within_a_call_is_accepted() -> None:
 
 
 def test_every_extension_that_is_required_and_unknown_is_listed() -> None:
-    extra = "Require: nothingSupportsThis, replaces\r\nRequire: other\r\nProxy-Require: noProxies\r\n"
+    extra = "Require: nothingSupportsThis, join\r\nRequire: other\r\nProxy-Require: noProxies\r\n"
     response = only(Wire(), request_text("OPTIONS", extra=extra))
-    assert response.status == 420 and response.get("Unsupported") == "nothingSupportsThis, replaces, other"
+    assert response.status == 420 and response.get("Unsupported") == "nothingSupportsThis, join, other"
 
 
 def test_an_unknown_body_is_415_with_what_we_accept() -> None:

@@ -166,12 +166,12 @@ def test_an_update_that_overlaps_is_refused() -> None:
     assert statuses(wire.say(reinvite_text(tag, method="UPDATE", cseq=4))) == [491]
 
 
-@pytest.mark.parametrize("extra", ["Require: replaces\r\n"])
+@pytest.mark.parametrize("extra", ["Require: join\r\n"])
 def test_a_reinvite_that_requires_too_much_is_420(extra: str) -> None:
     wire = Wire()
     session, tag = established(wire)
     (refused,) = wire.say(reinvite_text(tag, extra=extra))
-    assert statuses([refused]) == [420] and refused.get("Unsupported") == "replaces"
+    assert statuses([refused]) == [420] and refused.get("Unsupported") == "join"
     assert wire.events() == [] and not session.ended
 
 

@@ -71,7 +71,7 @@ def calling(wire: Wire, extra: str) -> tuple[Session, Request]:
 def test_a_caller_is_granted_what_he_asks(asks: str, granted: str | None, required: str | None) -> None:
     _, ok, _ = called(Wire(), asks)
     assert expires(ok) == granted and ok.get("Require") == required
-    assert ok.get("Supported") == "timer, 100rel"
+    assert ok.get("Supported") == "timer, 100rel, replaces, norefersub"
 
 
 @pytest.mark.parametrize("asks", ["89", "0", "89;refresher=uac"])
