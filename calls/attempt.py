@@ -23,8 +23,10 @@ _WITHHELD = frozenset({"restricted", "anonymous", "private", "unavailable"})
 class Attempt:
     """One way to the callee, from `send` to its answer, its failure or `abandon`."""
 
-    def __init__(self, call: "Call", route: Route) -> None:
+    def __init__(self, call: "Call", route: Route, lent: MediaSession | None = None) -> None:
+        """`lent`: whose leg it takes over when it is answered."""
         self.route = route
+        self._lent = lent
         self.session: Session | None = None
         self._call = call
         self._media: MediaSession | None = None
@@ -49,15 +51,15 @@ class Attempt:
         if route.trunk is not None:
             self.line = services.trunks.seize(route.trunk)
         flow = route.flow or await services.sip.reach(route.next_hop, route.transport)
-        self._media = MediaSession(
-            services.media,
-            signalling=flow.remote[0],
-            terms=services.terms.towards(
-                flow,
-                None if route.trunk is None else services.trunks[route.trunk].trunk,
-                address or services.sip.local_address(flow),
-            ),
+        terms = services.terms.towards(
+            flow,
+            None if route.trunk is None else services.trunks[route.trunk].trunk,
+            address or services.sip.local_address(flow),
         )
+        if self._lent is None:
+            self._media = MediaSession(services.media, signalling=flow.remote[0], terms=terms)
+        else:
+            self._media = self._lent.successor(signalling=flow.remote[0], terms=terms)
         self._media.call_id = self._call.id
         caller = identify(dial, flow.local[0], trusted=route.trusted)
         self.session = services.sip.invite(

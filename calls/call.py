@@ -31,6 +31,7 @@ from sip.uri import readable
 if TYPE_CHECKING:
     from bxml.element import Verb
     from calls.dialling import Listener
+    from calls.handover import Handover
     from calls.order import LegOrder
     from calls.refer import Referral
     from media.client import Leg, MediaClient
@@ -130,6 +131,8 @@ class Call:
         """Set while the call is joined, or about to be, with one other."""
         self.referral: Referral | None = None
         """Set while a Refer waits for what comes of it."""
+        self.handover: Handover | None = None
+        """Set while somebody is called who is to take the far end's place."""
         self.document_url: str | None = None
         """Where the last document came from: the base of relative URLs in one put by REST."""
         self.ended = asyncio.Event()
@@ -226,6 +229,8 @@ class Call:
         self.error_id = ids.error_id() if message else None
         self.sip_response_code = sip_response_code
         self.services.conferences.leave(self)
+        if self.handover is not None:
+            self.handover.close()
         if self.session is not None and not by_peer:
             if unanswered_inbound:
                 status, reason = _REFUSALS.get(cause, _REFUSAL)

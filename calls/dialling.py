@@ -21,6 +21,7 @@ from sip.sdp import SdpError
 
 if TYPE_CHECKING:
     from calls.call import Call
+    from calls.media_session import MediaSession
     from sip.session import Session
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class Listener:
 class Dialling:
     """One outbound call on its way: begun by `start`, fed with what SIP says, over at the answer.
 
-    `sessions`: where the sessions of this call are to be found by their ids.
+    `sessions`: where the sessions of this call are to be found by their ids; `lent`: whose leg it takes over
+    when it is answered.
     """
 
     def __init__(
@@ -82,7 +84,9 @@ class Dialling:
         ways: Ways,
         listener: Listener,
         sessions: "MutableMapping[int, Call]",
+        lent: "MediaSession | None" = None,
     ) -> None:
+        self._lent = lent
         self._call = call
         self._dial = dial
         self._ways = list(ways)
@@ -113,7 +117,7 @@ class Dialling:
         """Let all of a group ring."""
         call = self._call
         for route in routes:
-            attempt = Attempt(call, route)
+            attempt = Attempt(call, route, self._lent)
             try:
                 session = await attempt.send(self._dial, self._address)
             except Unavailable as error:

@@ -39,6 +39,13 @@ class Pair:
         for call in self._calls:
             call.pair = self
 
+    def partner(self, call: "Call") -> "Call | None":
+        """Who hears this call, None while they are not joined."""
+        if len(self._seated) < 2 or self.over.is_set():
+            return None
+        first, second = self._calls
+        return second if call is first else first
+
     def seat(self, call: "Call") -> None:
         """Let one of them hear what the other says, and the keys of either reach the other once both are
         there; nothing, if it is over."""

@@ -6,6 +6,7 @@ process, which sends from then on. Source: RFC 3264.
 
 import logging
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calls.errors import Unavailable
@@ -45,6 +46,7 @@ class MediaSession:
         self._late_offer = False
         self._waits = False
         self._talked = False
+        self._lender: MediaSession | None = None
         self.kept_out = False
         """The far end has put us on hold, and what it sends meanwhile is not let in."""
 
@@ -69,10 +71,14 @@ class MediaSession:
         """
         if self._offer is None:
             self._late_offer = True
-            return self.offer()
+            text = self.offer()
+            self._take_over()
+            return text
         text, self._agreed = sdp.answer(self._offer, self._local(_NOT_YET))
         port = self._open(remote=self._agreed.remote)
         text, self._agreed = sdp.answer(self._offer, self._local(port))
+        if self._lender is not None and self.leg is not None and not self._connect(self._agreed):
+            text, self._agreed = sdp.answer(self._offer, self._local(self.leg.port))
         return text
 
     def begin(self) -> None:
@@ -113,9 +119,8 @@ class MediaSession:
         if self.leg is None or answer is None:
             raise SdpError(488, "the answer has no SDP")
         self._agreed = sdp.accept(answer, self._offered, self._local(self.leg.port))
-        if self._media.connect(self.leg, self._leg_media(self._agreed)):
+        if self._connect(self._agreed):
             return None
-        self._move(self.leg)
         self._waits = True
         return self.restated()
 
@@ -165,11 +170,43 @@ class MediaSession:
         self._agreed = agreed
         return text
 
+    def rest(self) -> None:
+        """Nobody is there for now: nothing is sent, and nothing let in."""
+        if self.leg is not None and self._agreed is not None:
+            self._media.update(self.leg, replace(self._leg_media(self._agreed), sends=False, receives=False))
+
+    def successor(self, *, signalling: str | None, terms: Terms) -> "MediaSession":
+        """One for another far end, which gets this leg when it has answered or is answered: its rows, seats
+        and prompts stay what they are. Until then the leg is here, and `close` of the successor leaves it."""
+        successor = MediaSession(self._media, signalling=signalling, terms=terms)
+        successor.call_id = self.call_id
+        successor._lender = self
+        return successor
+
     def close(self) -> None:
         """Give the leg back."""
-        if self.leg is not None:
+        if self.leg is not None and self._lender is None:
             self._media.close_leg(self.leg)
-            self.leg = None
+        self.leg = None
+
+    def _connect(self, agreed: Agreement) -> bool:
+        """Exchange sound as agreed; False where the leg has got another port for that, which is to be told.
+        Raises SdpError."""
+        if self.leg is None:
+            raise SdpError(488, "no media yet")
+        if self._lender is not None:
+            self._media.readdress(self.leg, self._signalling)
+        stays = self._media.connect(self.leg, self._leg_media(agreed))
+        if not stays:
+            self._move(self.leg)
+        self._take_over()
+        return stays
+
+    def _take_over(self) -> None:
+        """A successor's leg is its own from now on."""
+        if self._lender is not None:
+            self._lender.leg = None
+            self._lender = None
 
     def _refused(self, leg: "Leg", error: SdpError) -> None:
         extra = {"call_id": self.call_id, "leg": leg.id, "reason": str(error)}
@@ -183,6 +220,11 @@ class MediaSession:
             raise SdpError(488, f"the media address is in use on every port ({error})") from error
 
     def _open(self, remote: tuple[str, int] | None) -> int:
+        if self._lender is not None:
+            if self._lender.leg is None:
+                raise Unavailable("the call has no leg any more")
+            self.leg = self._lender.leg
+            return self.leg.port
         try:
             self.leg = self._media.open_leg(signalling=self._signalling, remote=remote)
         except NoPort as error:

@@ -110,6 +110,19 @@ class Routing:
         )
         return ((route,),)
 
+    def named(self, account: str, uri: Uri, *, anywhere: bool, now: float) -> str | None:
+        """Whom a far end names that wants to be replaced, as `ways` takes it; None where it may not: without
+        `anywhere` only users of this server who are registered are left."""
+        user, ours = uri.user or "", uri.scheme == "tel" or uri.host in self._hosts
+        if uri.scheme != "tel" and ours and self._registrar.contacts(user, now):
+            return str(uri)
+        if not anywhere:
+            return None
+        # A number at our own address: a phone says so of whatever it dials.
+        if ours and is_e164(user) and self._access.trunks_for(user, account):
+            return user
+        return None if uri.scheme == "tel" else str(uri)
+
     def _by_trunk(self, account: str, number: str) -> Ways:
         found = self._access.trunks_for(number, account)
         if not found:

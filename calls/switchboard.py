@@ -22,6 +22,7 @@ from calls.dialling import Dialling, Listener
 from calls.digits import Source
 from calls.errors import Conflict, Invalid, NotFound, Unavailable
 from calls.gallery import Gallery
+from calls.handover import Handovers, Transfers
 from calls.hearing import Hearing, Party, examine
 from calls.history import History
 from calls.media_session import MediaSession
@@ -70,6 +71,7 @@ class Settings:
     public_url: str
     address: str = ""
     silence_hangup: float = 0.0
+    transfers: Transfers = "none"
     limits: Limits = field(default_factory=Limits)
     terms: TermsPolicy = field(default_factory=TermsPolicy)
     accounts: Mapping[str, AccountLimits] = field(default_factory=dict)
@@ -117,6 +119,13 @@ class Switchboard:
         )
         self._live: dict[str, Call] = {}
         self._by_session: dict[int, Call] = {}
+        self._handovers = Handovers(
+            self._services,
+            routing,
+            self._by_session,
+            allowed=settings.transfers,
+            address=settings.address,
+        )
         self._dialling: dict[str, Dialling] = {}
         self._admissions: dict[str, Admission] = {}
         self.silence = SilenceWatch(settings.silence_hangup)
@@ -141,8 +150,11 @@ class Switchboard:
     def on_sip(self, event: sip_events.Event) -> None:
         """Take one event of the SIP endpoint."""
         match event:
-            case sip_events.IncomingCall():
-                self._incoming(event)
+            case sip_events.IncomingCall(replaces=replaces):
+                if replaces is None:
+                    self._incoming(event)
+                else:
+                    self._handovers.incoming(event)
             case sip_events.CallRinging(session=session):
                 if (dialling := self._dialling_of(session)) is not None:
                     dialling.rings(session)
@@ -165,6 +177,10 @@ class Switchboard:
                 self.silence.acknowledged(call)
             case sip_events.CallCancelled(reasons=reasons):
                 call.end(*ending("cancel", reasons), by_peer=True)
+            case sip_events.ReferRequested():
+                self._handovers.requested(call, event)
+            case sip_events.CallEnded() if call.handover is not None:
+                call.handover.far_end_left()
             case sip_events.CallEnded(cause=cause, reasons=reasons):
                 logger.info("sip_ended", extra={"call_id": call.id, "reason": cause})
                 call.end(*ending("hangup", reasons), by_peer=True)
@@ -378,19 +394,19 @@ class Switchboard:
             return leg
         admission.passed()
         try:
-            self._dial(leg, order.dial, listener)
+            self._dial(leg, order.dial, listener, order.lent)
         except Invalid as error:
             leg.end("error", str(error))
         return leg
 
-    def _dial(self, call: Call, dial: Dial, listener: Listener) -> None:
+    def _dial(self, call: Call, dial: Dial, listener: Listener, lent: MediaSession | None = None) -> None:
         """Find the way and send the INVITE. Raises Invalid, of nothing done."""
         try:
             ways = self._ways(call.account, dial.to)
         except Unreachable as error:
             call.end("rejected", str(error), sip_response_code=480)
             return
-        self._dialling[call.id] = dialling = Dialling(call, dial, ways, listener, self._by_session)
+        self._dialling[call.id] = dialling = Dialling(call, dial, ways, listener, self._by_session, lent)
         dialling.start(self._settings.address)
 
     def _ways(self, account: str, to: str) -> Ways:

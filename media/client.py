@@ -355,6 +355,10 @@ class MediaClient:
         leg.ceiling = leg.ceiling if ceiling is None else ceiling
         self._send(leg, messages.Treat(leg.id, leg.gain, leg.floor, leg.ceiling))
 
+    def readdress(self, leg: Leg, signalling: str | None) -> None:
+        """The leg is to get another far end, whose SIP comes from there; `connect` follows."""
+        leg.signalling = _ipv4_or_none(signalling)
+
     def move(self, leg: Leg) -> Leg:
         """Take another port, whose number is then in `leg.port`. Raises NoPort when none is better."""
         if leg.id in self._legs:

@@ -118,6 +118,7 @@ class Server:
                 public_url=config.http.public_url,
                 address=_sdp_address(config),
                 silence_hangup=config.rtp.silence_hangup,
+                transfers=config.sip.transfers,
                 limits=Limits(
                     members=config.conference.members,
                     coaches=config.conference.coaches,

@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from calls.handover import Transfers
 from mixminus import kinds
 from mixminus.kinds import Kind, Network
 from sip.sdp import Srtp
@@ -99,6 +100,12 @@ class Sip:
         "SRTP's keys may go over udp, tcp and ws, where anybody on the way can read them, so that they are "
         "offered there and `required` is content; for networks that are secured by other means",
         False,
+    )
+    transfers: Transfers = setting(  # noqa: RUF009 (a field)
+        kinds.choice(*get_args(Transfers)),
+        "Whom a phone may put in its place within a call (REFER, its transfer key): none; users: those who "
+        "are registered here; any: whatever the account can call, at its cost",
+        "none",
     )
     trace: bool = setting(
         kinds.flag, "Write every SIP message of a call into the log, without secrets and digits", False

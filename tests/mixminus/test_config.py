@@ -27,6 +27,7 @@ session_minimum = 90
 digest = ["MD5", "SHA-256"]
 srtp = "off"
 srtp_keys_in_clear = false
+transfers = "none"
 trace = false
 hep = ""
 hep_id = 0

@@ -97,6 +97,9 @@ class FakeMedia:
         self.done.append(("update", leg.id, media))
         return self.stays
 
+    def readdress(self, leg, signalling):
+        self.done.append(("readdress", leg.id, signalling))
+
     def move(self, leg):
         self.done.append(("move", leg.id))
         leg.port += 100
@@ -225,7 +228,15 @@ class Exchange:
     """The switchboard under test with its fakes, and the phones' side of it."""
 
     def __init__(
-        self, *, applications=None, silence_hangup=0.0, limits=None, trunks=(), users=None, accounts=None
+        self,
+        *,
+        applications=None,
+        silence_hangup=0.0,
+        limits=None,
+        trunks=(),
+        users=None,
+        accounts=None,
+        transfers="none",
     ):
         self.sip, self.media, self.speech = FakeSip(), FakeMedia(), FakeSpeech()
         self.courier = FakeCourier()
@@ -245,6 +256,7 @@ class Exchange:
             settings=Settings(
                 public_url="http://server.test",
                 silence_hangup=silence_hangup,
+                transfers=transfers,
                 limits=limits or Limits(),
                 accounts=accounts or {},
             ),

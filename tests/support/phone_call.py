@@ -65,6 +65,7 @@ class PhoneCall:
         self.refuse_offers: int | None = None  # answer those with this status
         self.referred: list[Message] = []  # REFERs received
         self.answers_refer = 202
+        self.told: list[str] = []  # what NOTIFYs said of our REFER
         self.ended_at: float | None = None
         self.answered_at: float | None = None
         self._version = 1
@@ -339,6 +340,10 @@ class PhoneCall:
         self._over()
         return response
 
+    async def refer(self, to: str) -> Message:
+        """The response to a REFER to that address."""
+        return await self.phone.transact(self.request("REFER", headers=(("Refer-To", f"<{to}>"),)))
+
     async def tell_of_refer(self, status: str, state: str = "terminated;reason=noresource") -> int:
         """The NOTIFY to a REFER received, `status` like "200 OK"; what answers it."""
         headers = (
@@ -405,6 +410,9 @@ class PhoneCall:
         elif message.method in ("INVITE", "UPDATE"):
             self._reoffered(message)
         elif message.method in ("OPTIONS", "INFO"):
+            self.phone.respond(message, 200)
+        elif message.method == "NOTIFY":
+            self.told.append(message.body.decode().strip())
             self.phone.respond(message, 200)
         elif message.method == "REFER":
             self.referred.append(message)

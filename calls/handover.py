@@ -1,0 +1,206 @@
+"""Another far end for a call that goes on, as phones want it when their transfer key is pressed.
+
+Somebody sends an INVITE that replaces it (RFC 3891), or its own far end asks us to call somebody (REFER, RFC
+3515). The call stays what it is: id, document, conference, partner, and its leg in the mixer, which only gets
+another address. Whoever was there before gets a BYE.
+"""
+
+import asyncio
+import logging
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Literal
+
+from calls.dialling import Listener
+from calls.errors import Unavailable, VerbFailed
+from calls.loudspeaker import Loudspeaker
+from calls.media_session import MediaSession
+from calls.order import Dial, LegOrder
+from sip.events import IncomingCall, ReferRequested
+from sip.sdp import SdpError
+from sip.trunks import TrunkFull
+
+if TYPE_CHECKING:
+    from calls.call import Call, Services
+    from calls.routing import Routing
+    from sip.session import Session
+    from sip.trunks import Line
+
+logger = logging.getLogger(__name__)
+
+Transfers = Literal["none", "users", "any"]
+"""Whom the far end of a call may put in its place by REFER: nobody; users who are registered here; any
+address and number that the account can call."""
+
+
+class Handovers:
+    """Who may take whose place. `sessions`: calls by the ids of their sessions; `address`: the one for SDP,
+    empty for the one that reaches the peer."""
+
+    def __init__(
+        self,
+        services: "Services",
+        routing: "Routing",
+        sessions: "MutableMapping[int, Call]",
+        *,
+        allowed: Transfers,
+        address: str,
+    ) -> None:
+        self._services = services
+        self._routing = routing
+        self._sessions = sessions
+        self._allowed = allowed
+        self._address = address
+
+    def incoming(self, event: IncomingCall) -> None:
+        """An INVITE that may come in and names the dialog of a live call: it is answered in that call's
+        place."""
+        sip, session = self._services.sip, event.session
+        call = None if event.replaces is None else self._sessions.get(event.replaces.id)
+        if call is None or call.state != "answered" or call.media is None:
+            sip.reject(session, 481)
+            return
+        line: Line | None = None
+        try:
+            if event.trunk is not None:
+                line = self._services.trunks.seize(event.trunk)
+            media = self._successor(call.media, session, event.trunk)
+            media.consider(event.sdp)
+            answer = media.answer()
+        except TrunkFull:
+            sip.reject(session, 503, "Trunk full")
+            return
+        except (SdpError, Unavailable) as error:
+            logger.info("replacement_refused", extra={"call_id": call.id, "reason": str(error)})
+            sip.reject(session, error.status if isinstance(error, SdpError) else 503)
+            if line is not None:
+                line.release()
+            return
+        sip.answer(session, answer)
+        media.begin()
+        if call.handover is not None:
+            call.handover.close()
+        self.take_place(call, session, media, line)
+
+    def requested(self, call: "Call", event: ReferRequested) -> None:
+        """A REFER: whom it names is called, or it is refused and the call goes on."""
+        sip, session = self._services.sip, event.session
+        now = asyncio.get_running_loop().time()
+        to = None
+        if self._allowed != "none" and call.line is None:  # never for who came, or was reached, by a trunk
+            to = self._routing.named(call.account, event.target, anywhere=self._allowed == "any", now=now)
+        if to is None or call.media is None or call.handover is not None:
+            logger.info("refer_refused", extra={"call_id": call.id, "to": str(event.target)})
+            sip.refuse_refer(session, 403)
+            return
+        sip.accept_refer(session)
+        headers = [] if event.replaces is None else [("Replaces", str(event.replaces))]
+        if event.referrer is not None:
+            headers.append(("Referred-By", event.referrer))
+        # To the one who is called we are who we were to the one who asks.
+        ourselves = call.to if call.direction == "inbound" else call.from_
+        dial = Dial(to=to, from_=ourselves, headers=tuple(headers))
+        logger.info("refer_taken", extra={"call_id": call.id, "to": to})
+        Handover(self, call, session).begin(LegOrder(dial=dial, lent=call.media))
+
+    def take_place(self, call: "Call", session: "Session", media: MediaSession, line: "Line | None") -> None:
+        """The far end of `call` is another one from now on."""
+        before, trunk = call.session, call.line
+        call.session, call.media, call.line = session, media, line
+        self._sessions[session.id] = call
+        if before is not None:
+            self._sessions.pop(before.id, None)
+            self._services.sip.hang_up(before)
+        if trunk is not None:
+            trunk.release()
+        extra = {"call_id": call.id, "sip_call_id": session.call_id}
+        logger.info("call_handed_over", extra=extra)
+
+    def _successor(self, media: MediaSession, session: "Session", trunk: str | None) -> MediaSession:
+        services = self._services
+        terms = services.terms.towards(
+            session.flow,
+            None if trunk is None else services.trunks[trunk].trunk,
+            self._address or services.sip.local_address(session),
+        )
+        return media.successor(signalling=session.remote_ip, terms=terms)
+
+
+class Handover(Listener):
+    """One REFER of a far end, from our INVITE to the one it names until that one has answered or failed.
+
+    Many phones hang up as soon as we try; the call then waits for its new far end without one.
+    """
+
+    def __init__(self, handovers: Handovers, call: "Call", referrer: "Session") -> None:
+        self._handovers = handovers
+        self._call = call
+        self._referrer = referrer
+        self._leg: Call | None = None
+        self._alone = False
+        self._ringback: asyncio.Task[None] | None = None
+
+    def begin(self, order: LegOrder) -> None:
+        """Call the one who is named."""
+        self._call.handover = self
+        leg = self._call.services.place_leg(self._call, order, self)
+        if leg.live:
+            self._leg = leg
+        elif self._call.handover is self:
+            self.failed(leg)
+
+    def far_end_left(self) -> None:
+        """Who asked has hung up; nothing is sent to him any more."""
+        self._alone = True
+        if self._call.media is not None:
+            self._call.media.rest()
+
+    def close(self) -> None:
+        """The call has ended, or has another far end already."""
+        self._over()
+        self._call.services.sip.tell_refer(self._referrer, 487)
+        if self._leg is not None:
+            self._leg.end("cancel")
+
+    # What becomes of the one who is called
+
+    def rings(self, leg: "Call") -> None:
+        if self._ringback is None and self._call.handover is self:
+            self._call.services.sip.tell_refer(self._referrer, 180)
+            self._ringback = asyncio.create_task(self._ring(), name=f"ringback {self._call.id}")
+
+    def answered(self, leg: "Call") -> None:
+        if self._call.handover is not self or leg.session is None or leg.media is None:
+            leg.end("cancel")
+            return
+        self._over()
+        session, media, line = leg.session, leg.media, leg.line
+        # What the leg had is the call's from now on; there is nothing left of it to be ended.
+        leg.session = leg.media = leg.line = None
+        leg.end("hangup")
+        self._call.services.sip.tell_refer(self._referrer, 200)
+        self._handovers.take_place(self._call, session, media, line)
+
+    def failed(self, leg: "Call") -> None:
+        if self._call.handover is not self:
+            return
+        self._over()
+        self._call.services.sip.tell_refer(self._referrer, leg.sip_response_code or 480)
+        logger.info("handover_failed", extra={"call_id": self._call.id, "cause": leg.disconnect_cause})
+        if self._alone:
+            self._call.end("hangup")
+
+    def _over(self) -> None:
+        self._call.handover = None
+        if self._ringback is not None:
+            self._ringback.cancel()
+
+    async def _ring(self) -> None:
+        """What the other of two joined calls hears meanwhile."""
+        call = self._call
+        partner = None if call.pair is None else call.pair.partner(call)
+        if partner is None or partner.leg is None:
+            return
+        try:
+            await Loudspeaker(call.services.speech, call.services.media, partner.leg).ring()
+        except VerbFailed as error:  # its leg is closed: the call ends, and this with it
+            logger.info("ringback_stopped", extra={"call_id": partner.id, "reason": str(error)})
