@@ -110,12 +110,16 @@ class Dialling:
     def _try_next(self) -> None:
         self._ringing = False
         routes = self._ways.pop(0)
-        loop = asyncio.get_running_loop()
-        self._sending = loop.create_task(self._invite(routes), name=f"dial {self._call.id}")
+        loop, trunks = asyncio.get_running_loop(), self._call.services.trunks
+        turns = [trunks.take_turn(route.trunk, loop.time()) for route in routes if route.trunk is not None]
+        inviting = self._invite(routes, max(turns, default=0.0))
+        self._sending = loop.create_task(inviting, name=f"dial {self._call.id}")
 
-    async def _invite(self, routes: Sequence[Route]) -> None:
-        """Let all of a group ring."""
+    async def _invite(self, routes: Sequence[Route], wait: float) -> None:
+        """Let all of a group ring, after so many seconds."""
         call = self._call
+        if wait:
+            await asyncio.sleep(wait)
         for route in routes:
             attempt = Attempt(call, route, self._lent)
             try:

@@ -31,6 +31,14 @@ def party(uri: Uri) -> str:
     return readable(f"sip:{uri.userinfo}@{place}" if uri.userinfo else f"sip:{place}")
 
 
+def understood(uri: Uri, trunk: Trunk | None) -> Uri:
+    """The called or calling party of a call that came by this trunk, its number as we write numbers."""
+    if trunk is None or not uri.user:
+        return uri
+    number = trunk.understood(uri.user)
+    return uri if number == uri.user else sip_uri(number, uri.host, uri.port, uri.parameters)
+
+
 @dataclass(frozen=True)
 class Route:
     """Where an INVITE goes.
@@ -92,7 +100,7 @@ class Routing:
         Raises Invalid, Unreachable.
         """
         if is_e164(to):
-            return self._by_trunk(account, to)
+            return self._by_trunk(account, to, now)
         if not to.lower().startswith("sip:"):
             raise Invalid("Invalid to: must be an E164 telephone number or a SIP URI")
         try:
@@ -123,11 +131,11 @@ class Routing:
             return user
         return None if uri.scheme == "tel" else str(uri)
 
-    def _by_trunk(self, account: str, number: str) -> Ways:
+    def _by_trunk(self, account: str, number: str, now: float) -> Ways:
         found = self._access.trunks_for(number, account)
         if not found:
             raise Invalid(f"Invalid to: no trunk takes the number {number}")
-        trunks = self._trunks.in_order(found)
+        trunks = self._trunks.in_order(found, now)
         if not trunks:
             raise Unreachable(f"all trunks that take the number {number} are full")
         return [(_by(trunk, number),) for trunk in trunks]

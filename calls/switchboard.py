@@ -28,7 +28,7 @@ from calls.history import History
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder, Redirect
 from calls.performance import read
-from calls.routing import Routing, Unreachable, Ways, party
+from calls.routing import Routing, Unreachable, Ways, party, understood
 from calls.silence import SilenceWatch
 from calls.terms import TermsPolicy
 from media.client import (
@@ -209,7 +209,9 @@ class Switchboard:
 
     def _incoming(self, event: sip_events.IncomingCall) -> None:
         session = event.session
-        user = session.request_uri.user or ""
+        trunk = None if event.trunk is None else self._trunks[event.trunk].trunk
+        called_uri, calling_uri = (understood(uri, trunk) for uri in (session.request_uri, session.from_uri))
+        user = called_uri.user or ""
         refused = {"to": user, "sip_call_id": session.call_id}
         application = called(self._applications.values(), user)
         if application is None:
@@ -227,7 +229,7 @@ class Switchboard:
             signalling=session.remote_ip,
             terms=self._settings.terms.towards(
                 session.flow,
-                None if event.trunk is None else self._trunks[event.trunk].trunk,
+                trunk,
                 self._settings.address or self._sip.local_address(session),
             ),
         )
@@ -239,8 +241,8 @@ class Switchboard:
             return
         line = None
         try:
-            if event.trunk is not None:
-                line = self._trunks.seize(event.trunk)
+            if trunk is not None:
+                line = self._trunks.seize(trunk.name)
         except TrunkFull as error:
             logger.info("call_refused", extra={**refused, "reason": str(error)})
             self._sip.reject(session, 503, "Trunk full")
@@ -250,14 +252,14 @@ class Switchboard:
             account=application.account,
             application_id=application.id,
             direction="inbound",
-            to=party(session.request_uri),
-            from_=party(session.from_uri),
+            to=party(called_uri),
+            from_=party(calling_uri),
             callback_timeout=application.callback_timeout,
             disconnect=application.status,
         )
         call.media, call.line = media, line
         call.identity = stir_shaken.identity(session.request)
-        if event.trunk is not None:
+        if trunk is not None:
             call.stir_shaken = stir_shaken.vouched(session.request)
         media.call_id = call.id
         call.initiate(session)

@@ -316,10 +316,22 @@ class Trunk:
     inbound: tuple[Network, ...] = setting(kinds.networks, "Who may send calls in as this trunk", [])
     account: str = setting(kinds.text, "The account that may use it; empty: any", "")
     max_calls: int = setting(kinds.whole(0, 100_000), "Its calls at a time, in and out; 0: no limit", 0)
+    calls_per_second: float = setting(
+        kinds.number(0, 100_000),
+        "Calls a second that go out by it; above that the next that matches is taken, else a call waits; 0: "
+        "no limit",
+        0,
+    )
     strip: str = setting(
         kinds.text, 'Taken from the front of a called number that begins with it, such as "+"', ""
     )
     prefix: str = setting(kinds.text, 'Then put in front of a called number, such as "00"', "")
+    inbound_strip: str = setting(
+        kinds.text, 'What numbers of its own calls, called and calling, begin with, such as "00"', ""
+    )
+    inbound_prefix: str = setting(
+        kinds.text, 'Put in its place, such as "+"; numbers with a + stay as they are', ""
+    )
     health_check: int = setting(
         kinds.whole(0, 3600),
         "Seconds between OPTIONS that ask whether it is there; while it is not, the next that matches is "

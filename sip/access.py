@@ -4,6 +4,7 @@ A source is admitted by a trunk's inbound list or by the allowed networks; anoth
 with no users there is nothing to prove, and it is refused.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -14,6 +15,8 @@ from sip.digest import Authenticator
 from sip.sdp import Srtp
 
 Network = IPv4Network | IPv6Network
+
+_NUMBER = re.compile(r"\+?[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,16 @@ class Trunk:
     """The account that may use it; empty for any."""
     max_calls: int = 0
     """Its calls at a time, in and out; 0 for no limit."""
+    calls_per_second: float = 0.0
+    """Calls that go out by it in a second; 0 for no limit."""
     strip: str = ""
     """Taken from the front of a called number that begins with it."""
     prefix: str = ""
     """Then put in front of it."""
+    inbound_strip: str = ""
+    """What stands in front of the numbers of its own calls, called and calling, and is replaced."""
+    inbound_prefix: str = ""
+    """By what."""
     health_check: int = 0
     """Seconds between OPTIONS; 0 for none."""
     codecs: tuple[str, ...] = ()
@@ -52,6 +61,16 @@ class Trunk:
     def rewritten(self, number: str) -> str:
         """A called number as this trunk wants it."""
         return self.prefix + number.removeprefix(self.strip)
+
+    def understood(self, number: str) -> str:
+        """A number as this trunk writes it, as we write it. One that has a + needs nothing, unless that is
+        what is to be replaced."""
+        strip = self.inbound_strip
+        if not _NUMBER.fullmatch(number) or not number.startswith(strip):
+            return number
+        if number.startswith("+") and not strip:
+            return number
+        return self.inbound_prefix + number.removeprefix(strip)
 
     @property
     def credentials(self) -> tuple[str, str] | None:

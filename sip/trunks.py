@@ -1,5 +1,6 @@
 """What is known of each trunk while the server runs: whether it answers, and how many calls it carries."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -7,6 +8,9 @@ from sip.access import Trunk
 
 FAILURES = 3
 """Health checks in a row that fail before a trunk counts as down."""
+
+SECONDS_QUEUED = 300
+"""A trunk whose next call would wait longer than this is full."""
 
 
 class TrunkFull(OSError):
@@ -21,6 +25,8 @@ class Condition:
     calls: int = 0
     failures: int = 0
     registered: bool | None = None
+    next_turn: float = -math.inf
+    """When the next call may go out by it."""
 
     @property
     def up(self) -> bool:
@@ -29,6 +35,10 @@ class Condition:
     @property
     def full(self) -> bool:
         return 0 < self.trunk.max_calls <= self.calls
+
+    def wait(self, now: float) -> float:
+        """Seconds that a call which is to go out by it now has to wait."""
+        return max(0.0, self.next_turn - now) if self.trunk.calls_per_second else 0.0
 
 
 class Line:
@@ -81,8 +91,20 @@ class Trunks:
             raise TrunkFull(f"trunk {name} carries {condition.calls} calls, as many as it may")
         return Line(condition)
 
-    def in_order(self, trunks: Iterable[Trunk]) -> list[Trunk]:
-        """Of these, those with room: first those that answer, then, rather than nowhere, those that do
-        not."""
-        free = [trunk for trunk in trunks if not self._conditions[trunk.name].full]
-        return sorted(free, key=lambda trunk: not self._conditions[trunk.name].up)
+    def take_turn(self, name: str, now: float) -> float:
+        """Seconds from now until this call may go out by the trunk; those that ask later wait longer. What
+        goes out is evenly spaced, so that no second sees more than the trunk takes."""
+        condition = self._conditions.get(name)
+        if condition is None or not condition.trunk.calls_per_second:
+            return 0.0
+        wait = condition.wait(now)
+        condition.next_turn = now + wait + 1 / condition.trunk.calls_per_second
+        return wait
+
+    def in_order(self, trunks: Iterable[Trunk], now: float) -> list[Trunk]:
+        """Of these, those with room: first those that answer, the soonest first, then, rather than nowhere,
+        those that do not."""
+        conditions = [self._conditions[trunk.name] for trunk in trunks]
+        free = [each for each in conditions if not each.full and each.wait(now) < SECONDS_QUEUED]
+        free.sort(key=lambda each: (not each.up, each.wait(now)))
+        return [each.trunk for each in free]

@@ -13,6 +13,7 @@ from sip.registrar import Contact
 from sip.registration import believed
 from sip.uri import Uri
 from tests.calls.test_outbound import ORDER, PAUSE
+from tests.support.eventually import eventually
 from tests.support.exchange import ACCOUNT, OFFER, Exchange, settle
 
 LOCAL = ("127.0.0.1", 5060)
@@ -185,6 +186,32 @@ async def test_a_full_trunk_is_passed_over_and_when_all_are_full_the_call_is_rej
     await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="+12025550125"))
     await settle()
     assert dialled(exchange)[-1] == "sip:0012025550125@192.0.2.9"
+
+
+async def test_a_trunk_takes_so_many_calls_a_second_then_the_next_and_then_they_wait():
+    exchange = Exchange(trunks=[replace(FIRST, calls_per_second=10), replace(SECOND, calls_per_second=20)])
+    exchange.answer_with(PAUSE, "answer")
+    began = asyncio.get_running_loop().time()
+    calls = [
+        await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to=f"+1202555012{number}"))
+        for number in range(4)
+    ]
+    await settle()
+    assert dialled(exchange) == ["sip:0012025550120@192.0.2.9", "sip:+12025550121@192.0.2.10:5070"]
+    assert calls[2].state == "queued"
+    await exchange.switchboard.complete_call(calls[3])
+    await eventually(lambda: len(dialled(exchange)) == 3)
+    assert dialled(exchange)[2] == "sip:+12025550122@192.0.2.10:5070"
+    assert asyncio.get_running_loop().time() - began >= 0.05
+    assert exchange.trunks["first"].calls == 1 and exchange.trunks["second"].calls == 2
+
+
+async def test_a_trunks_numbers_are_read_as_it_writes_them():
+    exchange = Exchange(trunks=[replace(FIRST, inbound_strip="00", inbound_prefix="+")])
+    call = await exchange.dial_in(
+        PAUSE, called="sip:0012025550123@127.0.0.1", caller="sip:00442071838750@192.0.2.9", trunk="first"
+    )
+    assert (call.to, call.from_) == ("+12025550123", "+442071838750")
 
 
 async def test_calls_that_come_in_by_a_trunk_count_and_too_many_are_refused():

@@ -11,7 +11,7 @@ from sip.access import Trunk
 from sip.message import Headers, Response
 from sip.outside import Series
 from sip.trunk_care import TrunkCare, granted
-from sip.trunks import FAILURES, TrunkFull, Trunks
+from sip.trunks import FAILURES, SECONDS_QUEUED, TrunkFull, Trunks
 from tests.support.eventually import eventually
 
 OFFICE = Trunk("office", "192.0.2.9", username="us", password="secret", max_calls=2)
@@ -65,9 +65,51 @@ def test_trunks_that_answer_come_first_and_full_ones_not_at_all() -> None:
     trunks = Trunks([OFFICE, CARRIER, third])
     trunks["carrier"].failures = FAILURES
     order = [OFFICE, CARRIER, third]
-    assert [trunk.name for trunk in trunks.in_order(order)] == ["office", "third", "carrier"]
+    assert [trunk.name for trunk in trunks.in_order(order, 0.0)] == ["office", "third", "carrier"]
     trunks["office"].calls = 2
-    assert [trunk.name for trunk in trunks.in_order(order)] == ["third", "carrier"]
+    assert [trunk.name for trunk in trunks.in_order(order, 0.0)] == ["third", "carrier"]
+
+
+def test_calls_go_out_evenly_and_the_trunk_that_is_free_sooner_comes_first() -> None:
+    slow, quick = replace(OFFICE, max_calls=0, calls_per_second=2), replace(CARRIER, calls_per_second=10)
+    trunks = Trunks([slow, quick])
+
+    def order(now: float) -> list[str]:
+        return [trunk.name for trunk in trunks.in_order([slow, quick], now)]
+
+    assert order(5.0) == ["office", "carrier"]
+    assert [trunks.take_turn("office", 5.0) for _ in range(3)] == [0.0, 0.5, 1.0]
+    assert order(5.0) == ["carrier", "office"]
+    assert trunks.take_turn("carrier", 5.0) == 0.0 and trunks.take_turn("carrier", 5.05) == pytest.approx(
+        0.05
+    )
+    assert trunks.take_turn("office", 60.0) == 0.0, "what was not used is not saved up"
+    for _ in range(2 * SECONDS_QUEUED):
+        trunks.take_turn("office", 60.0)
+    assert order(60.0) == ["carrier"] and order(61.0) == ["carrier", "office"]
+    trunks.adopt([replace(slow, calls_per_second=0), quick])
+    assert trunks.take_turn("office", 60.0) == 0.0 == trunks.take_turn("nobody", 60.0)
+
+
+@pytest.mark.parametrize(
+    ("strip", "prefix", "number", "understood"),
+    [
+        ("", "+", "19195550100", "+19195550100"),
+        ("", "+", "+19195550100", "+19195550100"),
+        ("00", "+", "004420718", "+4420718"),
+        ("0", "+44", "020718", "+4420718"),
+        ("0", "+44", "+4420718", "+4420718"),
+        ("+", "", "+4420718", "4420718"),
+        ("", "+", "alice", "alice"),
+        ("", "+", "", ""),
+        ("", "", "100", "100"),
+    ],
+)
+def test_numbers_of_its_calls_are_read_as_it_writes_them(
+    strip: str, prefix: str, number: str, understood: str
+) -> None:
+    trunk = replace(CARRIER, inbound_strip=strip, inbound_prefix=prefix)
+    assert trunk.understood(number) == understood
 
 
 class FarEnd:
