@@ -358,6 +358,19 @@ class Engine:
             headers.offset,
             headers.size,
         )
+        comfort = (kinds == COMFORT) & (headers.size > 0)
+        mute = (rows != 0) & (comfort | events) & self._receives[rows]
+        if mute.any():
+            self._note(np.flatnonzero(mute), comfort[mute], rows, headers)
+
+    def _note(
+        self, which: NDArray[np.intp], comfort: NDArray[np.bool_], rows: NDArray[np.intp], headers: Headers
+    ) -> None:
+        """Packets without audio, some of them `comfort` noise: its level is the first byte (RFC 3389)."""
+        level = self._inbox.slots[which, headers.offset[which]].astype(np.int16)
+        self._mixer.note(
+            rows[which], headers.sequence[which], headers.ssrc[which], np.where(comfort, level & 0x7F, -1)
+        )
 
     def _pin(self) -> None:
         for row, address, port in self._demux.pinned:

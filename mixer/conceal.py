@@ -36,6 +36,7 @@ _SHORTEST, _LONGEST = 40, 160  # of a pitch period
 _MATCH = 52  # compared to find it
 _JOIN = 8  # in which the step at the begin of a gap is evened out
 _CLOSE = 4  # the part of a period in which its end is crossed with what led to its begin
+_QUIET = 100  # a sample's size, -50 dB: who stops behind less than that has said nothing that could break off
 _RUNS = 4  # gaps in a frame; what comes behind more of them is dropped
 _CLEAN, _SILENT, _BROKEN = 0, 1, 2
 _FOUR_VALID = np.uint64(VALID * 0x0001_0001_0001_0001)
@@ -57,8 +58,9 @@ class _Places(NamedTuple):
 class Concealment:
     """What each row said of late, and where in a gap it is; `frame` samples a tick at `rate`, 20 ms."""
 
-    def __init__(self, rows: Rows, rate: int = 8000) -> None:
-        """`rate`: Hz, a multiple of 8000."""
+    def __init__(self, rows: Rows, pausing: NDArray[np.bool_], rate: int = 8000) -> None:
+        """`rate`: Hz, a multiple of 8000; `pausing`: by row, whether the sender has stopped on purpose."""
+        self._pausing = pausing
         self._scale = scale = rate // 8000
         self._frame = frame = scale * FRAME
         self._fade, self._longest = scale * FADE, scale * LONGEST
@@ -149,7 +151,7 @@ class Concealment:
         up = np.arange(1, fade + 1)
         last = self._past[self._plane - 1, rows, -1:].astype(np.int32)
         speech[:, :fade] = (speech[:, :fade] * up + last * (fade - up)) // fade
-        self.gaps[rows] += (self._state[rows] == _CLEAN) & ~came.all(axis=1)
+        self.gaps[rows] += (self._state[rows] == _CLEAN) & ~came.all(axis=1) & self._speaks(rows)
         self._state[rows] = np.where(came[:, -1], _CLEAN, _SILENT)
         self._age[rows], self._risen[rows] = self._longest, 0
         return speech
@@ -165,7 +167,7 @@ class Concealment:
         said[:, past:] = speech
         clean = self._state[rows] == _CLEAN
         anew = clean | (self._risen[rows] > 0) & ~came[:, 0]
-        self.gaps[rows] += anew
+        self.gaps[rows] += anew & self._speaks(rows)
         places = _Places(
             np.where(clean, _next(~came, np.zeros(rows.size, np.intp)), 0),
             np.where(anew, 0, self._age[rows]),
@@ -232,11 +234,16 @@ class Concealment:
         self._risen[rows] = risen
         return _Places(over, np.zeros_like(age), np.zeros_like(age))
 
+    def _speaks(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Who was heard in the last tick, and has not said that he stops: his speech can break off."""
+        loud: NDArray[np.bool_] = np.abs(self.last(rows)).max(axis=1) > _QUIET
+        return loud & ~self._pausing[rows]
+
     def _learn(self, rows: NDArray[np.intp], said: NDArray[np.float32], start: NDArray[np.intp]) -> None:
         """Keep what these rows said before their gaps, and find its pitch."""
         before = np.take_along_axis(said, start[:, None] + np.arange(_PLANES * self._frame), axis=1)
         self._model[rows] = before
-        self._lag[rows] = _pitch(before, self._scale)
+        self._lag[rows] = np.where(self._pausing[rows], 0, _pitch(before, self._scale))
 
     def _conceal(self, rows: NDArray[np.intp], since: NDArray[np.intp]) -> NDArray[np.float32]:
         """What stands in for the samples that are `since` (m, frame) behind the begin of the gap."""

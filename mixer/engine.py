@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mixer import g711, mix
 from mixer.analysis import Analysis
+from mixer.comfort import Comfort
 from mixer.crossing import Crossings
 from mixer.encode import PLAIN_TUNING, Encoders, Tuning
 from mixer.formats import FORMATS, PLAIN, ULAW
@@ -46,8 +47,10 @@ class Mixer:
         """Allocate `capacity` rows, row 0 included; `slack`, `ceiling` (units): see `SLACK`, `CEILING`;
         `keys_heard`: see `Analysis`."""
         self._rows = Rows(capacity)
-        self._smoothing = Smoothing(self._rows)
-        self._jitter = Jitter(self._rows, self._smoothing, Target(self._rows, slack, ceiling))
+        self._comfort = Comfort(self._rows)
+        self._smoothing = Smoothing(self._rows, self._comfort.pausing)
+        target = Target(self._rows, slack, ceiling)
+        self._jitter = Jitter(self._rows, self._smoothing, target, self._comfort)
         self._routing = Routing(self._rows, self._jitter.packets.packed)
         self._crossings = Crossings()
         self._encoders = Encoders(self._rows)
@@ -141,6 +144,17 @@ class Mixer:
         if rows.size:
             self._jitter.push(rows, sequence, timestamp, ssrc, format, age, payload, offset, size)
 
+    def note(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        ssrc: NDArray[np.uint32],
+        level: NDArray[np.int16],
+    ) -> None:
+        """Take n packets of rows in use that carry no audio, in order of arrival, after those of this tick
+        that do. `level`: of those that are comfort noise, -dBov (RFC 3389); -1 for all others."""
+        self._jitter.note(rows, sequence, ssrc, level)
+
     # --- what is heard in a leg's sound
 
     def analyse(self, handle: Handle, *, gate: bool, keys: bool) -> None:
@@ -207,6 +221,7 @@ class Mixer:
             self._crossings.forget(row)
         if rows:
             self.analysis.forget(np.array(rows, np.intp))
+            self._comfort.forget(np.array(rows, np.intp))
 
     # --- prompts
 
@@ -229,6 +244,7 @@ class Mixer:
         self._jitter.skip(beats)
         self._prompts.skip(beats)
         self.analysis.advance(beats)
+        self._comfort.advance(beats)
 
     def tick(self, skipped: int = 0) -> None:
         """One frame of everything: read, decode, sum, subtract, clip, encode. `skipped` as `skip` first."""
@@ -256,6 +272,7 @@ class Mixer:
             self._say(desk, voice)
         self._jitter.advance()
         self.analysis.advance()
+        self._comfort.advance(1)
 
     def _desk(self, block: Block) -> "_Desk":
         desk = self._desks.get(block.rate)
@@ -275,6 +292,7 @@ class Mixer:
         self._jitter.join(block.rate, block.position, words, speech)
         self._smoothing.at(block.rate).smooth(block.order, words, speech, self._jitter.coming)
         self.level[block.order] = np.maximum.reduce(speech, axis=1)
+        self._comfort.fill(block.order, words, speech)
         self.analysis.hear(block.order, speech)
         np.multiply(speech, block.speaks, out=desk.contributions)
 

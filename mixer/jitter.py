@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mixer import formats, g711, join
 from mixer.batch import Batch, runs
 from mixer.clock import Clocks
+from mixer.comfort import Comfort
 from mixer.formats import PLAIN
 from mixer.g711 import VALID
 from mixer.packets import Packets
@@ -49,7 +50,8 @@ _JOINS = 256  # legs that have a turn to be joined in one tick
 class Jitter:
     """The stores of all rows and the columns that place them."""
 
-    def __init__(self, rows: Rows, smoothing: Smoothing, target: Target) -> None:
+    def __init__(self, rows: Rows, smoothing: Smoothing, target: Target, comfort: Comfort) -> None:
+        self._comfort = comfort
         self._rows = rows
         self._smoothing = smoothing
         self._target = target
@@ -109,6 +111,24 @@ class Jitter:
             packets = packets.only(self._admitted(packets))
         if packets.row.size:
             self._take(packets, payload)
+
+    def note(
+        self,
+        rows: NDArray[np.intp],
+        sequence: NDArray[np.uint16],
+        ssrc: NDArray[np.uint32],
+        level: NDArray[np.int16],
+    ) -> None:
+        """Packets without audio have come, in order of arrival: none of them is lost. See `Mixer.note`."""
+        order = np.argsort(rows, kind="stable")
+        order = order[self._placed[rows[order]] & (ssrc[order] == self._ssrc[rows[order]])]
+        if not order.size:
+            return
+        rows, sequence, level = rows[order], sequence[order], level[order]
+        first, counts = runs(rows)
+        self.sequence.follow(rows, sequence, first, counts, np.zeros(first.size, np.bool_))
+        comfort = level >= 0
+        self._comfort.begin(rows[comfort], level[comfort].astype(np.uint8), sequence[comfort])
 
     def coming(self, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
         """See `Ring.coming`; of rows that are packed nothing is known ahead."""
@@ -198,6 +218,7 @@ class Jitter:
         if hurried is not None:
             self._owe(*hurried)
             self._pay_at_once(hurried[0])
+        self._comfort.heard(legs, packets.sequence[newest])
         end = packets.timestamp[newest] + length.view(np.uint32)
         further = (end - self._frontier[legs]).view(np.int32) > 0
         self._frontier[legs] = np.where(further, end, self._frontier[legs])

@@ -11,14 +11,15 @@ class Smoothing:
     """One `Concealment` a rate, made when the first leg of that rate comes. A row that is told of is one of
     any rate: those that know nothing of it do nothing."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
+    def __init__(self, rows: Rows, pausing: NDArray[np.bool_]) -> None:
+        """`pausing`: see `Concealment`."""
+        self._rows, self._pausing = rows, pausing
         self._at: dict[int, Concealment] = {}
 
     def at(self, rate: int) -> Concealment:
         """That of one rate, Hz."""
         if rate not in self._at:
-            self._at[rate] = Concealment(self._rows, rate)
+            self._at[rate] = Concealment(self._rows, self._pausing, rate)
         return self._at[rate]
 
     @property

@@ -98,6 +98,26 @@ def test_the_tone_beside_a_telephone_event_is_not_heard_by_the_others(media: Vir
     assert rms(after[-1600:]) > 1000
 
 
+@pytest.mark.parametrize("payload_type", [13, 98])
+def test_comfort_noise_is_heard_in_the_pause_and_neither_it_nor_keys_count_as_lost(
+    media: VirtualMedia, payload_type: int
+) -> None:
+    alice = together(media, comfort=98)
+    alice.say(samples(tone(1, -20)))
+    comfort = rtp(alice.sent, ssrc=5, payload=bytes([50]), payload_type=payload_type)
+    media.say(ALICE, comfort)
+    media.say(ALICE, rtp(alice.sent + 1, ssrc=5, payload=bytes([5, 138, 1, 0]), payload_type=101))
+    heard = [data[12:] for _ in range(60) for _, to, data in media.beat() if to == BOB]
+    words = np.frombuffer(b"".join(heard[20:]), np.uint8)[None].astype(np.uint16) | g711.VALID
+    noise_heard = np.empty(words.shape, np.int16)
+    g711.decode(words, noise_heard)
+    assert 20 * np.log10(rms(noise_heard[0]) / 32768) == pytest.approx(-50, abs=1.5)
+    packet = payload(samples(tone(0.02, -20)))
+    media.say(ALICE, rtp(alice.sent + 2, ssrc=5, payload=packet, timestamp=160 * (alice.sent + 60)))
+    media.beat(15)
+    assert figures(media, 1)["lost"] == 0
+
+
 def test_the_operator_may_let_keys_be_heard() -> None:
     media = VirtualMedia(sound=Sound(keys_heard=True))
     heard = together(media, dtmf=-1).say(samples(silence(0.2), key("5", 0.3), silence(0.2)))

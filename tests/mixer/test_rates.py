@@ -25,7 +25,7 @@ def nothing_ahead(rows: np.ndarray) -> np.ndarray:
 
 def heard_without(rate: int, said: np.ndarray, lost: set[int], pieces: int = 1, rows: int = 1) -> np.ndarray:
     """What is heard, (rows, n), of legs that all say the same and lack the same pieces of frames."""
-    concealment = Concealment(Rows(rows + 1), rate)
+    concealment = Concealment(Rows(rows + 1), np.zeros(rows + 1, np.bool_), rate)
     order = np.arange(1, rows + 1)
     frame = rate // 50
     heard = []

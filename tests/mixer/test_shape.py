@@ -108,7 +108,7 @@ def steps_of(legs: int) -> tuple[tuple[int, int], int]:
 def test_a_tick_makes_the_same_calls_for_200_legs_as_for_50():
     (calls, c_calls), bytecodes = steps_of(52)
     assert steps_of(200) == ((calls, c_calls), bytecodes)
-    assert calls + c_calls < 260  # numpy's own wrappers among them
+    assert calls + c_calls < 280  # numpy's own wrappers among them
     assert bytecodes > 1000  # all of it was seen
 
 
