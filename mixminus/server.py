@@ -22,6 +22,7 @@ from calls.routing import Routing
 from calls.switchboard import Settings, Switchboard
 from calls.terms import TermsPolicy
 from media.client import MediaClient, MediaConfig, Sound
+from mixer import opus
 from mixminus import config as configuration
 from mixminus.kinds import join_port
 from mixminus.metrics import exposition
@@ -125,7 +126,7 @@ class Server:
                     hours=config.conference.max_hours,
                 ),
                 terms=TermsPolicy(
-                    codecs=config.rtp.codecs,
+                    codecs=_codecs(config.rtp.codecs),
                     ours_first=config.rtp.codec_order == "ours",
                     srtp=config.sip.srtp,
                     keys_in_clear=config.sip.srtp_keys_in_clear,
@@ -311,11 +312,22 @@ def _trunk(trunk: configuration.Trunk) -> Trunk:
         inbound_strip=trunk.inbound_strip,
         inbound_prefix=trunk.inbound_prefix,
         health_check=trunk.health_check,
-        codecs=trunk.codecs,
+        codecs=_codecs(trunk.codecs),
         srtp=trunk.srtp,
         register=trunk.register,
         register_expires=trunk.register_expires,
     )
+
+
+def _codecs(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the configured codecs those that this machine has the libraries for."""
+    try:
+        opus.library()
+    except opus.Missing as error:
+        if "OPUS" in names:
+            logger.warning("codec_missing", extra={"codec": "OPUS", "reason": str(error)})
+        return tuple(name for name in names if name != "OPUS")
+    return names
 
 
 def _application(application: configuration.Application) -> Application:

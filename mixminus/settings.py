@@ -137,7 +137,7 @@ class Rtp:
     codecs: tuple[str, ...] = setting(
         kinds.some_codecs,
         "Codecs that are agreed to, in the order of our offers: OPUS, G722, PCMU, PCMA, L16/16000, L16/8000",
-        ["PCMU", "PCMA"],
+        ["OPUS", "G722", "PCMU", "PCMA"],
     )
     codec_order: str = setting(
         kinds.choice("theirs", "ours"), "Whose order of codecs our answers follow", "theirs"

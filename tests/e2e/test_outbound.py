@@ -177,7 +177,7 @@ async def test_a_codec_the_server_lacks_ends_the_call(house: House, studio: Stud
     _, body = await house.rest.post("/calls", order(house, bob.uri))
     call = await bob.incoming()
     host, port = call.socket.address
-    sdp = f"v=0\r\no=b 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 9\r\n"
+    sdp = f"v=0\r\no=b 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 18\r\n"
     assert call.invite is not None
     bob.respond(call.invite, 200, sdp.encode(), to_tag=call.local_tag)
     call.state = "answered"

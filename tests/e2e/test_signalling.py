@@ -53,7 +53,7 @@ async def test_no_codec_in_common_is_488(house: House, studio: Studio) -> None:
     phone = await studio.phone("bob", house.server.sip)
     sdp = (
         b"v=0\r\no=b 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-        b"m=audio 40000 RTP/AVP 9 18\r\na=rtpmap:9 G722/8000\r\na=rtpmap:18 G729/8000\r\n"
+        b"m=audio 40000 RTP/AVP 3 18\r\na=rtpmap:3 GSM/8000\r\na=rtpmap:18 G729/8000\r\n"
     )
     assert await phone.invite(house.uri("known"), body=sdp).refused() == 488
 

@@ -39,7 +39,7 @@ delay_floor = 6
 delay_ceiling = 200
 silence_hangup = 0
 legs = 1000
-codecs = ["PCMU", "PCMA"]
+codecs = ["OPUS", "G722", "PCMU", "PCMA"]
 codec_order = "theirs"
 
 [sound]

@@ -1,0 +1,83 @@
+"""Codecs on real sockets: changed within a call by either side, and heard by those who have others."""
+
+import numpy as np
+import pytest
+from G722 import G722
+
+from tests.support.ears import hears, voices
+from tests.support.eventually import eventually
+from tests.support.house import House
+from tests.support.phone import PhoneCall
+from tests.support.sip_text import Message
+from tests.support.studio import Studio
+from tests.support.tones import tones
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Wide:
+    """A tone as G.722 sends it: a byte for two samples at 16 kHz, and 8000 of them a second."""
+
+    def __init__(self, frequency: int) -> None:
+        turns = 2 * np.pi * frequency * np.arange(16_000) / 16_000
+        self.frequency = frequency
+        self._samples = np.rint(3000 * np.sin(turns)).astype(np.int16)
+        self._codec = G722(16_000, 64_000, False)
+
+    def payload(self, law: str, position: int, count: int) -> bytes:
+        place = 2 * position % 16_000
+        encoded: bytes = self._codec.encode(np.tile(self._samples, 2)[place : place + 2 * count])
+        return encoded
+
+
+def wide_tones(call: PhoneCall) -> set[int]:
+    """What a phone hears of the G.722 that it is sent, over the last 0.3 s."""
+    packets = [packet for packet in call.line.received if packet.payload_type == 9]
+    if not packets:
+        return set()
+    decoder = G722(16_000, 64_000, False)
+    heard = np.concatenate([np.frombuffer(decoder.decode(packet.payload), np.int16) for packet in packets])
+    return tones(heard[-4800::2].astype(np.int16))
+
+
+def formats(sdp: bytes) -> list[str]:
+    """Those of the audio line."""
+    line = next(row for row in sdp.decode().split("\r\n") if row.startswith("m=audio"))
+    return line.split()[3:]
+
+
+def described(call: PhoneCall, types: str, *lines: str) -> bytes:
+    host, port = call.socket.address
+    head = f"v=0\r\no=b 1 9 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
+    return "".join([head, f"m=audio {port} RTP/AVP {types}\r\n", *(f"{line}\r\n" for line in lines)]).encode()
+
+
+async def offered(call: PhoneCall, body: bytes, reply: bytes = b"") -> Message:
+    """A re-INVITE of the phone; `reply` is its answer where the other side is to offer."""
+    response = await call._final(call.request("INVITE", body))
+    assert response.status == 200, call.story()
+    call._ack(response, reply)
+    return response
+
+
+async def test_a_codec_changes_within_a_call_by_the_offers_of_both_sides(
+    house: House, studio: Studio
+) -> None:
+    room, (mine, its) = house.room(), voices()[2:4]
+    alice = await (await studio.phone("alice", house.server.sip, sound=mine)).dial(house.uri(room))
+    bob = await (await studio.phone("bob", house.server.sip, sound=its)).dial(house.uri(room))
+    await hears(alice, [bob])
+
+    answer = await offered(bob, described(bob, "9 0", "a=rtpmap:9 G722/8000"))
+    assert formats(answer.body) == ["9"]
+    wide = Wide(its.frequency)
+    bob.line.payload_type, bob.line.sound = 9, wide
+    await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its.frequency}, what=alice.story)
+    await eventually(lambda: wide_tones(bob) == {mine.frequency}, what=bob.story)
+
+    # It asks us to offer, and takes a law out of what we do.
+    offer = await offered(bob, b"", described(bob, "8"))
+    assert formats(offer.body) == ["9", "111", "0", "8", "101", "102"]
+    bob.line.payload_type, bob.line.law, bob.line.laws, bob.line.sound = 8, "PCMA", {8: "PCMA"}, its
+    await hears(alice, [bob])
+    await hears(bob, [alice])
