@@ -10,6 +10,7 @@ from calls.routing import party
 from sip.errors import SipError
 from sip.headers import NameAddr
 from sip.message import Request, usual_name
+from sip.session import Session
 from sip.uri import readable
 
 logger = logging.getLogger(__name__)
@@ -17,15 +18,24 @@ logger = logging.getLogger(__name__)
 _USER_TO_USER = usual_name("User-to-User")
 
 
-def told(invite: Request, *, to: str) -> Event:
-    """The fields `diversion`, `uui` and `sipHeaders`, each only where the INVITE has something for it.
+def told(session: Session, *, to: str) -> Event:
+    """The fields `privacy` and `callerDisplayName`; and `diversion`, `uui` and `sipHeaders`, each only where
+    the INVITE has something for it.
 
     `to`: the called party as events name it; own headers are told of calls to SIP addresses only.
     """
+    invite = session.request
+    caller: Event = {"privacy": _withheld(invite), "callerDisplayName": session.display_name}
     event: Event = {"diversion": _diversion(invite), "uui": _user_to_user(invite)}
     if to.startswith("sip:"):
         event["sipHeaders"] = _own_headers(invite)
-    return {name: value for name, value in event.items() if value}
+    return caller | {name: value for name, value in event.items() if value}
+
+
+def _withheld(invite: Request) -> bool:
+    """Whether the caller wants his number kept from the called party (RFC 3323 section 4.2, RFC 3325)."""
+    wanted = {each.strip().lower() for value in invite.get_all("Privacy") for each in value.split(";")}
+    return not wanted.isdisjoint({"id", "user", "header"})
 
 
 def _diversion(invite: Request) -> dict[str, str]:

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 from calls.media_session import MediaSession
 from calls.order import Dial
-from calls.routing import Route
+from calls.routing import WITHHELD, Route
 from sip.uri import sip_uri
 
 if TYPE_CHECKING:
     from calls.call import Call
     from sip.session import Session
     from sip.trunks import Line
-
-# The words for a number that the callee must not know (contract bxml.md 4.26, transferCallerId).
-_WITHHELD = frozenset({"restricted", "anonymous", "private", "unavailable"})
 
 
 class Attempt:
@@ -104,7 +101,7 @@ def identify(dial: Dial, host: str, *, trusted: bool) -> Caller:
     """
     from_ = dial.from_
     uri = from_ if from_.lower().startswith("sip:") else str(sip_uri(from_, host))
-    withheld = from_.lower() in _WITHHELD
+    withheld = from_.capitalize() in WITHHELD
     if not withheld and not dial.privacy:
         return Caller(uri, dial.display_name)
     headers = [("Privacy", "id")]

@@ -366,7 +366,7 @@ def from_application(application: Application, call: Call, user: str) -> Source:
 
     async def source() -> Document:
         if application.initiated is not None:
-            brought = {} if call.session is None else arrival.told(call.session.request, to=call.to)
+            brought = {} if call.session is None else arrival.told(call.session, to=call.to)
             if call.stir_shaken:
                 brought["stirShaken"] = call.stir_shaken
             return await call.ask(application.initiated, call.event("initiate", **brought))

@@ -13,6 +13,9 @@ from sip.registration import believed
 from sip.trunks import Trunks
 from sip.uri import Uri, host_port, readable, sip_uri
 
+WITHHELD = ("Restricted", "Anonymous", "Private", "Unavailable")
+"""The words for a number that the other side must not know (contract bxml.md 4.26, transferCallerId)."""
+
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _NUMBER = re.compile(r"\+[0-9]+")
 
@@ -37,6 +40,15 @@ def understood(uri: Uri, trunk: Trunk | None) -> Uri:
         return uri
     number = trunk.understood(uri.user)
     return uri if number == uri.user else sip_uri(number, uri.host, uri.port, uri.parameters)
+
+
+def caller(uri: Uri, display_name: str) -> str:
+    """The calling party; of one who withholds his number (RFC 3323 section 4.1.1.3) the contract's word for
+    that, his own if it is one of them. Source: contract callbacks.md section 2."""
+    if uri.host != "anonymous.invalid" and (uri.user or "").lower() != "anonymous":
+        return party(uri)
+    shown = display_name.strip().capitalize()
+    return shown if shown in WITHHELD else "Anonymous"
 
 
 @dataclass(frozen=True)

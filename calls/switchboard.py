@@ -28,7 +28,7 @@ from calls.history import History
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder, Redirect
 from calls.performance import read
-from calls.routing import Routing, Unreachable, Ways, party, understood
+from calls.routing import Routing, Unreachable, Ways, caller, party, understood
 from calls.silence import SilenceWatch
 from calls.terms import TermsPolicy
 from media.client import (
@@ -253,7 +253,7 @@ class Switchboard:
             application_id=application.id,
             direction="inbound",
             to=party(called_uri),
-            from_=party(calling_uri),
+            from_=caller(calling_uri, session.display_name),
             callback_timeout=application.callback_timeout,
             disconnect=application.status,
         )

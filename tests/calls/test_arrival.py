@@ -59,6 +59,39 @@ async def test_own_headers_are_told_of_calls_to_sip_addresses_alone():
     assert "sipHeaders" not in await initiate(*headers, called=TO_NUMBER)
 
 
+@pytest.mark.parametrize(
+    ("headers", "privacy"),
+    [
+        ((), False),
+        ((("Privacy", "none"),), False),
+        ((("Privacy", "session;critical"),), False),
+        ((("Privacy", "ID"),), True),
+        ((("Privacy", "critical; user"),), True),
+        ((("Privacy", "none"), ("Privacy", "header")), True),
+    ],
+)
+async def test_whether_the_number_is_withheld_is_told(headers, privacy):
+    assert (await initiate(*headers))["privacy"] is privacy
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown", "caller"),
+    [
+        ("sip:+19195554321@a.example", "Ann Other", "+19195554321"),
+        ("sip:ann@a.example", "", "sip:ann@a.example"),
+        ("sip:anonymous@anonymous.invalid", "Anonymous", "Anonymous"),
+        ("sip:c8oqz84zk7z@anonymous.invalid", "", "Anonymous"),
+        ("sip:Anonymous@a.example", "restricted", "Restricted"),
+        ("sip:anonymous@a.example", "Nobody", "Anonymous"),
+    ],
+)
+async def test_who_withholds_his_number_is_named_by_a_word(uri, shown, caller):
+    exchange = Exchange()
+    await exchange.dial_in(join(), caller=uri, display_name=shown)
+    event = exchange.courier.asked[0][1]
+    assert (event["from"], event["callerDisplayName"]) == (caller, shown)
+
+
 async def test_a_plain_call_has_none_of_these():
     assert not {"diversion", "uui", "sipHeaders"} & (await initiate()).keys()
 

@@ -210,12 +210,13 @@ class FakeCourier:
         return next(event for _, event in reversed(self.told) if event["eventType"] == kind)
 
 
-def session_from(caller, called, *, identifier, headers=()):
+def session_from(caller, called, *, identifier, headers=(), display_name=""):
     return SimpleNamespace(
         id=identifier,
         call_id=f"sip-call-{identifier}",
         request_uri=Uri.parse(called),
         from_uri=Uri.parse(caller),
+        display_name=display_name,
         remote_ip="127.0.0.1",
         flow=Flow("udp", ("127.0.0.1", 5060), ("127.0.0.1", 5070)),
         progressing=False,
@@ -284,17 +285,18 @@ class Exchange:
         called="sip:room@127.0.0.1",
         caller="sip:+19195550001@127.0.0.1",
         sdp=OFFER,
-        headers=(),
         trunk=None,
+        **more,
     ):
-        """A phone calls in. Returns its session; the call may already be refused."""
-        session = self.session(called, caller, headers)
+        """A phone calls in. Returns its session; the call may already be refused. `more`: see `session`."""
+        session = self.session(called, caller, **more)
         self.switchboard.on_sip(sip_events.IncomingCall(session, trunk, None, sdp))
         return session
 
-    def session(self, called="sip:room@127.0.0.1", caller="sip:+19195550001@127.0.0.1", headers=()):
-        """The SIP side of a phone's call, of which nobody has been told yet."""
-        return session_from(caller, called, identifier=next(self._sessions), headers=headers)
+    def session(self, called="sip:room@127.0.0.1", caller="sip:+19195550001@127.0.0.1", **more):
+        """The SIP side of a phone's call, of which nobody has been told yet. `more`: its display name, and
+        headers of its INVITE."""
+        return session_from(caller, called, identifier=next(self._sessions), **more)
 
     async def dial_in(self, document, **named):
         """A phone calls in, is answered with this document, and acknowledges. Returns the call."""
