@@ -7,6 +7,8 @@ import pytest
 from benchmarks import latency, load
 from benchmarks.rig import subject
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Any]:
