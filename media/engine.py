@@ -14,7 +14,7 @@ from media import memory, messages
 from media.messages import AnyCommand, AnyEvent
 from media.reporting import Reporting
 from media.shared import COUNTERS, PEAK_DECAY, Shared
-from mixer import Full, Handle, Mixer, Room, Tuning, formats
+from mixer import Full, Handle, Mixer, Room, Tuning, formats, opus
 from rtp.datagrams import Inbox, Transport
 from rtp.demux import COMFORT, EVENT, RTCP, Demux
 from rtp.dtmf import KeyReceiver
@@ -26,7 +26,6 @@ SWEEP_BEATS = 10
 MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
 EVENT_PACKETS = 256  # telephone events looked at in a batch; more come only from one who floods
 COMFORT_TYPE = 13  # RFC 3551 table 4
-LOSS = 10  # per cent that redundancy is made for where the far end makes use of it
 _PLAYS = (messages.PlayToLeg, messages.PlayToRoom, messages.SendDigits)
 _OF_LEGS = (messages.Open, messages.Connect, messages.Treat, messages.Move, messages.Close)
 
@@ -508,8 +507,9 @@ def _samples(milliseconds: float) -> int:
 
 def _tuning(format: messages.Format) -> Tuning:
     """How Opus is encoded for a far end that takes it so."""
-    known = Tuning(fec=format.fec, loss=LOSS if format.fec else 0, dtx=format.dtx)
-    return known._replace(bitrate=min(known.bitrate, format.bitrate)) if format.bitrate else known
+    usual = opus.BITRATE.get(format.rate, 0)
+    bitrate = min(usual, format.bitrate) if format.bitrate else usual
+    return Tuning(bitrate=bitrate, fec=format.fec, dtx=format.dtx)
 
 
 def _ptime(format: messages.Format, asked: int) -> int:

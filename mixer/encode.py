@@ -34,11 +34,9 @@ _LINEAR = np.array([known.codec == "L16" for known in FORMATS])
 class Tuning(NamedTuple):
     """How Opus is to be encoded for a leg; other formats have nothing to tune."""
 
-    bitrate: int = 24_000
-    complexity: int = 5
+    bitrate: int = 0
+    """Bit/s on average; 0 for what is good at the rate."""
     fec: bool = False
-    loss: int = 0
-    """Per cent of packets that redundancy is made for."""
     dtx: bool = False
 
 
@@ -198,4 +196,12 @@ class Encoders:
         known = FORMATS[format]
         if known.codec == "G722":
             return _Mouth(g722.Encoder())
-        return _Mouth(opus.Encoder(known.rate, **tuning._asdict()))
+        encoder = opus.Encoder(
+            known.rate,
+            bitrate=tuning.bitrate or opus.BITRATE[known.rate],
+            complexity=opus.COMPLEXITY,
+            fec=tuning.fec,
+            loss=opus.EXPECTED_LOSS if tuning.fec else 0,
+            dtx=tuning.dtx,
+        )
+        return _Mouth(encoder)

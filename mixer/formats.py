@@ -51,6 +51,8 @@ SCALE: Final[NDArray[np.int32]] = np.array([f.clock // 8000 for f in FORMATS], n
 
 _PIECES: Final[NDArray[np.int32]] = np.array([f.piece for f in FORMATS], np.int32)
 _OPUS: Final[NDArray[np.bool_]] = _PIECES == 0
+_LINEAR: Final[NDArray[np.bool_]] = np.array([f.codec == "L16" for f in FORMATS])
+_G722: Final[NDArray[np.bool_]] = np.array([f.codec == "G722" for f in FORMATS])
 
 
 def number(codec: str, rate: int) -> int:
@@ -65,6 +67,18 @@ def is_opus(format: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which of these are Opus."""
     opus: NDArray[np.bool_] = _OPUS[format]
     return opus
+
+
+def is_linear(format: NDArray[np.uint8], rate: int) -> NDArray[np.bool_]:
+    """Which of these are L16 at a rate."""
+    linear: NDArray[np.bool_] = _LINEAR[format] & (RATE[format] == rate)
+    return linear
+
+
+def is_g722(format: NDArray[np.uint8], rate: int) -> NDArray[np.bool_]:
+    """Which of these are G.722 at its rate."""
+    g722: NDArray[np.bool_] = _G722[format] & (RATE[format] == rate)
+    return g722
 
 
 def units(format: NDArray[np.uint8], size: NDArray[np.int32], first: NDArray[np.uint8]) -> NDArray[np.int32]:

@@ -23,7 +23,7 @@ HANG = 15
 RISE_MS, FALL_MS = 2, 5
 
 _OVER = np.float32(10 ** (6 / 10))  # how much louder than the noise something must be
-_QUIETEST, _LOUDEST = square(-66.0), square(-45.0)
+_QUIETEST, _LOUDEST = square(-58.0), square(-45.0)
 """What is less never opens a gate, what is more always does."""
 
 

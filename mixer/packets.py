@@ -8,7 +8,6 @@ a frame was looked at ahead, waits in the row's `_Voice`.
 One library call per packet; all else is done for all rows at once, or for the few that need it.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from mixer import g711, g722, opus, resample
 from mixer.batch import Batch
-from mixer.formats import ALAW, FORMATS, PIECE, ULAW, Format, is_opus
+from mixer.formats import ALAW, FORMATS, PIECE, ULAW, is_g722, is_linear, is_opus
 from mixer.g711 import VALID
 from mixer.mix import spread
 from mixer.ring import SLOTS
@@ -31,16 +30,16 @@ _PATIENCE = 5  # frames that a decoder conceals by itself before its row is sile
 _PAUSE = 60  # the same behind a packet of a sender that has stopped while silent (DTX)
 _DTX = 2  # bytes of such a packet at most
 
-_Decode = Callable[[int, int, NDArray[np.int16]], int]
-"""Decode the packet at an address, so many bytes, to the start of an array; how many samples there are."""
+_UNUSUAL = 255
 
 
 class _Voice:
     """The decoder of one row, and what it has said ahead of time."""
 
-    def __init__(self, format: Format, rate: int) -> None:
+    def __init__(self, kind: int, rate: int) -> None:
         frame = rate // 50
-        self.format = format
+        self.kind = kind
+        self.format = format = FORMATS[kind]
         self.pcm = np.zeros(_LONGEST * frame, np.int16)
         self.ready = 0  # samples in it
         self.missing = _PATIENCE  # frames in a row without a packet
@@ -73,11 +72,31 @@ class _Voice:
         self.pcm[self.ready : self.ready + said.size] = said
         self.ready += said.size
 
+    def decode_frame(self, packet: int, size: int, out: int, samples: int) -> bool:
+        """Decode Opus, a packet of just one frame, to an address; false where it is none."""
+        assert self.opus is not None
+        try:
+            whole = self.opus.decode(packet, size, out, samples) == samples
+        except opus.BadPacket:
+            return False
+        self.pauses = size <= _DTX
+        return whole
+
+    def decode_bytes(self, data: NDArray[np.uint8]) -> NDArray[np.int16]:
+        """Decode G.722 of the rate of the row."""
+        assert self._g722 is not None
+        return self._g722.decode(data.tobytes())
+
+    @property
+    def speaks_on(self) -> bool:
+        """Whether its decoder says something though nothing came."""
+        return self.opus is not None and self.missing < (_PAUSE if self.pauses else _PATIENCE)
+
     def fill(self, samples: int, following: NDArray[np.uint8] | None) -> None:
         """Say something where nothing came: by the packet that follows, by the decoder, or zeros."""
         room = self.pcm[self.ready : self.ready + samples]
         room[:] = 0
-        if self.opus is not None and self.missing < (_PAUSE if self.pauses else _PATIENCE):
+        if self.opus is not None and self.speaks_on:
             if following is not None:
                 self.opus.recover(following.ctypes.data, following.size, room.ctypes.data, samples)
             else:
@@ -115,11 +134,16 @@ class Packets:
         self._store = np.zeros((SLOTS, rows.capacity, CELLS), np.uint8)  # means nothing without a size
         self._size = np.zeros((SLOTS, rows.capacity, 2), np.int16)
         self._format = np.zeros((SLOTS, rows.capacity, 2), np.uint8)
+        self._pieces = np.zeros((SLOTS, rows.capacity, 2), np.uint8)  # of 10 ms, of what begins there
         rows.adopt(self._size.transpose(1, 0, 2))
         rows.adopt(self._format.transpose(1, 0, 2))
+        rows.adopt(self._pieces.transpose(1, 0, 2))
         self.packed: NDArray[np.bool_] = rows.column(np.bool_)
         self.concealed: NDArray[np.int64] = rows.column(np.int64)
         self._awake: NDArray[np.bool_] = rows.column(np.bool_)  # has something to say without a packet
+        self._usual: NDArray[np.uint8] = rows.column(
+            np.uint8, _UNUSUAL
+        )  # the format of rows that go on alike
         self._voices: dict[int, _Voice] = {}
 
     # --- packets in
@@ -138,22 +162,21 @@ class Packets:
         size = packets.size // np.where(whole, 1, np.maximum(packets.length // PIECE, 1))
         place = ahead[owner] // PIECE + piece
         kept = (allowed[owner] + piece * PIECE >= 0) & (place >= 0) & (place < 2 * SLOTS)
-        kept &= size[owner] <= np.where(whole[owner] & (packets.length[owner] > PIECE), CELLS, _HALF_CELLS)
+        alone = whole[owner] & (place % 2 == 0) & (packets.length[owner] > PIECE)
+        kept &= size[owner] <= np.where(alone, CELLS, _HALF_CELLS)
         owner, piece, place = owner[kept], piece[kept], place[kept]
         if not owner.size:
             return
         slot, half = (place // 2 + self._slot) % SLOTS, place % 2
         row, size = packets.row[owner], size[owner]
         first = np.where(whole[owner], half * _HALF_CELLS, half * size)
-        kept = first + size <= CELLS
         start = packets.start[owner] + piece * size
         target = (slot * self._capacity + row) * CELLS + first
-        byte = np.arange(int(size.max()))
-        some = (byte < size[:, None]) & kept[:, None]
-        bytes_out = (target[:, None] + byte)[some]
-        self._store.reshape(-1)[bytes_out] = payload.reshape(-1)[(start[:, None] + byte)[some]]
-        self._size[slot, row, half] = np.where(kept, size, 0)
+        for some in _by_width(size):
+            _copy(payload, start[some], self._store, target[some], int(size[some].max()))
+        self._size[slot, row, half] = size
         self._format[slot, row, half] = packets.format[owner]
+        self._pieces[slot, row, half] = np.where(whole, packets.length // PIECE, 1)[owner]
 
     # --- frames out
 
@@ -162,16 +185,52 @@ class Packets:
     ) -> None:
         """This tick's frames of packed rows that are heard at `rate`: int16 (m, rate / 50) into `speech`, and
         into `words` VALID where something was said."""
-        sizes = self._size[self._slot, rows]
+        sizes, kinds = self._size[self._slot, rows], self._format[self._slot, rows]
         busy = self._awake[rows] | sizes.any(axis=1)
+        quick = self._read_quick(rate, rows, sizes, kinds, speech)
         speech[~busy] = 0
-        words[~busy] = 0
-        for place in np.flatnonzero(busy).tolist():
+        words[:] = np.where(quick, np.uint16(VALID), np.uint16(0))[:, None]
+        for place in np.flatnonzero(busy & ~quick).tolist():
             row = int(rows[place])
             came = self._say(row, rate)
-            speech[place] = self._voices[row].take(rate // 50)
+            voice = self._voices[row]
+            speech[place] = voice.take(rate // 50)
             words[place].reshape(2, -1)[:] = np.array(came, np.uint16)[:, None] * VALID
-            self._awake[row] = self._voices[row].ready > 0 or self._speaks_on(row)
+            self._awake[row] = voice.ready > 0 or voice.speaks_on
+            self._usual[row] = voice.kind if voice.ready == 0 and voice.missing == 0 else _UNUSUAL
+
+    def _read_quick(
+        self,
+        rate: int,
+        rows: NDArray[np.intp],
+        sizes: NDArray[np.int16],
+        kinds: NDArray[np.uint8],
+        speech: NDArray[np.int16],
+    ) -> NDArray[np.bool_]:
+        """The rows, of those that go on as they did, whose cells hold just this frame; their frames."""
+        kind = kinds[:, 0]
+        opus_too = is_opus(kind)
+        usual = (self._usual[rows] == kind) & (sizes[:, 0] > 0)
+        frame = (sizes[:, 1] == 0) & (self._pieces[self._slot, rows, 0] == 2)
+        usual &= np.where(opus_too, frame, (sizes[:, 1] == sizes[:, 0]) & (kinds[:, 1] == kind))
+        linear = usual & is_linear(kind, rate)
+        if linear.any():
+            audio = self._store[self._slot, rows[linear], : 4 * rate // 100]
+            speech[linear] = audio.view(">i2")
+        at = self._store.ctypes.data + self._slot * self._capacity * CELLS
+        out, step = speech.ctypes.data, speech.strides[0]
+        for place in np.flatnonzero(usual & opus_too).tolist():
+            row = int(rows[place])
+            voice, size = self._voices[row], int(sizes[place, 0])
+            usual[place] = voice.decode_frame(at + row * CELLS, size, out + place * step, rate // 50)
+        for place in np.flatnonzero(usual & is_g722(kind, rate)).tolist():
+            row = int(rows[place])
+            speech[place] = self._voices[row].decode_bytes(
+                self._store[self._slot, row, : 2 * int(sizes[place, 0])]
+            )
+        quick: NDArray[np.bool_] = usual & (opus_too | linear | is_g722(kind, rate))
+        self._size[self._slot, rows[quick]] = 0
+        return quick
 
     def follow(self, rate: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
         """The frames after this tick's, as `read` was called for it, (m, rate / 50), and which are there."""
@@ -185,7 +244,7 @@ class Packets:
                 continue
             if voice.ready < frame and self._size[after, row, 0]:
                 self._decode(row, after, rate)
-                self._awake[row] = True
+                self._awake[row], self._usual[row] = True, _UNUSUAL
             there[place] = voice.ready >= frame
             if there[place]:
                 following[place] = voice.pcm[:frame]
@@ -200,7 +259,7 @@ class Packets:
         """These frames, (m, samples), are to be said once more."""
         for place, row in enumerate(rows.tolist()):
             self._voices[row].hold(said[place])
-            self._awake[row] = True
+            self._awake[row], self._usual[row] = True, _UNUSUAL
 
     def idle(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which of these rows say nothing in this tick."""
@@ -214,10 +273,9 @@ class Packets:
         slots = ((self._slot + np.arange(SLOTS)) % SLOTS)[:, None]
         origin = np.clip(np.arange(SLOTS) + frames, 0, SLOTS - 1)
         lost = (np.arange(SLOTS) + frames != origin)[:, None, None]
-        store, size, format = (a[slots, rows] for a in (self._store, self._size, self._format))
-        self._store[slots, rows] = store[origin]
-        self._format[slots, rows] = format[origin]
-        self._size[slots, rows] = np.where(lost, 0, size[origin])
+        for cells in (self._store, self._format, self._pieces, self._size):
+            moved = cells[slots, rows][origin]
+            cells[slots, rows] = np.where(lost, 0, moved) if cells is self._size else moved
 
     def wipe(self, rows: NDArray[np.intp] | int) -> None:
         """Nothing is due of these rows, and nothing was said ahead."""
@@ -230,7 +288,7 @@ class Packets:
         """Nothing of what came so far is heard, in no form: not by the decoder's memory either."""
         self._size[:, row] = 0
         self._voices.pop(row, None)
-        self._awake[row] = False
+        self._awake[row], self._usual[row] = False, _UNUSUAL
 
     def advance(self, beats: int) -> None:
         """These beats are over, and what was to be read in them."""
@@ -252,7 +310,7 @@ class Packets:
             voice.fill(frame - voice.ready, self._redundancy(row, voice, frame))
         voice.missing = 0 if any(came) else voice.missing + 1
         if voice.opus is not None:
-            speaks = self._speaks_on(row)
+            speaks = voice.speaks_on
             return speaks, speaks
         return came
 
@@ -275,9 +333,8 @@ class Packets:
             parts = [(0, 0, sizes[0] + sizes[1])]
             came[1] = True
         for part, first, size in parts:
-            format = FORMATS[kinds[part]]
-            if voice is None or voice.format != format:
-                voice = self._voices[row] = _Voice(format, rate)
+            if voice is None or voice.kind != kinds[part]:
+                voice = self._voices[row] = _Voice(kinds[part], rate)
             at = part * half
             if voice.ready > at:
                 voice.ready = at  # said ahead, and now it came anew
@@ -299,6 +356,24 @@ class Packets:
             return None
         return self._store[after, row, :size]
 
-    def _speaks_on(self, row: int) -> bool:
-        voice = self._voices[row]
-        return voice.opus is not None and voice.missing < (_PAUSE if voice.pauses else _PATIENCE)
+
+def _by_width(size: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+    """The parts of a batch that may be copied in one width: a long packet must not reach into other cells."""
+    long = size > _HALF_CELLS
+    return [some for some in (np.flatnonzero(~long), np.flatnonzero(long)) if some.size]
+
+
+def _copy(
+    source: NDArray[np.uint8],
+    start: NDArray[np.intp],
+    target: NDArray[np.uint8],
+    place: NDArray[np.intp],
+    width: int,
+) -> None:
+    """Copy `width` bytes each, whatever lies behind what is meant."""
+    if int(start.max()) + width > source.size:
+        source = np.append(source, np.zeros(width, np.uint8))
+    kind = np.dtype((np.void, width))
+    said = np.ndarray((source.size - width + 1,), kind, source, strides=(1,))
+    cells = np.ndarray((target.size - width + 1,), kind, target, strides=(1,))
+    cells[place] = said[start]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mixer import ULAW, Handle, Mixer
 from tests.support.oracle import sample
 
-SLOT = 1024
+SLOT = 2048
 IN_TIME = 100
 """Samples before the beat: a packet that comes then is played at this beat."""
 

@@ -1,0 +1,175 @@
+"""Packets that are decoded one by one: lost, late, doubled, of odd lengths, and play-outs that move."""
+
+import numpy as np
+import pytest
+
+from mixer import Mixer
+from tests.mixer.stage import IN_TIME, Packet, push
+from tests.mixer.wide import Phone
+
+PACKED = [("OPUS", 48000), ("OPUS", 16000), ("G722", 16000), ("L16", 16000), ("L16", 8000)]
+
+
+class Line:
+    """Somebody who says a tone, somebody who hears it as linear samples, and the network between them."""
+
+    def __init__(self, codec: str, rate: int) -> None:
+        self.mixer = Mixer(8)
+        self.speaker = Phone(self.mixer, codec, rate).join()
+        self.listener = Phone(self.mixer, "L16", 16000).join()
+        self.hertz = 200.0
+        self.waiting: dict[int, list[Packet]] = {}
+        self.beats = 0
+
+    def beat(self, *, late: int = 0, lost: bool = False, packets: int = 1, samples: int = 0) -> None:
+        """The packets of one beat come, `late` beats too late if at all."""
+        for _ in range(packets):
+            tone = self.speaker.tone(self.hertz)
+            for part in np.split(tone, self.speaker.frame // (samples or self.speaker.frame)):
+                packet = self.speaker.packet(np.ascontiguousarray(part))
+                if not lost:
+                    self.waiting.setdefault(self.beats + late, []).append(packet)
+        arrived = self.waiting.pop(self.beats, [])
+        if arrived:
+            push(self.mixer, arrived)
+        self.mixer.tick()
+        self.listener.listen()
+        self.beats += 1
+
+    def run(self, beats: int, **how: int) -> None:
+        for _ in range(beats):
+            self.beat(**how)  # type: ignore[arg-type]
+
+    def heard(self, beats: int) -> np.ndarray:
+        return np.concatenate(self.listener.heard[-beats:]).astype(np.float64)
+
+    def steepest(self, beats: int) -> float:
+        """The greatest step between two samples, in those that the tone itself makes."""
+        own = 6000 * 2 * np.pi * self.hertz / 16000
+        return float(np.abs(np.diff(self.heard(beats))).max() / own)
+
+    @property
+    def count(self) -> dict[str, int]:
+        row = self.speaker.row
+        names = ("lost", "late", "gaps", "reset_count")
+        return {name: int(getattr(self.mixer, name)[row]) for name in names}
+
+
+@pytest.mark.parametrize(("codec", "rate"), PACKED)
+def test_a_lost_packet_is_concealed_without_a_click(codec, rate):
+    line = Line(codec, rate)
+    line.run(20)
+    line.beat(lost=True)
+    line.run(5)
+    assert line.steepest(8) < 1.6
+    assert np.abs(line.heard(8)).reshape(-1, 160).max(axis=1).min() > 3000
+    assert line.count["lost"] == 1
+    assert line.count["gaps"] == 1
+
+
+@pytest.mark.parametrize(("codec", "rate"), PACKED)
+def test_what_comes_too_late_is_counted_and_not_heard(codec, rate):
+    line = Line(codec, rate)
+    line.run(20)
+    line.beat(late=3)
+    line.run(10)
+    assert line.count == {"lost": 0, "late": 1, "gaps": 1, "reset_count": 0}
+    assert line.steepest(12) < 1.6
+
+
+@pytest.mark.parametrize(("codec", "rate"), PACKED)
+def test_a_sender_who_is_always_later_moves_the_play_out_and_comes_back(codec, rate):
+    line = Line(codec, rate)
+    line.run(30)
+    for _ in range(40):
+        line.beat(late=3)
+    line.run(60)
+    gaps = line.count["gaps"]
+    assert line.listener.level(200, 20) == pytest.approx(6000, rel=0.15)
+    line.run(900)  # what comes in time again is played at once again, without a gap and without a click
+    assert line.count["gaps"] == gaps
+    assert int(line.mixer.delay[line.speaker.row]) < 200
+    assert line.steepest(880) < 1.8
+
+
+@pytest.mark.parametrize(("codec", "rate"), PACKED)
+def test_packets_of_ten_milliseconds_are_taken(codec, rate):
+    line = Line(codec, rate)
+    line.run(40, samples=rate // 100)
+    assert line.listener.level(200, 20) == pytest.approx(6000, rel=0.15)
+    assert line.count == {"lost": 0, "late": 0, "gaps": 0, "reset_count": 0}
+
+
+def test_opus_packets_of_sixty_milliseconds_are_taken():
+    line = Line("OPUS", 48000)
+    for beat in range(60):
+        if beat % 3 == 0:
+            said = np.concatenate([line.speaker.tone(200) for _ in range(3)])
+            push(line.mixer, [line.speaker.packet(said)])
+        line.mixer.tick()
+        line.listener.listen()
+    assert line.listener.level(200, 30) == pytest.approx(6000, rel=0.15)
+    assert line.count["gaps"] == 0
+    assert line.steepest(30) < 1.2
+
+
+@pytest.mark.parametrize(("codec", "rate"), PACKED)
+def test_another_source_and_another_timeline_are_heard_within_two_frames(codec, rate):
+    line = Line(codec, rate)
+    line.run(20)
+    line.speaker.ssrc, line.speaker.timestamp = 99, 12345
+    line.run(3)
+    assert np.abs(line.heard(1)).max() > 3000
+    line.speaker.timestamp = (line.speaker.timestamp + 2**31 + 77 * 960) & 0xFFFFFFFF
+    line.run(3)
+    assert np.abs(line.heard(1)).max() > 3000
+    assert line.count["reset_count"] == 2
+
+
+@pytest.mark.parametrize("pace", [0.9996, 1.0004])
+def test_a_clock_that_drifts_is_followed_without_a_gap(pace):
+    """A minute of 400 ppm: a packet more or less than there are beats."""
+    line = Line("L16", 8000)
+    speaker, arrival = line.speaker, 100.0
+    for beat in range(1, 3_200):
+        packets = []
+        while arrival <= beat * 160:
+            packets.append(speaker.packet(speaker.tone(200), age=int(beat * 160 - arrival)))
+            arrival += 160 * pace
+        if packets:
+            push(line.mixer, packets)
+        line.mixer.tick()
+        line.listener.listen()
+    assert line.count == {"lost": 0, "late": 0, "gaps": 0, "reset_count": 0}
+    assert line.steepest(3_150) < 1.6
+
+
+def test_a_redundant_copy_says_what_was_lost():
+    """With in-band FEC the frame that is missing sounds like what was said, not like what went before."""
+
+    line = Line("OPUS", 16000)
+    line.run(30)
+    line.hertz = 900.0
+    line.beat(lost=True)
+    line.listener.heard = []
+    push(line.mixer, [line.speaker.packet(line.speaker.tone(900.0))])
+    line.run(2)
+    assert line.listener.level(900.0, 1) > 1000
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 40, 79, 81, 641, 1275])
+@pytest.mark.parametrize(("codec", "rate"), PACKED)
+def test_garbage_is_no_more_than_noise(codec, rate, size):
+    line = Line(codec, rate)
+    random = np.random.default_rng(size)
+    for beat in range(60):
+        audio = random.integers(0, 256, size, dtype=np.uint8).tobytes()
+        phone = line.speaker
+        packet = Packet(phone.row, beat, beat * 160 % 2**32, 5, phone.format, IN_TIME, audio)
+        push(line.mixer, [packet])
+        line.mixer.tick()
+    line.listener.heard = []
+    phone.ssrc, phone.sequence, phone.timestamp = 6, 0, 0
+    phone.begin()
+    line.run(60)
+    assert line.listener.level(200, 20) == pytest.approx(6000, rel=0.2)
