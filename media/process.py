@@ -55,8 +55,10 @@ class MediaProcess:
         inbox = Inbox(max(2048, 4 * setup.legs))
         sockets = [socket.socket(fileno=descriptor) for descriptor in (*setup.rtp, *setup.rtcp)]
         network = transport(sockets, inbox, outgoing.outbox)
+        mixer = mixer_for(rows, setup.sound)
+        mixer.rehearse()
         engine = Engine(
-            mixer=mixer_for(rows, setup.sound),
+            mixer=mixer,
             demux=demux,
             outgoing=outgoing,
             inbox=inbox,

@@ -84,6 +84,17 @@ class Mixer:
         """Payloads that were encoded one by one so far; a shared one counts once."""
         return self._encoders.made
 
+    def rehearse(self) -> None:
+        """Hear and be heard in every format once, so that no later tick loads a library or lays out a rate.
+        Raises `opus.Missing`."""
+        handles = [self.open(format) for format in range(min(len(FORMATS), self.capacity - 1))]
+        for handle in handles:
+            self.seat(handle, 0)
+        for _ in range(2):
+            self.tick()
+        for handle in handles:
+            self.close(handle)
+
     # --- legs
 
     def open(self, format: int = ULAW) -> Handle:
