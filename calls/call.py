@@ -188,6 +188,28 @@ class Call:
         if self.session is not None and self.direction == "inbound" and self.state == "initiated":
             self.services.sip.ring(self.session)
 
+    def progress(self) -> bool:
+        """Let the caller hear us before the call is answered (183 with a description).
+
+        False where that cannot be: it is answered, his INVITE waits for an offer of ours, or there is no room
+        for his sound now.
+        """
+        if self.session is None or self.media is None or self.direction != "inbound":
+            return False
+        if self.state != "initiated":
+            return False
+        if self.media.leg is None:
+            try:
+                sdp = self.media.preview()
+            except Unavailable as error:
+                logger.info("early_media_refused", extra={"call_id": self.id, "reason": str(error)})
+                return False
+            if sdp is None:
+                return False
+            self.services.sip.progress(self.session, sdp)
+            self.media.begin()
+        return True
+
     async def answer(self) -> None:
         """Answer an inbound call if it is not answered yet, and wait for its ACK.
 

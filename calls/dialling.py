@@ -22,6 +22,7 @@ from sip.sdp import SdpError
 if TYPE_CHECKING:
     from calls.call import Call
     from calls.media_session import MediaSession
+    from media.client import Leg
     from sip.session import Session
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,10 @@ class Listener:
     def rings(self, call: "Call") -> None:
         """The callee is being alerted; may be told more than once."""
 
+    def sounds(self, call: "Call", leg: "Leg | None") -> None:
+        """What the callee's side lets hear before the answer (early media) comes in on this leg; None: it
+        comes no more."""
+
     def answered(self, call: "Call") -> None:
         """The callee has answered, and media flows."""
 
@@ -96,6 +101,7 @@ class Dialling:
         self._attempts: dict[int, Attempt] = {}
         self._failures: list[Failure] = []
         self._ringing = False
+        self._sounding: Attempt | None = None
         self._sending: asyncio.Task[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
 
@@ -157,11 +163,18 @@ class Dialling:
             else:
                 self._give_up_in(_SECONDS_TO_RINGING)
 
-    def rings(self, session: "Session") -> None:
-        """A 180 or 183 came: from the first one the call's own time-out counts."""
+    def rings(self, session: "Session", sdp: bytes | None = None) -> None:
+        """A 180 or 183 came: from the first one the call's own time-out counts. With a description, the
+        callee's side is heard already; of several phones the first that has one."""
         if not self._ringing:
             self._ringing = True
             self._give_up_in(self._dial.call_timeout)
+        attempt = self._attempts.get(session.id)
+        if sdp is not None and attempt is not None and attempt.media.early(sdp):
+            if self._sounding is None:
+                self._sounding = attempt
+            if self._sounding is attempt:
+                self._listener.sounds(self._call, attempt.media.leg)
         self._listener.rings(self._call)
 
     def answered(self, session: "Session", sdp: bytes | None) -> None:
@@ -217,7 +230,11 @@ class Dialling:
 
     def _drop(self, session_id: int) -> Attempt:
         self._sessions.pop(session_id, None)
-        return self._attempts.pop(session_id)
+        attempt = self._attempts.pop(session_id)
+        if attempt is self._sounding:
+            self._sounding = None
+            self._listener.sounds(self._call, None)
+        return attempt
 
     def _abandon_all(self) -> None:
         for session_id in list(self._attempts):

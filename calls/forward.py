@@ -13,9 +13,11 @@ from calls.dialling import Listener
 from calls.errors import VerbFailed
 from calls.joining import Pair
 from calls.order import Dial, LegOrder, user_to_user
+from calls.preview import Preview
 
 if TYPE_CHECKING:
     from calls.call import Call
+    from media.client import Leg
 
 
 async def forward(call: "Call", verb: verbs.Forward) -> None:
@@ -33,8 +35,10 @@ async def forward(call: "Call", verb: verbs.Forward) -> None:
             await call.answer()
             pair.seat(call)
             pair.seat(leg)
+            ringing.preview.stop()
             await pair.over.wait()
     finally:
+        ringing.preview.stop()
         pair.leave(call)
         if leg.live and pair.leaver is not leg:
             leg.end("hangup" if leg.state == "answered" else "cancel")
@@ -64,6 +68,8 @@ class _Ringing(Listener):
         self._call = call
         self._settled = asyncio.Event()
         self._pair: Pair | None = None
+        self._sounding = False
+        self.preview = Preview(call)
 
     async def answer(self, leg: "Call", pair: Pair) -> bool:
         """Whether it has answered and is still there."""
@@ -73,7 +79,15 @@ class _Ringing(Listener):
         return leg.state == "answered"
 
     def rings(self, leg: "Call") -> None:
-        self._call.ring()
+        if not self._sounding:
+            self._call.ring()
+
+    def sounds(self, call: "Call", leg: "Leg | None") -> None:
+        self._sounding = leg is not None and self._call.progress()
+        if leg is not None and self._sounding:
+            self.preview.hear(leg)
+        else:
+            self.preview.stop()
 
     def answered(self, leg: "Call") -> None:
         pair = self._pair

@@ -44,6 +44,7 @@ class MediaSession:
         self._offered = b""
         self._agreed: Agreement | None = None
         self._late_offer = False
+        self._early: bytes | None = None
         self._waits = False
         self._talked = False
         self._lender: MediaSession | None = None
@@ -69,6 +70,8 @@ class MediaSession:
 
         Raises Unavailable when no port or row is free.
         """
+        if self._early is not None:
+            return self._early
         if self._offer is None:
             self._late_offer = True
             text = self.offer()
@@ -80,6 +83,14 @@ class MediaSession:
         if self._lender is not None and self.leg is not None and not self._connect(self._agreed):
             text, self._agreed = sdp.answer(self._offer, self._local(self.leg.port))
         return text
+
+    def preview(self) -> bytes | None:
+        """The answer as it is to be said before the call is answered, so that we are heard at once; None
+        where the INVITE had no offer. The 2xx says the same. Raises Unavailable."""
+        if self._offer is None:
+            return None
+        self._early = self.answer()
+        return self._early
 
     def begin(self) -> None:
         """Send from now on; with a late offer there is nothing to send to before the ACK."""
@@ -109,6 +120,21 @@ class MediaSession:
         """
         self._offered = sdp.offer(self._local(self._open(remote=None)))
         return self._offered
+
+    def early(self, answer: bytes) -> bool:
+        """What the far end says of itself before it answers: what it sends is let in from now on. Of several
+        such descriptions, as a forking proxy passes them on, the last counts. False where nothing can be
+        heard yet."""
+        if self.leg is None or self._lender is not None:
+            return False
+        try:
+            agreed = sdp.accept(answer, self._offered, self._local(self.leg.port))
+            if self._media.connect(self.leg, self._leg_media(agreed)):
+                self._agreed = agreed
+                return True
+        except SdpError as error:
+            self._refused(self.leg, error)
+        return False
 
     def accept(self, answer: bytes | None) -> bytes | None:
         """Take the answer to our offer; what is returned, if anything, must go out in a re-INVITE:

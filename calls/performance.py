@@ -57,11 +57,12 @@ class Performance:
         await asyncio.sleep(seconds)
 
     async def ring(self, verb: verbs.Ring) -> None:
-        """Ringback for a call that is answered; in one that is not, the caller's phone says that it rings."""
+        """Ringback, in a call that is not answered as early media; where that cannot be, the caller's phone
+        says that it rings."""
         call = self._call
         if verb.answer_call:
             await call.answer()
-        if call.state != "answered":
+        if call.state != "answered" and not call.progress():
             call.ring()
             await asyncio.sleep(verb.duration)
             return

@@ -24,8 +24,9 @@ class SilenceWatch:
         return len(self._timers) + len(self._before_ack)
 
     def fell_silent(self, call: "Call", seconds: float) -> None:
-        """So long nothing has come. Before its ACK a call is nobody's concern: many never get one."""
-        if call.awaits_ack:
+        """So long nothing has come. Before its answer and its ACK a call is nobody's concern: many never get
+        one."""
+        if call.awaits_ack or call.state != "answered":
             self._before_ack[call.id] = seconds
             return
         self.total += 1
@@ -34,8 +35,8 @@ class SilenceWatch:
             left = max(self._hang_up_after - seconds, 0.0)
             self._timers[call.id] = asyncio.get_running_loop().call_later(left, self._end, call)
 
-    def acknowledged(self, call: "Call") -> None:
-        """The ACK came: a silence from before it counts now."""
+    def answered(self, call: "Call") -> None:
+        """The answer to a call of ours came, or the ACK to ours: a silence from before it counts now."""
         seconds = self._before_ack.pop(call.id, None)
         if seconds is not None:
             self.fell_silent(call, seconds)

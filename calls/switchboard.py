@@ -155,13 +155,15 @@ class Switchboard:
                     self._incoming(event)
                 else:
                     self._handovers.incoming(event)
-            case sip_events.CallRinging(session=session):
+            case sip_events.CallRinging(session=session, sdp=sdp):
                 if (dialling := self._dialling_of(session)) is not None:
-                    dialling.rings(session)
+                    dialling.rings(session, sdp)
             case sip_events.CallAnswered(session=session, sdp=sdp):
                 if (dialling := self._dialling_of(session)) is not None:
-                    del self._dialling[self._by_session[session.id].id]
+                    callee = self._by_session[session.id]
+                    del self._dialling[callee.id]
                     dialling.answered(session, sdp)
+                    self.silence.answered(callee)
             case sip_events.CallFailed(session=session, status=status, reason=reason, reasons=reasons):
                 if (dialling := self._dialling_of(session)) is not None:
                     dialling.failed(session, status, reason, reasons)
@@ -174,7 +176,7 @@ class Switchboard:
         match event:
             case sip_events.CallAcknowledged(sdp=sdp):
                 call.acknowledged(sdp)
-                self.silence.acknowledged(call)
+                self.silence.answered(call)
             case sip_events.CallCancelled(reasons=reasons):
                 call.end(*ending("cancel", reasons), by_peer=True)
             case sip_events.ReferRequested():

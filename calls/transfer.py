@@ -15,10 +15,12 @@ from calls.errors import VerbFailed
 from calls.joining import Pair
 from calls.loudspeaker import Loudspeaker
 from calls.order import Dial, LegOrder, user_to_user
+from calls.preview import Preview
 
 if TYPE_CHECKING:
     from bxml.element import Verb
     from calls.call import Call
+    from media.client import Leg
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,9 @@ class _Attempt(Listener):
         self._winner: Call | None = None
         self._pair: Pair | None = None
         self._settled = asyncio.Event()
+        self._ringing = False
+        self._sounding: dict[str, Leg] = {}
+        self._preview = Preview(call)
         self._ringback: asyncio.Task[None] | None = None
 
     async def run(self) -> "Call":
@@ -120,8 +125,15 @@ class _Attempt(Listener):
     # What becomes of the legs
 
     def rings(self, leg: "Call") -> None:
-        if self._ringback is None and not self._settled.is_set():
-            self._ringback = asyncio.create_task(self._ring(), name=f"ringback {self._call.id}")
+        self._ringing = True
+        self._let_hear()
+
+    def sounds(self, call: "Call", leg: "Leg | None") -> None:
+        if leg is None:
+            self._sounding.pop(call.id, None)
+        else:
+            self._sounding[call.id] = leg
+        self._let_hear()
 
     def answered(self, leg: "Call") -> None:
         self._winner = leg
@@ -133,10 +145,14 @@ class _Attempt(Listener):
         script = leg.begin(lambda: self._document(leg), barred=_BARRED, then=self._join)
         self._pair.leave_with(leg, script)
         self._settled.set()
+        if self._destinations[leg.id].transfer_answer_url is not None or leg.id not in self._sounding:
+            self._sounding.clear()
+            self._let_hear()
 
     def failed(self, leg: "Call") -> None:
         self._last = leg
         self._settle()
+        self.sounds(leg, None)
 
     def _settle(self) -> None:
         if not any(leg.live for leg in self._legs):
@@ -153,11 +169,28 @@ class _Attempt(Listener):
         """The leg's document is at its end: the two hear each other until either leaves."""
         if self._pair is None or self._winner is None or self._pair.over.is_set():
             return
-        self._be_quiet()
+        self._ringing = False
+        self._sounding.clear()
+        self._stop_ringing()
         self._pair.hold()
         self._pair.seat(self._call)
         self._pair.seat(self._winner)
+        self._preview.stop()
         await self._pair.over.wait()
+
+    def _let_hear(self) -> None:
+        """The caller hears the first destination that sends anything, as long as it does; else, from the
+        first ringing to the joining, ringback."""
+        over = self._settled.is_set() and self._winner is None
+        if over or (self._winner is not None and not self._winner.live):
+            self._be_quiet()
+        elif self._sounding:
+            self._stop_ringing()
+            self._preview.hear(next(iter(self._sounding.values())))
+        elif self._ringing:
+            self._preview.stop()
+            if self._ringback is None:
+                self._ringback = asyncio.create_task(self._ring(), name=f"ringback {self._call.id}")
 
     async def _ring(self) -> None:
         """What the caller hears meanwhile."""
@@ -170,5 +203,10 @@ class _Attempt(Listener):
             logger.info("ringback_stopped", extra={"call_id": call.id, "reason": str(error)})
 
     def _be_quiet(self) -> None:
+        self._stop_ringing()
+        self._preview.stop()
+
+    def _stop_ringing(self) -> None:
         if self._ringback is not None:
             self._ringback.cancel()
+            self._ringback = None

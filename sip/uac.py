@@ -188,6 +188,8 @@ class Uac:
             self._core.add_dialog(session, dialog)
         if dialog is not None and not self._pracks.receive(session, dialog, response, now):
             return
+        if dialog is not None and response.sdp is not None:
+            dialog.early_answer = response.sdp
         self._core.tell(CallRinging(session, response.status, response.sdp))
 
     def _succeeded(self, session: Session, request: Request, response: Response, now: float) -> None:

@@ -346,10 +346,38 @@ async def test_ring_answers_first_and_plays_ringback():
     assert said(exchange)[-1] == ("Your PIN, please.", False)
 
 
-async def test_ring_without_answering_is_180_for_its_time():
+async def test_ring_without_answering_is_early_media_for_its_time():
     exchange = Exchange()
     exchange.answer_with('<Response><Ring answerCall="false" duration="0.1"/></Response>')
+    session = exchange.ring()
+    call = exchange.switchboard.live_calls[0]
+    await settle()
+    assert exchange.sip.verbs() == ["progress"] and call.state == "initiated"
+    (said_to, sdp) = exchange.sip.last("progress")[1]
+    assert said_to is session and f"m=audio {call.leg.port} ".encode() in sdp
+    (ringing,) = exchange.media.playbacks
+    assert ringing.target is call.leg and ringing.samples == tones.ringback()
+    await asyncio.wait_for(call.ended.wait(), 5)
+    assert exchange.sip.verbs() == ["progress", "reject"] and exchange.media.open == set()
+
+
+async def test_the_answer_after_early_media_says_the_same():
+    exchange = Exchange()
+    exchange.answer_with('<Response><Ring answerCall="false" duration="0.1"/><Pause/></Response>')
     exchange.ring()
+    call = exchange.switchboard.live_calls[0]
+    await settle()
+    await asyncio.wait_for(exchange.media.playbacks[0].done, 5)
+    await settle()
+    assert exchange.sip.verbs() == ["progress", "answer"] and call.state == "answered"
+    assert exchange.sip.last("answer")[1][1] == exchange.sip.last("progress")[1][1]
+    assert exchange.media.open == {call.leg.id}
+
+
+async def test_ring_for_a_caller_who_wants_our_offer_is_180():
+    exchange = Exchange()
+    exchange.answer_with('<Response><Ring answerCall="false" duration="0.1"/></Response>')
+    exchange.ring(sdp=None)
     call = exchange.switchboard.live_calls[0]
     await settle()
     assert exchange.sip.verbs() == ["ring"] and call.live

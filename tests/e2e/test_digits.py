@@ -358,13 +358,15 @@ async def test_ring_answers_and_plays_ringback_in_its_cadence(house: House, stud
     assert level(ring, 480) == pytest.approx(2500, rel=0.05)
 
 
-async def test_ring_without_answering_is_a_180_for_as_long(house: House, studio: Studio) -> None:
+async def test_ring_without_answering_is_heard_before_the_answer(house: House, studio: Studio) -> None:
     room = house.room()
     house.tell(room, '<Ring answerCall="false" duration="1"/>')
     phone = await studio.phone("caller", house.server.sip)
     call = phone.invite(house.uri(room))
     assert await call.refused() == 603
     rungs = [(rung.message.status, rung.at) for rung in phone.ladder if not rung.outgoing]
-    ringing = next(at for status, at in rungs if status == 180)
+    ringing = next(at for status, at in rungs if status == 183)
     refusal = next(at for status, at in rungs if status == 603)
     assert refusal - ringing == pytest.approx(1.0, abs=0.25)
+    heard = call.line.pcm()
+    assert level(heard[:8000], 440) > 1500 and level(heard[:8000], 480) > 1500

@@ -100,6 +100,64 @@ async def test_the_caller_hears_ringback_and_the_called_side_a_word_before_they_
     await leg.ended()
 
 
+async def test_what_the_callees_network_says_is_heard_before_the_answer_and_nobody_there_hears_the_caller(
+    house: House, studio: Studio
+) -> None:
+    agent = await studio.phone("agent", sound=AGENT, answers="ring")
+    call, _ = await transferred(house, studio, to_transfer(agent, urls=""))
+    leg = await agent.incoming()
+    leg.progress()
+    await hears(call, [leg])
+    await keep_hearing(call, [leg])
+    assert level(call.line.pcm(last=0.3), 440) < 300, "no ringback of ours beside it"
+    never_heard(leg, call)
+    meanwhile = asyncio.create_task(keep_hearing(call, [leg], seconds=1.0))
+    await asyncio.sleep(0.3)
+    leg.accept()
+    await hears(leg, [call])
+    await meanwhile
+
+
+async def test_a_forwarded_caller_hears_the_callees_network_before_anybody_has_answered(
+    house: House, studio: Studio
+) -> None:
+    agent = await studio.phone("agent", sound=AGENT, answers="ring")
+    room = house.room()
+    house.tell(room, f'<Forward to="{agent.uri}"/>')
+    caller = await studio.phone("caller", house.server.sip, sound=HUMAN)
+    call = caller.invite(house.uri(room))
+    leg = await agent.incoming()
+    leg.progress()
+    await eventually(lambda: any(m.status == 183 for m in call.provisional), what=call.story)
+    await hears(call, [leg])
+    assert call.state == "ringing"
+    leg.accept()
+    await call.answered()
+    await hears(leg, [call])
+    await hears(call, [leg])
+
+
+async def test_a_callee_who_talks_before_his_200_is_heard_as_soon_as_it_comes(
+    house: House, studio: Studio
+) -> None:
+    """Nothing is known of him before, so what came earlier is dropped, and nothing of it is played late."""
+    agent = await studio.phone("agent", sound=AGENT, answers="ring")
+    call, _ = await transferred(house, studio, to_transfer(agent, urls=""))
+    leg = await agent.incoming()
+    assert leg.invite is not None
+    leg.adopt(leg.invite.body, ours="sendrecv")
+    await asyncio.sleep(0.3)
+    never_heard(call, leg)
+    start = len(call.line.audio)
+    leg.accept()
+    answered = time.time()
+    await hears(call, [leg])
+    heard = call.line.pcm(since=start)
+    frames = heard[: len(heard) // 160 * 160].reshape(-1, 160)
+    first = int(np.argmax([level(frame, AGENT.frequency) > 1500 for frame in frames]))
+    assert call.line.audio[start + first].at - answered < 0.25
+
+
 async def test_keys_of_either_reach_the_other_and_are_in_no_log(house: House, studio: Studio) -> None:
     agent = await studio.phone("agent", sound=AGENT)
     call, _ = await transferred(house, studio, to_transfer(agent))

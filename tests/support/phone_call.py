@@ -253,6 +253,12 @@ class PhoneCall:
         self.state = "ringing"
         self._respond(180)
 
+    def progress(self, *, body: bytes | None = None) -> None:
+        """183 with our answer: what we say is to be heard already."""
+        assert self.invite is not None
+        self.state = "ringing"
+        self._respond(183, body or self.answer_to(self.invite.body))
+
     def accept(self, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """200, repeated until the ACK."""
         assert self.invite is not None
