@@ -137,6 +137,8 @@ class Call:
         """Where the last document came from: the base of relative URLs in one put by REST."""
         self.ended = asyncio.Event()
         self._acknowledged = asyncio.Event()
+        self.prompts_from = 0.0
+        """No prompt begins before, by the clock of the event loop."""
         self._disconnect = disconnect
         self._farewell = farewell
         self._script: asyncio.Task[None] | None = None
@@ -175,13 +177,20 @@ class Call:
         """The call was answered, by whichever side was asked to."""
         self.answer_time = clock.now()
         self._enter("answered")
+        self._expect_prompts()
         logger.info("call_answered", extra={"call_id": self.id})
+
+    def _expect_prompts(self) -> None:
+        """The far end listens; what is on the way may swallow its first words."""
+        if self.media is not None:
+            self.prompts_from = asyncio.get_running_loop().time() + self.media.terms.leading_silence
 
     def acknowledged(self, sdp: bytes | None) -> None:
         """The ACK to our 2xx arrived, with the far end's SDP where the INVITE brought none."""
         if self.media is not None:
             self.media.acknowledged(sdp)
         self._acknowledged.set()
+        self._expect_prompts()
 
     def ring(self) -> None:
         """Let the caller's phone say that it rings, if the call is still to be answered by us."""

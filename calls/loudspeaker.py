@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Loudspeaker:
     """Its methods return when the sound has been heard to its end; cancelling one silences it at once.
+    Nothing is heard before `not_before`, by the clock of the event loop.
 
     They raise VerbFailed, whose text names the verb or says why the sound stopped.
     """
@@ -27,6 +28,7 @@ class Loudspeaker:
     speech: "Speech"
     media: "MediaClient"
     target: "Leg | Room"
+    not_before: float = 0.0
 
     async def speak(self, verb: SpeakSentence) -> None:
         voice = choose(verb.voice, verb.gender, verb.locale)
@@ -55,6 +57,9 @@ class Loudspeaker:
 
     async def let_hear(self, samples: bytes) -> None:
         """16-bit little-endian mono samples at 8 kHz."""
+        left = self.not_before - asyncio.get_running_loop().time()
+        if left > 0:
+            await asyncio.sleep(left)
         await heard(self.media.play(self.target, samples))
 
 

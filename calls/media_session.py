@@ -52,6 +52,10 @@ class MediaSession:
         """The far end has put us on hold, and what it sends meanwhile is not let in."""
 
     @property
+    def terms(self) -> Terms:
+        return self._terms
+
+    @property
     def agreed(self) -> Agreement | None:
         """What the last offer and answer have agreed, None before any did."""
         return self._agreed
@@ -255,6 +259,9 @@ class MediaSession:
             self.leg = self._media.open_leg(signalling=self._signalling, remote=remote)
         except NoPort as error:
             raise Unavailable(str(error)) from error
+        terms = self._terms
+        if terms.delay_floor is not None or terms.delay_ceiling is not None:
+            self._media.treat(self.leg, floor=terms.delay_floor, ceiling=terms.delay_ceiling)
         return self.leg.port
 
     def _local(self, port: int) -> sdp.Local:

@@ -51,7 +51,7 @@ class Performance:
         call = self._call
         if call.leg is None:
             raise RuntimeError(f"{call.id} has no leg to play to")
-        return Loudspeaker(call.services.speech, call.services.media, call.leg)
+        return Loudspeaker(call.services.speech, call.services.media, call.leg, call.prompts_from)
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

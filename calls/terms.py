@@ -15,7 +15,8 @@ class Terms:
 
     `address`: the one of ours to put into SDP; `codecs`: names out of `sip.codecs.CODECS` in our order, which
     answers follow where `ours_first`; `srtp`: whether the stream is encrypted; `private`: SDP may carry keys;
-    `hold_music`: what a far end that puts us on hold sends is let in.
+    `hold_music`: what a far end that puts us on hold sends is let in; `leading_silence`: seconds from the
+    answer to the first prompt; `delay_floor`, `delay_ceiling`: ms that packets wait, None: as for all calls.
     """
 
     address: str
@@ -24,6 +25,9 @@ class Terms:
     srtp: Srtp = "off"
     private: bool = False
     hold_music: bool = False
+    leading_silence: float = 0.0
+    delay_floor: float | None = None
+    delay_ceiling: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,4 +50,7 @@ class TermsPolicy:
             srtp=(trunk.srtp if trunk is not None else "") or self.srtp,
             private=self.keys_in_clear or flow.transport in _PRIVATE,
             hold_music=self.hold_music,
+            leading_silence=0.0 if trunk is None else trunk.leading_silence / 1000,
+            delay_floor=None if trunk is None else trunk.delay_floor or None,
+            delay_ceiling=None if trunk is None else trunk.delay_ceiling or None,
         )

@@ -222,11 +222,21 @@ def _cross_check(config: Config, sources: Sources) -> None:
     if "applications" in sources.values:
         for index, application in enumerate(config.applications):
             _check_application(application, ("applications", index), config, sources)
+    _check_delay(config.rtp.delay_floor, config.rtp.delay_ceiling, ("rtp", "delay_floor"), sources)
     for index, trunk in enumerate(config.trunks):
+        floor = trunk.delay_floor or config.rtp.delay_floor
+        ceiling = trunk.delay_ceiling or config.rtp.delay_ceiling
+        if trunk.delay_floor or trunk.delay_ceiling:
+            _check_delay(floor, ceiling, ("trunks", index, "delay_floor"), sources)
         if trunk.password and not trunk.username:
             sources.refuse(("trunks", index, "password"), "expected a username beside it")
         if trunk.register and not trunk.username:
             sources.refuse(("trunks", index, "register"), "expected a username and a password beside it")
+
+
+def _check_delay(floor: float, ceiling: float, key: Key, sources: Sources) -> None:
+    if floor > ceiling:
+        sources.refuse(key, f"expected at most delay_ceiling, which is {ceiling:g}")
 
 
 def _check_unique(config: Config, sources: Sources) -> None:

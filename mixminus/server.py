@@ -314,6 +314,9 @@ def _trunk(trunk: configuration.Trunk) -> Trunk:
         health_check=trunk.health_check,
         codecs=_codecs(trunk.codecs),
         srtp=trunk.srtp,
+        leading_silence=trunk.leading_silence,
+        delay_floor=trunk.delay_floor,
+        delay_ceiling=trunk.delay_ceiling,
         register=trunk.register,
         register_expires=trunk.register_expires,
     )

@@ -344,6 +344,17 @@ class Trunk:
     srtp: Srtp | Literal[""] = setting(  # noqa: RUF009 (a field)
         kinds.choice("", *SRTP), "Whether its calls are encrypted, as `sip.srtp`, which empty stands for", ""
     )
+    leading_silence: float = setting(
+        kinds.number(0, 5000),
+        "Milliseconds from the answer to the first prompt, for trunks that swallow its first words",
+        0,
+    )
+    delay_floor: float = setting(
+        kinds.number(0, 100), "As `rtp.delay_floor`, for its calls; 0: what that says", 0
+    )
+    delay_ceiling: float = setting(
+        kinds.number(0, 200), "As `rtp.delay_ceiling`, for its calls; 0: what that says", 0
+    )
     register: bool = setting(kinds.flag, "Register there with `username` and `password`", False)
     register_expires: int = setting(kinds.whole(60, 86_400), "Seconds that a registration asks for", 3600)
 

@@ -53,6 +53,11 @@ class Trunk:
     """Names of codecs in our order; empty for those of all calls."""
     srtp: Srtp | Literal[""] = ""
     """Whether its calls are encrypted; empty for what holds for all."""
+    leading_silence: float = 0.0
+    """Milliseconds from the answer to the first prompt."""
+    delay_floor: float = 0.0
+    delay_ceiling: float = 0.0
+    """Milliseconds that the quickest packets wait at least and at most; 0 for those of all calls."""
     register: bool = False
     """Whether to register there."""
     register_expires: int = 3600

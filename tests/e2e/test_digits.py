@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from media.tones import keys
 from tests.support.ears import voices
 from tests.support.eventually import eventually
 from tests.support.house import House
@@ -16,7 +17,7 @@ from tests.support.phone import PhoneCall
 from tests.support.prompts import wav
 from tests.support.rtp_line import unwrapped
 from tests.support.sipp import Sipp
-from tests.support.sounds import noise
+from tests.support.sounds import Samples, noise
 from tests.support.studio import Studio
 from tests.support.tones import find, is_silent, level, loud_span
 from tests.support.webhook import bxml
@@ -193,6 +194,20 @@ async def test_sipps_recorded_keys_are_understood(house: House) -> None:
     async with Sipp("uac_digits", remote=house.server.sip, user=room) as sipp:
         await sipp.done()
     assert await gathered(house, room) == ("10*0", "")
+
+
+async def test_keys_heard_as_tones_between_the_answer_and_the_gather_are_its_own(
+    house: House, studio: Studio
+) -> None:
+    """A phone that knows no telephone events, whose caller knows the menu and does not wait for it."""
+    room = house.room()
+    sound_file(house, "slow", 1.5, 48)
+    house.tell(room, '<PlayAudio>/slow.wav</PlayAudio><Gather gatherUrl="/tones" terminatingDigits="#"/>')
+    house.application.on("gather", bxml(REST), path="/tones")
+    parts = [np.frombuffer(keys(key, tone=70, interval=80), "<i2") for key in "1590#"]
+    sound = Samples(np.concatenate([np.zeros(800, np.int16), *parts]))
+    await caller(house, studio, room, dtmf=None, sound=sound)
+    assert await gathered(house, room) == ("1590", "#")
 
 
 # StartGather

@@ -67,19 +67,23 @@ async def test_the_first_sample_of_a_prompt_waits_for_the_ack(house: House, stud
     heard_whole(prompt, call)
 
 
-async def test_the_bye_comes_after_the_last_frame_has_played(house: House, studio: Studio) -> None:
+@pytest.mark.parametrize("ptime", [20, 60])
+async def test_the_bye_comes_after_the_last_frame_has_played(
+    house: House, studio: Studio, ptime: int
+) -> None:
     user = house.room()
     prompt = noise(2, 0.7, 8000)
     house.application.files["/last.wav"] = (wav(prompt), "audio/wav")
     house.tell(user, "<PlayAudio>/last.wav</PlayAudio>")
     alice = await studio.phone("alice", house.server.sip)
-    call = await alice.dial(house.uri(user))
+    call = await alice.dial(house.uri(user), ptime_line=ptime)
     await call.ended()
     heard_whole(prompt, call)
     _, end = loud_span(call.line.pcm())
-    last = call.line.audio[(end - 1) // 160]
+    last = call.line.audio[(end - 1) // (8 * ptime)]
+    assert len(last.payload) == 8 * ptime
     bye = next(r.at for r in alice.ladder if r.message.method == "BYE" and r.message.is_request)
-    assert bye >= last.at + 0.018, "the last frame lasts 20 ms at the phone"
+    assert bye >= last.at + ptime / 1000 - 0.002, "the last packet is heard for its ptime at the phone"
     event = await house.application.event("disconnect", callId=await house.call_id(user))
     assert event["cause"] == "hangup"
 

@@ -115,6 +115,9 @@ inbound_prefix = ""
 health_check = 0
 codecs = []
 srtp = ""
+leading_silence = 0
+delay_floor = 0
+delay_ceiling = 0
 register = false
 register_expires = 3600
 """
@@ -696,3 +699,11 @@ def test_what_nobody_else_could_hear_is_warned_of(tmp_path: Path) -> None:
 def test_an_open_door_is_warned_of(tmp_path: Path) -> None:
     (warning,) = read(tmp_path, '[sip]\nallow = ["0.0.0.0/0"]').warnings
     assert warning == "sip.allow: 0.0.0.0/0 lets everybody call in without credentials"
+
+
+def test_a_floor_above_its_ceiling_is_refused_for_all_and_for_a_trunk(tmp_path: Path) -> None:
+    (said,) = complaints(tmp_path, "[rtp]\ndelay_floor = 60\ndelay_ceiling = 40")
+    assert said == "my.toml:2: rtp.delay_floor: expected at most delay_ceiling, which is 40"
+    trunk = "[[trunks]]\nname = 'a'\nhost = 'a.example'\ndelay_ceiling = 3"
+    (said,) = complaints(tmp_path, trunk)
+    assert "delay_floor: expected at most delay_ceiling, which is 3" in said
