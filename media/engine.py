@@ -21,6 +21,7 @@ from rtp.dtmf import KeyReceiver
 from rtp.outgoing import Outgoing
 from rtp.packet import Headers, parse
 from rtp.rtcp import read_among_rtp
+from rtp.srtp import Admission, Srtp
 
 SWEEP_BEATS = 10
 MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
@@ -61,7 +62,8 @@ class Engine:
         self._ports = ports
         self._silence = silence
         self._sound = sound or messages.Sound()
-        self._reporting = Reporting(rows, ports, demux, outgoing, inbox)
+        self._srtp = Srtp(demux.secure, inbox)
+        self._reporting = Reporting(rows, ports, demux, outgoing, inbox, self._srtp)
         self._beats = 0
         self._assessed = 0.0
         self._counts: dict[str, int] = dict.fromkeys(COUNTERS, 0)
@@ -174,6 +176,10 @@ class Engine:
     def _connect(self, command: messages.Connect, now: float) -> None:
         handle = self._handles[command.leg]
         row = handle & 0xFFFF
+        if command.srtp is None:
+            self._srtp.drop_keys(row)
+        else:
+            self._srtp.set_keys(row, command.srtp.suite, command.srtp.send, command.srtp.receive)
         kinds = {COMFORT_TYPE: COMFORT}
         for number, format in command.accepts.items():
             kinds[number] = formats.number(format.codec, format.rate)
@@ -227,6 +233,7 @@ class Engine:
         self._demux.close(row, now)
         self._outgoing.close(row)
         self._reporting.close(row)
+        self._srtp.drop_keys(row)
         self._receives[row] = self._silent[row] = False
         self._leg[row] = 0
         self._shared.legs[row] = 0
@@ -297,7 +304,10 @@ class Engine:
         self._hear_talk()
         slots, runs = self._outgoing.gather(self._mixer.heard, self._mixer.sent, self._mixer.sent_size)
         if runs:
-            failed = self._transport.send(self._outgoing.outbox, slots, runs)
+            outbox = self._outgoing.outbox
+            protected, plain = self._srtp.protect(outbox, slots)
+            failed = self._transport.send(outbox, slots, runs)
+            outbox.lengths[protected] = plain
             self._counts["send_errors"] += len(failed)
             self._counts["packets_sent"] += len(slots) - len(failed)
         self._reporting.send(self._beats, wall, self._transport)
@@ -313,9 +323,12 @@ class Engine:
         inbox, count = self._inbox, self._inbox.count
         slots, length, port = inbox.slots[:count], inbox.length[:count], inbox.port[:count]
         address = inbox.address[:count]
+        source, truncated = inbox.source[:count], inbox.truncated[:count]
+        gate: Admission | None = None
+        if len(self._srtp):
+            gate = Admission(self._srtp, self._demux.secured(port, address, source, now) * ~truncated)
         headers = parse(slots, length)
         read_among_rtp(headers, slots, length)
-        truncated = inbox.truncated[:count]
         headers.valid &= ~truncated
         counts = self._counts
         counts["packets_received"] += count
@@ -326,7 +339,9 @@ class Engine:
             counts["rtcp_received"] += int(beside.sum())
             self._reporting.hear_beside(np.flatnonzero(beside & ~truncated), now)
         counts["dropped_malformed"] += int((~(headers.valid | truncated | beside)).sum())
-        rows, kinds = self._demux.match(port, address, inbox.source[:count], headers, now)
+        if gate is not None:
+            gate.read(headers)
+        rows, kinds = self._demux.match(port, address, source, headers, now, gate)
         if self._demux.pinned:
             self._pin()
         self._received += np.bincount(rows, minlength=len(self._received))
@@ -468,7 +483,8 @@ class Engine:
         counts["plays"] = len(self._plays)
         counts["talking"] = int(self._mixer.analysis.talk.talking.sum())
         counts["beats"] = self._beats
-        counts |= self._reporting.counts
+        counts |= self._reporting.counts | self._srtp.counts
+        counts["srtp_legs"] = len(self._srtp)
         for name, column in self._stream_columns():
             # A packet that comes after it was counted as lost is taken back; the total waits for the next.
             counts[name] = max(counts[name], self._gone[name] + int(column.sum()))

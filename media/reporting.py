@@ -4,7 +4,7 @@ A leg's score is of what we hear of it, by loss and bursts of the last seconds (
 and by the delay of its way: half the round trip, its packet, the wait for the beat, the codec.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from rtp.demux import Demux
 from rtp.reception import Reception
 from rtp.reports import BATCH, WORDS, Goodbye, Reports, Sending
 from rtp.rtcp import parse_compound, senders
+from rtp.srtp import Srtp
 
 READ: Final = 64
 """Compounds read in one beat; a thousand legs send four in one. Others are counted and dropped."""
@@ -25,13 +26,6 @@ FADE: Final = 0.8
 """What a second's losses count for in the next: those of five seconds make two thirds of the figure."""
 
 _SLOT_BYTES: Final = 4 * WORDS
-
-Unlock = Callable[[int, int], int]
-"""(row, place in the inbox) -> length of the RTCP packet once it is unprotected, 0 if it is not that
-leg's."""
-
-Lock = Callable[[int, Outbox, int], bool]
-"""(row, outbox, slot): protect the RTCP packet there; false if it cannot be."""
 
 
 class Sender(Protocol):
@@ -49,7 +43,7 @@ class Reporting:
     `mos`, `loss` f8 by row: the score, NaN before the first packets, and the share lost or late lately.
     """
 
-    def __init__(self, rows: int, ports: int, demux: Demux, sender: Sender, inbox: Inbox) -> None:
+    def __init__(self, rows: int, ports: int, demux: Demux, sender: Sender, inbox: Inbox, srtp: Srtp) -> None:
         self.reports = Reports(rows)
         self.reception = Reception(rows)
         self.mos = np.full(rows, np.nan)
@@ -59,6 +53,7 @@ class Reporting:
         self._demux = demux
         self._sender = sender
         self._inbox = inbox
+        self._srtp = srtp
         self._local = np.zeros(rows, np.int32)
         self._mux = np.zeros(rows, bool)
         self._named = np.zeros((rows, 2), np.int64)
@@ -106,12 +101,12 @@ class Reporting:
         if address != self._named[row, 0] and address != int(self.reports.address[row]):
             self.reports.address[row], self.reports.port[row] = address, min(port + 1, 65535)
 
-    def leave(self, rows: NDArray[np.intp], wall: int, lock: Lock | None = None) -> None:
+    def leave(self, rows: NDArray[np.intp], wall: int) -> None:
         """These legs are closed: those that were sent reports are told so, in the beats that follow."""
         rows = rows[self.reports.port[rows] != 0]
         for start in range(0, len(rows), BATCH):
             part = rows[start : start + BATCH]
-            slots = self._write(part, wall, lock, bye=True)
+            slots = self._write(part, wall, bye=True)
             outbox = self.reports.outbox
             for slot in slots.tolist():
                 name = outbox.names[slot]
@@ -126,14 +121,14 @@ class Reporting:
 
     # What the beat does
 
-    def send(self, beat: int, wall: int, transport: Transport, lock: Lock | None = None) -> None:
+    def send(self, beat: int, wall: int, transport: Transport) -> None:
         """Write and send what is due."""
         rows = self.reports.due(beat)
         goodbyes = self.reports.goodbyes
         if not len(rows) and not goodbyes:
             return
         outbox = self.reports.outbox
-        slots = self._write(rows, wall, lock, bye=False)
+        slots = self._write(rows, wall, bye=False)
         sockets = self.reports.socket[rows[slots]].tolist()
         order = slots.tolist()
         for slot in range(len(rows), BATCH):
@@ -150,7 +145,7 @@ class Reporting:
         failed = transport.send(outbox, np.array(order, np.intp)[by_socket], _runs(sorted_sockets))
         self.counts["rtcp_sent"] += len(order) - len(failed)
 
-    def hear_beside(self, which: NDArray[np.intp], now: float, unlock: Unlock | None = None) -> None:
+    def hear_beside(self, which: NDArray[np.intp], now: float) -> None:
         """RTCP on its own ports, by its place in the inbox: of the leg whose stream's SSRC and address it
         has, or to whose RTCP address it belongs. A sign of life, and never more."""
         inbox = self._inbox
@@ -165,9 +160,7 @@ class Reporting:
         self.counts["rtcp_unknown"] += int((rows == 0).sum())
         which, rows = which[rows != 0], rows[rows != 0]
         for place, row in zip(which[:READ].tolist(), rows[:READ].tolist(), strict=True):
-            if unlock is not None:
-                inbox.length[place] = unlock(row, place)
-            if inbox.length[place] and self._read(place, row):
+            if self._srtp.unprotect_rtcp(row, place) and self._read(place, row):
                 self._demux.heard[row] = now
                 if not self._mux[row]:
                     self.reports.address[row] = inbox.address[place]
@@ -216,7 +209,7 @@ class Reporting:
     def _socket(self, row: int) -> int:
         return int(self._local[row]) + (0 if self._mux[row] else self._ports)
 
-    def _write(self, rows: NDArray[np.intp], wall: int, lock: Lock | None, *, bye: bool) -> NDArray[np.intp]:
+    def _write(self, rows: NDArray[np.intp], wall: int, *, bye: bool) -> NDArray[np.intp]:
         """Put these rows' compounds into the first slots of the outbox; the slots that may leave."""
         if not len(rows):
             return np.zeros(0, np.intp)
@@ -231,10 +224,9 @@ class Reporting:
         mux = self._mux[rows]
         outbox.names["address"][:count] = np.where(mux, names["address"], reports.address[rows])
         outbox.names["port"][:count] = np.where(mux, names["port"], reports.port[rows])
-        if lock is None:
-            return np.arange(count)
-        locked = [lock(int(row), outbox, slot) for slot, row in enumerate(rows)]
-        return np.flatnonzero(locked)
+        if len(self._srtp):
+            self._srtp.protect_rtcp(outbox, rows)
+        return np.flatnonzero(outbox.lengths[:count])
 
     def _by_source(self, which: NDArray[np.intp]) -> NDArray[np.intp]:
         """The rows to whose RTCP address these belong; 0 for none or several."""

@@ -26,6 +26,10 @@ COUNTERS: Final = (
     "rtcp_malformed",
     "rtcp_unknown",
     "rtcp_byes",
+    "srtp_rejected",
+    "srtp_replayed",
+    "srtp_unsent",
+    "srtp_legs",
     "dropped_malformed",
     "dropped_truncated",
     "dropped_unknown_source",
@@ -48,8 +52,8 @@ COUNTERS: Final = (
     "packets_doubled",
     "talking",
 )
-"""Names of the counters, in the order of their column. `legs`, `sent_to` (legs that are sent packets),
-`plays` and `talking` (legs whose speaker talks) are levels."""
+"""Names of the counters, in the order of their column. `legs`, `srtp_legs` (those with keys), `sent_to` (legs
+that are sent packets), `plays` and `talking` (legs whose speaker talks) are levels."""
 
 BINS: Final = 64
 """Bins of the two histograms: bin i counts values from 2^(i/4) up to 2^((i+1)/4) microseconds."""

@@ -24,6 +24,7 @@ _LEVELS = frozenset(
         "plays",
         "ports_in_use",
         "sessions",
+        "srtp_legs",
         "talking",
         "tcp_connections",
         "timers",

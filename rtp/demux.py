@@ -9,6 +9,9 @@ c. else, if its address is the SDP's or the signalling's of exactly one leg of t
    learns it;
 d. else it is nobody's: counted and dropped.
 
+Of a leg with keys (`secure`) only what passes them counts, and that is asked before anything is pinned,
+learnt or heard of it.
+
 Nothing is learnt before an SDP of the peer is known, nor later than `LEARN_SECONDS` after it. A pinned
 source that has gone silent while its address goes on with the same SSRC and sequence from another port is
 a NAT that has rebound: pinned anew. A source that was given up leaves a tombstone, so that late packets of
@@ -19,7 +22,7 @@ by one, at most `STRANGERS` a batch. Rows are the mixer's; row 0 is nobody. Time
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +67,21 @@ def key_of(port: int, address: int, source: int) -> int:
     return port << 48 | address << 16 | source
 
 
+class Gate(Protocol):
+    """Asks whether packets pass the keys of a leg (`rtp.srtp.Admission`)."""
+
+    rows: NDArray[np.intp]
+
+    def admits(self, row: int, packet: int) -> bool: ...
+
+
+def _keys(port: NDArray[np.int32], address: NDArray[np.uint32], source: NDArray[np.uint16]) -> _Keys:
+    keys = port.astype(np.uint64) << np.uint64(48)
+    keys |= address.astype(np.uint64) << np.uint64(16)
+    keys |= source
+    return keys
+
+
 @dataclass(slots=True)
 class Drops:
     """Packets that reached no leg, by reason, since the start."""
@@ -86,6 +104,7 @@ class Demux:
     ) -> None:
         self.state = np.zeros(rows, ROW) if state is None else state
         self.heard: NDArray[np.float64] = self.state["heard"]
+        self.secure = np.zeros(rows, bool)
         self.drops = Drops()
         self.rebindings = 0
         self.pinned: list[tuple[int, int, int]] = []  # (row, address, port) since somebody emptied it
@@ -193,17 +212,17 @@ class Demux:
         source: NDArray[np.uint16],
         headers: Headers,
         now: float,
+        gate: Gate | None = None,
     ) -> tuple[_Rows, NDArray[np.uint8]]:
-        """(row, kind) of each packet of a batch; row 0 where it is nobody's or unwanted.
+        """(row, kind) of each packet of a batch; row 0 where it is nobody's or unwanted. `gate`: needed where
+        legs have keys.
 
         `port` is the index of the local port; packets whose header is not valid are passed over. What is
         counted as heard is what was wanted, comfort noise and RTCP included.
         """
         if self._dirty:
             self._rebuild(now)
-        keys = port.astype(np.uint64) << np.uint64(48)
-        keys |= address.astype(np.uint64) << np.uint64(16)
-        keys |= source
+        keys = _keys(port, address, source)
         place, found = self._find(keys, headers)
         late = found & is_late(self._ghosts, keys, headers, now) if len(self._ghosts) else None
         unsettled = headers.valid & ~found
@@ -211,10 +230,24 @@ class Demux:
             unsettled |= found & self._open[place]
             if late is not None:
                 unsettled &= ~late
-        if unsettled.any() and self._settle(keys, headers, found, np.flatnonzero(unsettled), now):
+        if unsettled.any() and self._settle(keys, headers, found, np.flatnonzero(unsettled), now, gate):
             self._rebuild(now)
             place, found = self._find(keys, headers)
+        if gate is not None:
+            self._shut(gate, place, found)
         return self._verdict(keys, headers, place, found, late, now)
+
+    def secured(
+        self, port: NDArray[np.int32], address: NDArray[np.uint32], source: NDArray[np.uint16], now: float
+    ) -> _Rows:
+        """The leg with keys that each packet's source belongs to by rules a and b; 0 for none. Changes
+        nothing."""
+        if self._dirty:
+            self._rebuild(now)
+        keys = _keys(port, address, source)
+        place = np.searchsorted(self._keys, keys)
+        rows = np.where(self._keys[place] == keys, self._rows[place], 0)
+        return np.where(self.secure[rows], rows, 0)
 
     def by_ssrc(
         self, port: NDArray[np.int32], address: NDArray[np.uint32], ssrc: NDArray[np.uint32]
@@ -302,24 +335,41 @@ class Demux:
         self.state["sequence"][stream] = headers.sequence[media]
         return rows, kinds
 
+    def _shut(self, gate: Gate, place: _Rows, found: _Mask) -> None:
+        """Let nobody in whose keys are another leg's: what a leg that has just been pinned got in the same
+        batch is asked for them now."""
+        rows = self._rows[place]
+        theirs = np.where(self.secure[rows], rows, 0)
+        for packet in np.flatnonzero(found & (theirs != 0) & (gate.rows != theirs)):
+            gate.admits(int(rows[packet]), int(packet))
+        found &= gate.rows == theirs
+
     # Rule c, and the first packet of rule b
 
-    def _settle(self, keys: _Keys, headers: Headers, found: _Mask, packets: _Rows, now: float) -> bool:
+    def _settle(
+        self, keys: _Keys, headers: Headers, found: _Mask, packets: _Rows, now: float, gate: Gate | None
+    ) -> bool:
         """Pin what these packets may pin; true if anything was."""
         packets = packets[self._concerns(keys[packets], headers.ssrc[packets])]
         packets = packets[np.argsort(~found[packets], kind="stable")]  # no crowd of strangers before rule b
         seen: set[tuple[int, int, int]] = set()
-        changed = False
+        changed, failed = False, 0
         for packet in packets:
             key, ssrc, kind = int(keys[packet]), int(headers.ssrc[packet]), int(headers.payload_type[packet])
             if (key, ssrc, kind) in seen:
                 continue
-            if len(seen) == STRANGERS:
+            if len(seen) + failed >= STRANGERS:
                 break
             seen.add((key, ssrc, kind))
             sequence = int(headers.sequence[packet])
             row = self._owner(key, ssrc, sequence, now)
-            if row and self._kinds[row, kind] <= COMFORT:
+            if not row or self._kinds[row, kind] > COMFORT:
+                continue
+            if self.secure[row] and (gate is None or not gate.admits(row, int(packet))):
+                failed += 1
+                seen.discard((key, ssrc, kind))  # the next one that looks the same may be genuine
+            else:
+                self._note_rebinding(row, key)
                 self._pin(row, key, ssrc, sequence, now)
                 changed = True
         return changed
@@ -371,8 +421,12 @@ class Demux:
             or not 0 < ahead < REBIND_SEQUENCE
         ):
             return 0
-        self.rebindings += 1
         return int(rows[0])
+
+    def _note_rebinding(self, row: int, key: int) -> None:
+        """Count it if this leg is pinned, seeks nobody, and yet comes from elsewhere."""
+        state = self.state[row]
+        self.rebindings += bool(state["pinned"]) and not self._seeks[row] and int(state["named"]) != key
 
     def _learner(self, key: int, now: float) -> int:
         """The one leg that may learn this source, 0 for none or several."""

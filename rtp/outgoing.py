@@ -90,7 +90,7 @@ class Outgoing:
         self._sending[row] = False
         self._port[row] = port
         self._begin_stream(row, 1)
-        self._sequence[row] = secrets.randbits(16)
+        self._sequence[row] = secrets.randbits(15)  # far from the wrap: SRTP's receivers count those
         self._every[row] = 1
         self.sent[row] = 0
         self._octets[self._slots_of + row] = 0

@@ -43,6 +43,11 @@ class Headers:
     offset: NDArray[np.int32]
     size: NDArray[np.int32]
 
+    def put(self, place: int, one: "Headers") -> None:
+        """Take the only packet of `one` for that at `place`."""
+        for name in self.__slots__:
+            getattr(self, name)[place] = getattr(one, name)[0]
+
 
 def parse(slots: NDArray[np.uint8], length: NDArray[np.int32]) -> Headers:
     """The headers of the packets in slots u8[n, SLOT], each `length` i32[n] bytes long.

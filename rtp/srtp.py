@@ -1,0 +1,237 @@
+"""SRTP and SRTCP of those legs that have keys, in place, one call of libsrtp a packet. Source: RFC 3711, RFC
+4568, RFC 7714.
+
+A packet counts for a leg with keys only once it has passed: what does not pass is counted, and changes
+nothing. New keys are sent under and accepted at once; packets under the old ones until the first under the
+new. The rollover counter begins at zero with each new key, as elsewhere.
+
+pylibsrtp's own methods copy each packet twice; its binding is called instead, on the slots themselves.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pylibsrtp import Policy, Session
+from pylibsrtp._binding import ffi, lib
+
+from rtp.datagrams import OUT_SLOT, Inbox, Outbox
+from rtp.packet import SLOT, Headers, parse
+from rtp.rtcp import is_rtcp, read_among_rtp
+
+SUITES: Final = {
+    "AES_CM_128_HMAC_SHA1_80": (Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 30),
+    "AES_CM_128_HMAC_SHA1_32": (Policy.SRTP_PROFILE_AES128_CM_SHA1_32, 30),
+    "AEAD_AES_128_GCM": (Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28),
+    "AEAD_AES_256_GCM": (Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 44),
+}
+"""libsrtp's profile, and the bytes of master key and salt."""
+
+MAX_SOURCES: Final = 64
+"""SSRCs that one key is good for. libsrtp keeps a state for each, and none may be forgotten: its packets
+could be played again."""
+
+_OK: Final = 0
+_REPLAYED: Final = (9, 10)  # srtp_err_status_replay_fail, srtp_err_status_replay_old
+_RTCP_SSRC: Final = slice(4, 8)
+_RTP_SSRC: Final = slice(8, 12)
+
+
+class _Context:
+    """One direction under one master key."""
+
+    __slots__ = ("_session", "handle", "key", "sources", "suite")
+
+    def __init__(self, suite: str, key: bytes, direction: int) -> None:
+        profile, size = SUITES[suite]
+        if len(key) != size:
+            raise ValueError(f"{suite} takes {size} bytes of key and salt, got {len(key)}")
+        self._session = Session(Policy(key=key, ssrc_type=direction, srtp_profile=profile))
+        self.handle = self._session._srtp[0]
+        self.suite, self.key = suite, key
+        self.sources: set[bytes] = set()
+
+    def __repr__(self) -> str:
+        return f"_Context({self.suite!r})"
+
+
+class _Leg:
+    """The contexts of one leg. `former`: of the key before, until the first packet under the new one."""
+
+    __slots__ = ("former", "inbound", "outbound")
+
+    def __init__(self, suite: str, send: bytes, receive: bytes) -> None:
+        self.outbound = _Context(suite, send, Policy.SSRC_ANY_OUTBOUND)
+        self.inbound = _Context(suite, receive, Policy.SSRC_ANY_INBOUND)
+        self.former: _Context | None = None
+
+
+class Srtp:
+    """The keys of legs, by the mixer's rows. `secure` bool by row: which have some (`rtp.demux` looks at it).
+
+    `counts`: what came to legs with keys and was `srtp_rejected` (another key, altered, or not protected at
+    all), what was `srtp_replayed`; what could not be protected and therefore did not leave, `srtp_unsent`.
+    """
+
+    def __init__(self, secure: NDArray[np.bool_], inbox: Inbox) -> None:
+        self.secure = secure
+        self.counts = dict.fromkeys(("srtp_rejected", "srtp_replayed", "srtp_unsent"), 0)
+        self.inbox = inbox
+        self._legs: dict[int, _Leg] = {}
+        self._size = ffi.new("int *")
+        self._slots = ffi.cast("unsigned char *", inbox.slots.ctypes.data)
+
+    def __len__(self) -> int:
+        """How many legs have keys."""
+        return len(self._legs)
+
+    def set_keys(self, row: int, suite: str, send: bytes, receive: bytes) -> None:
+        """The leg's keys from now on, each a master key with its salt behind it; what is as before goes on as
+        it was. Raises ValueError, without the key in it."""
+        if suite not in SUITES:
+            raise ValueError(f"expected a suite out of {', '.join(SUITES)}, got {suite}")
+        leg = self._legs.get(row)
+        if leg is None:
+            self._legs[row] = _Leg(suite, send, receive)
+            self.secure[row] = True
+            return
+        if (leg.outbound.suite, leg.outbound.key) != (suite, send):
+            leg.outbound = _Context(suite, send, Policy.SSRC_ANY_OUTBOUND)
+        if (leg.inbound.suite, leg.inbound.key) != (suite, receive):
+            fresh = _Context(suite, receive, Policy.SSRC_ANY_INBOUND)
+            leg.inbound, leg.former = fresh, leg.inbound
+
+    def drop_keys(self, row: int) -> None:
+        """The leg is a plain one from now on, or no more."""
+        self._legs.pop(row, None)
+        self.secure[row] = False
+
+    # In
+
+    def unprotect(self, rows: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Unprotect what came to these legs, by its place in the inbox, whose length is then the plain one;
+        which passed. RTCP among it is told by its packet type (RFC 5761)."""
+        inbox = self.inbox
+        rtcp = is_rtcp(inbox.slots[places, 1] & 0x7F)
+        fields = inbox.slots[places, :12]
+        sources = np.where(rtcp[:, None], fields[:, _RTCP_SSRC], fields[:, _RTP_SSRC])
+        passed = np.zeros(len(places), bool)
+        for each, (row, place, kind) in enumerate(
+            zip(rows.tolist(), places.tolist(), rtcp.tolist(), strict=True)
+        ):
+            call = lib.srtp_unprotect_rtcp if kind else lib.srtp_unprotect
+            passed[each] = self._open(call, row, place, sources[each].tobytes())
+        return passed
+
+    def unprotect_rtcp(self, row: int, place: int) -> bool:
+        """The same of one packet that came to an RTCP port; a leg without keys has nothing to unprotect."""
+        if not self.secure[row]:
+            return True
+        source = self.inbox.slots[place, _RTCP_SSRC].tobytes()
+        return self._open(lib.srtp_unprotect_rtcp, row, place, source)
+
+    def _open(self, call: Any, row: int, place: int, source: bytes) -> bool:
+        leg, length = self._legs[row], int(self.inbox.length[place])
+        context = leg.inbound
+        if leg.former is not None:
+            packet = self.inbox.slots[place, :length].copy()  # which a failure may leave altered
+        status = self._try(call, context, place, length, source)
+        if leg.former is not None:
+            if status == _OK:
+                leg.former = None
+            else:
+                self.inbox.slots[place, :length] = packet
+                status = self._try(call, leg.former, place, length, source)
+        if status == _OK:
+            self.inbox.length[place] = self._size[0]
+            return True
+        self.counts["srtp_replayed" if status in _REPLAYED else "srtp_rejected"] += 1
+        return False
+
+    def _try(self, call: Any, context: _Context, place: int, length: int, source: bytes) -> int:
+        known = source in context.sources
+        if not known and len(context.sources) >= MAX_SOURCES:
+            return -1
+        self._size[0] = length
+        status: int = call(context.handle, self._slots + SLOT * place, self._size)
+        if status == _OK and not known:
+            context.sources.add(source)
+        return status
+
+    # Out
+
+    def protect(self, outbox: Outbox, slots: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.uint64]]:
+        """Protect what lies in those of these slots that are of legs with keys (slot modulo rows is the row),
+        in the order given. Returns (the slots, their plain lengths): `outbox.lengths` are to be brought back
+        to them once all has been sent. What cannot be protected has no length."""
+        if not self._legs:
+            return slots[:0], outbox.lengths[:0]
+        secure = slots[self.secure[slots % len(self.secure)]]
+        plain = outbox.lengths[secure]
+        base = ffi.cast("unsigned char *", outbox.slots.ctypes.data)
+        rows = secure % len(self.secure)
+        lengths = [
+            self._seal(lib.srtp_protect, row, base + OUT_SLOT * slot, length)
+            for row, slot, length in zip(rows.tolist(), secure.tolist(), plain.tolist(), strict=True)
+        ]
+        outbox.lengths[secure] = lengths
+        return secure, plain
+
+    def protect_rtcp(self, outbox: Outbox, rows: NDArray[np.intp]) -> None:
+        """Protect the compounds in the first slots of `outbox`, slot by slot for these rows."""
+        base = ffi.cast("unsigned char *", outbox.slots.ctypes.data)
+        for slot in np.flatnonzero(self.secure[rows]).tolist():
+            length = int(outbox.lengths[slot])
+            outbox.lengths[slot] = self._seal(
+                lib.srtp_protect_rtcp, int(rows[slot]), base + OUT_SLOT * slot, length
+            )
+
+    def _seal(self, call: Any, row: int, packet: Any, length: int) -> int:
+        self._size[0] = length
+        if call(self._legs[row].outbound.handle, packet, self._size) != _OK:
+            self.counts["srtp_unsent"] += 1
+            return 0
+        return int(self._size[0])
+
+
+class Admission:
+    """Which packets of a batch count as whose, where legs have keys.
+
+    `rows` intp: by packet, the leg whose keys it has passed, 0 for none. `refused` bool: it came from where a
+    leg with keys is heard, and did not pass.
+    """
+
+    def __init__(self, srtp: Srtp, rows: NDArray[np.intp]) -> None:
+        """`rows`: the leg with keys at each packet's source, 0 for none. Before headers are read."""
+        self.rows = np.zeros(len(rows), np.intp)
+        self.refused = np.zeros(len(rows), bool)
+        self._srtp = srtp
+        self._headers: Headers | None = None
+        places = np.flatnonzero(rows)
+        if len(places):
+            passed = srtp.unprotect(rows[places], places)
+            self.rows[places[passed]] = rows[places[passed]]
+            self.refused[places[~passed]] = True
+
+    def read(self, headers: Headers) -> None:
+        """The batch's headers, in which what was refused is not valid from now on."""
+        headers.valid &= ~self.refused
+        self._headers = headers
+
+    def admits(self, row: int, packet: int) -> bool:
+        """Whether a packet that came from elsewhere is this leg's; asked once, for the only leg it may belong
+        to. Its header is read anew: what comes at its end was not to be seen before."""
+        assert self._headers is not None
+        if self.rows[packet] or self.refused[packet]:
+            return bool(self.rows[packet] == row)
+        if self._srtp.unprotect(np.array([row]), np.array([packet]))[0]:
+            self.rows[packet] = row
+            inbox = self._srtp.inbox
+            slot, length = inbox.slots[packet : packet + 1], inbox.length[packet : packet + 1]
+            own = parse(slot, length)
+            read_among_rtp(own, slot, length)
+            self._headers.put(packet, own)
+        else:
+            self.refused[packet] = True
+            self._headers.valid[packet] = False
+        return bool(self._headers.valid[packet])
