@@ -234,6 +234,10 @@ class Concealment:
         self._risen[rows] = risen
         return _Places(over, np.zeros_like(age), np.zeros_like(age))
 
+    def break_off(self, rows: NDArray[np.intp]) -> None:
+        """Count a gap of these rows that somebody else fills."""
+        self.gaps[rows] += self._speaks(rows)
+
     def _speaks(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Who was heard in the last tick, and has not said that he stops: his speech can break off."""
         loud: NDArray[np.bool_] = np.abs(self.last(rows)).max(axis=1) > _QUIET

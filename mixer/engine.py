@@ -77,7 +77,7 @@ class Mixer:
 
     @property
     def gaps(self) -> NDArray[np.int64]:
-        return self._smoothing.gaps + self._jitter.packets.concealed
+        return self._smoothing.gaps
 
     @property
     def encoded(self) -> int:
@@ -311,11 +311,13 @@ class Mixer:
         packets = self._jitter.packets
         if block.packed.size == block.order.size:
             packets.read(block.rate, block.order, speech, words)
-            return
-        some = np.empty((block.packed.size, block.frame), np.int16)
-        tags = np.empty(some.shape, np.uint16)
-        packets.read(block.rate, block.order[block.packed], some, tags)
-        speech[block.packed], words[block.packed] = some, tags
+        else:
+            some = np.empty((block.packed.size, block.frame), np.int16)
+            tags = np.empty(some.shape, np.uint16)
+            packets.read(block.rate, block.order[block.packed], some, tags)
+            speech[block.packed], words[block.packed] = some, tags
+        if packets.broken:
+            self._smoothing.at(block.rate).break_off(np.array(packets.broken, np.intp))
 
     def _sum(self, desk: "_Desk", total: NDArray[np.int32], voice: Voices | None) -> None:
         """What each leg of a block is to hear but for coaches of other rates."""

@@ -125,7 +125,8 @@ class _Voice:
 class Packets:
     """The cells of all rows, SLOTS frames of two, and the voices of those that are packed.
 
-    `packed` bool (capacity,): which rows are; `concealed` int64: gaps that a decoder has filled itself.
+    `packed` bool (capacity,): which rows are; `broken`: rows whose decoders began to fill a gap themselves in
+    the last `read`.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -139,7 +140,7 @@ class Packets:
         rows.adopt(self._format.transpose(1, 0, 2))
         rows.adopt(self._pieces.transpose(1, 0, 2))
         self.packed: NDArray[np.bool_] = rows.column(np.bool_)
-        self.concealed: NDArray[np.int64] = rows.column(np.int64)
+        self.broken: list[int] = []
         self._awake: NDArray[np.bool_] = rows.column(np.bool_)  # has something to say without a packet
         self._usual: NDArray[np.uint8] = rows.column(
             np.uint8, _UNUSUAL
@@ -185,6 +186,7 @@ class Packets:
     ) -> None:
         """This tick's frames of packed rows that are heard at `rate`: int16 (m, rate / 50) into `speech`, and
         into `words` VALID where something was said."""
+        self.broken.clear()
         sizes, kinds = self._size[self._slot, rows], self._format[self._slot, rows]
         busy = self._awake[rows] | sizes.any(axis=1)
         quick = self._read_quick(rate, rows, sizes, kinds, speech)
@@ -305,7 +307,7 @@ class Packets:
         voice = self._voices[row]
         begins = voice.missing == 0 and voice.opus is not None and not voice.pauses
         if begins and not any(came) and voice.ready < frame:
-            self.concealed[row] += 1
+            self.broken.append(row)
         if voice.ready < frame:
             voice.fill(frame - voice.ready, self._redundancy(row, voice, frame))
         voice.missing = 0 if any(came) else voice.missing + 1
@@ -317,6 +319,7 @@ class Packets:
     def _decode(self, row: int, slot: int, rate: int) -> tuple[bool, bool]:
         """Decode what lies in the cells of one frame, where it belongs in it; which halves are there then."""
         half = rate // 100
+        self.broken.clear()
         sizes, kinds = self._size[slot, row].tolist(), self._format[slot, row].tolist()
         voice = self._voices.get(row)
         came = [voice is not None and voice.ready > half * part for part in (0, 1)]

@@ -77,7 +77,7 @@ def test_what_comes_too_late_is_counted_and_not_heard(codec, rate):
     assert line.steepest(12) < 1.6
 
 
-@pytest.mark.parametrize(("codec", "rate"), PACKED)
+@pytest.mark.parametrize(("codec", "rate"), [("OPUS", 16000), ("G722", 16000), ("L16", 8000)])
 def test_a_sender_who_is_always_later_moves_the_play_out_and_comes_back(codec, rate):
     line = Line(codec, rate)
     line.run(30)
@@ -86,10 +86,10 @@ def test_a_sender_who_is_always_later_moves_the_play_out_and_comes_back(codec, r
     line.run(60)
     gaps = line.count["gaps"]
     assert line.listener.level(200, 20) == pytest.approx(6000, rel=0.15)
-    line.run(900)  # what comes in time again is played at once again, without a gap and without a click
+    line.run(500)  # what comes in time again is played at once again, without a gap and without a click
     assert line.count["gaps"] == gaps
     assert int(line.mixer.delay[line.speaker.row]) < 200
-    assert line.steepest(880) < 1.8
+    assert line.steepest(480) < 1.8
 
 
 @pytest.mark.parametrize(("codec", "rate"), PACKED)
@@ -144,6 +144,20 @@ def test_a_clock_that_drifts_is_followed_without_a_gap(pace):
     assert line.steepest(3_150) < 1.6
 
 
+@pytest.mark.parametrize(("codec", "rate"), PACKED)
+def test_a_sender_that_stops_while_silent_breaks_nothing_off_and_is_heard_at_once_again(codec, rate):
+    line = Line(codec, rate)
+    line.run(40)
+    for _ in range(10):
+        push(line.mixer, [line.speaker.packet(line.speaker.zeros())])
+        line.mixer.tick()
+    line.run(150, lost=True)
+    line.speaker.sequence -= 150  # they were not lost: none was sent
+    line.run(3)
+    assert np.abs(line.heard(1)).max() > 3000
+    assert line.count == {"lost": 0, "late": 0, "gaps": 0, "reset_count": 0}
+
+
 def test_a_redundant_copy_says_what_was_lost():
     """With in-band FEC the frame that is missing sounds like what was said, not like what went before."""
 
@@ -157,7 +171,7 @@ def test_a_redundant_copy_says_what_was_lost():
     assert line.listener.level(900.0, 1) > 1000
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 40, 79, 81, 641, 1275])
+@pytest.mark.parametrize("size", [1, 2, 79, 641, 1275])
 @pytest.mark.parametrize(("codec", "rate"), PACKED)
 def test_garbage_is_no_more_than_noise(codec, rate, size):
     line = Line(codec, rate)
