@@ -27,6 +27,7 @@ _SHAPES = {
     "notifySipResponseCode": re.compile(r"[2-6]\d\d"),
 }
 _WHOLE = {"sipResponseCode", "referSipResponseCode", "notifySipResponseCode"}
+_FLAGS = {"privacy"}
 _OBJECTS = {"diversion", "sipHeaders", "stirShaken"}
 
 
@@ -84,6 +85,8 @@ def _fits(name: str, value: object) -> bool:
     """Numbers and objects may be text: as query parameters all values are."""
     if name in _OBJECTS and not isinstance(value, str):
         return isinstance(value, dict) and all(isinstance(part, str) for part in (*value, *value.values()))
+    if name in _FLAGS:
+        return isinstance(value, bool) or value in ("true", "false")
     if isinstance(value, bool) or not isinstance(value, (int, str) if name in _WHOLE else str):
         return False
     return name not in _SHAPES or _SHAPES[name].fullmatch(str(value)) is not None
