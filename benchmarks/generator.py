@@ -1,9 +1,10 @@
-"""A SIP and RTP load generator: calls any SIP conference server, sends G.711 every 20 ms, keeps what returns.
+"""A SIP and RTP load generator: calls any SIP conference server, sends 20 ms packets, keeps what returns.
 
 One thread, one epoll, one socket per leg as real phones have (a server may tell legs apart by their source).
 It measures itself: the share of its packets that left more than 2 ms after they were due.
 """
 
+import base64
 import gc
 import heapq
 import random
@@ -17,12 +18,29 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from pylibsrtp import Policy, Session
+
 FRAME = 0.02
 LATE = 0.002
 GAP = 0.06
 BATCH = 24
 SO_TIMESTAMPNS = 35
 HEADER = struct.Struct("!BBHII")
+
+
+@dataclass(frozen=True)
+class Codec:
+    """What is offered, alone: `lines` are its attributes; `ticks` of the RTP clock go by in a packet. With
+    `secure` the offer is of SRTP, and the packets are too."""
+
+    payload_type: int
+    lines: tuple[str, ...]
+    ticks: int = 160
+    secure: bool = False
+
+
+PCMU = Codec(0, ("rtpmap:0 PCMU/8000",))
+SUITE = "AES_CM_128_HMAC_SHA1_80"
 
 
 @dataclass(slots=True)
@@ -57,6 +75,8 @@ class Leg:
     gaps: int = 0
     longest_gap: float = 0.0
     heard: deque[bytes] = field(default_factory=lambda: deque(maxlen=25))
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(30), repr=False)
+    session: Session | None = None
 
     def forget(self) -> None:
         """Starts the counting of what comes back anew."""
@@ -77,11 +97,13 @@ class Generator:
         target: str,
         *,
         address: str = "127.0.0.1",
+        codec: Codec = PCMU,
         on_sent: Callable[[Leg, int, float], None] | None = None,
         on_received: Callable[[Leg, bytes, float], None] | None = None,
     ) -> None:
         self.target = target
         self.address = address
+        self.codec = codec
         self.on_sent, self.on_received = on_sent, on_received
         found = re.search(r"@([^:;>]+)(?::(\d+))?", target)
         if found is None:
@@ -204,11 +226,14 @@ class Generator:
                 heapq.heappop(due)
                 continue
             index = leg.sent % len(leg.frames)
-            packet = HEADER.pack(0x80, 0 if leg.sent else 0x80, leg.sequence, leg.timestamp, leg.ssrc)
+            kind = self.codec.payload_type | (0 if leg.sent else 0x80)
+            packet = HEADER.pack(0x80, kind, leg.sequence, leg.timestamp, leg.ssrc) + leg.frames[index]
+            if leg.session is not None:
+                packet = leg.session.protect(packet)
             if self.on_sent is not None:
                 self.on_sent(leg, leg.sent, time.time())
             try:
-                leg.sock.send(packet + leg.frames[index])
+                leg.sock.send(packet)
             except (ConnectionRefusedError, BlockingIOError):
                 pass  # lost, as on a network; it is missing in what comes back
             lateness = time.monotonic() - at
@@ -218,7 +243,7 @@ class Generator:
                 self.worst_lateness = max(self.worst_lateness, lateness)
             leg.sent += 1
             leg.sequence = (leg.sequence + 1) & 0xFFFF
-            leg.timestamp = (leg.timestamp + 160) & 0xFFFFFFFF
+            leg.timestamp = (leg.timestamp + self.codec.ticks) & 0xFFFFFFFF
             heapq.heapreplace(due, (at + FRAME, number))
 
     def _receive(self, leg: Leg) -> None:
@@ -232,7 +257,7 @@ class Generator:
                 self.on_received(leg, packet, seconds + nanoseconds / 1e9)
         except (BlockingIOError, ConnectionRefusedError):
             return
-        if len(packet) < 12 or packet[1] & 127 > 8:
+        if len(packet) < 12 or packet[1] & 127 != self.codec.payload_type:
             return
         sequence = packet[2] << 8 | packet[3]
         if leg.received:
@@ -271,8 +296,14 @@ class Generator:
         body = (
             f"v=0\r\no=load {leg.number} 1 IN IP4 {self.address}\r\ns=-\r\n"
             f"c=IN IP4 {self.address}\r\nt=0 0\r\n"
-            f"m=audio {leg.sock.getsockname()[1]} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\n"
+            f"m=audio {leg.sock.getsockname()[1]} RTP/{'SAVP' if self.codec.secure else 'AVP'} "
+            f"{self.codec.payload_type}\r\n"
         )
+        lines = [*self.codec.lines, "ptime:20"]
+        if self.codec.secure:
+            lines.append(f"crypto:1 {SUITE} inline:{base64.b64encode(leg.key).decode()}")
+            leg.session = Session(Policy(leg.key, ssrc_type=Policy.SSRC_ANY_OUTBOUND))
+        body += "".join(f"a={line}\r\n" for line in lines)
         self._put(self._headers(leg, "INVITE", leg.uri, 1), body)
         if not again:
             leg.state, leg.invited_at = "calling", time.monotonic()

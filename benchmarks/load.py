@@ -10,19 +10,43 @@ import argparse
 import statistics
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks import host, results
-from benchmarks.generator import FRAME, Generator, Leg
+from benchmarks.generator import FRAME, PCMU, SUITE, Codec, Generator, Leg
+from benchmarks.recordings import WIDE, converted, recordings
 from benchmarks.rig import Subject, subject
+from benchmarks.tick_codecs import payloads
+from mixer.formats import number
 from tests.support import g711
 from tests.support.tones import level
 
 # 50 Hz apart, below G.711's edge: enough for neighbouring rooms to share no tone.
 TONES = tuple(range(400, 3150, 50))
 VOID = 0.01
+
+
+CODECS = {
+    "PCMU": (PCMU, 8000),
+    "L16": (Codec(96, ("rtpmap:96 L16/16000",), 320), 16000),
+    "G722": (Codec(9, ("rtpmap:9 G722/8000",)), 16000),
+    "OPUS": (Codec(96, ("rtpmap:96 opus/48000/2", "fmtp:96 useinbandfec=1"), 960), 48000),
+    "OPUS16": (
+        Codec(
+            96,
+            (
+                "rtpmap:96 opus/48000/2",
+                "fmtp:96 useinbandfec=1;maxplaybackrate=16000;sprop-maxcapturerate=16000",
+            ),
+            960,
+        ),
+        16000,
+    ),
+}
+"""What phones offer, and the rate of their sound."""
 
 
 def amplitude(room_size: int) -> int:
@@ -58,8 +82,19 @@ def wrong_listeners(legs: list[Leg], room_size: int, sample: int) -> int:
     return wrong
 
 
+def sounds(options: argparse.Namespace) -> tuple[list[bytes], list[bytes]]:
+    """The packets of one who talks and of one who does not, in the codec asked for."""
+    rate = CODECS[options.codec][1]
+    codec = "OPUS" if options.codec.startswith("OPUS") else options.codec
+    format = number(codec, rate)
+    said = np.concatenate([each.samples for each in recordings(WIDE, recorded=False)])
+    noise = np.random.default_rng(1).normal(0, 32768 * 10 ** (-65 / 20), 5 * rate)
+    return payloads(format, converted(said, WIDE, rate)), payloads(format, np.rint(noise).astype(np.int16))
+
+
 def measure(found: Subject, options: argparse.Namespace) -> dict[str, Any]:
-    generator = Generator(found.target)
+    codec = replace(CODECS[options.codec][0], secure=options.srtp)
+    generator = Generator(found.target, codec=codec)
     try:
         return _measure(generator, found, options)
     finally:
@@ -68,10 +103,16 @@ def measure(found: Subject, options: argparse.Namespace) -> dict[str, Any]:
 
 def _measure(generator: Generator, found: Subject, options: argparse.Namespace) -> dict[str, Any]:
     size = options.rooms_of
-    for number in range(options.calls):
-        room, seat = divmod(number, size)
+    audible = options.codec == "PCMU" and not options.srtp and not options.talkers
+    talk, room_noise = ([], []) if audible else sounds(options)
+    for call in range(options.calls):
+        room, seat = divmod(call, size)
         leg = generator.add(room, seat, [])
-        leg.frames = tone_frames(tone_of(leg, size), amplitude(size))
+        if audible:
+            leg.frames = tone_frames(tone_of(leg, size), amplitude(size))
+        else:
+            leg.frames = room_noise if options.talkers and call % options.talkers else talk
+            leg.sent = leg.number * 7  # no two say the same at a time
     generator.dial(generator.legs, rate=options.rate)
     up = [leg for leg in generator.legs if leg.state == "up"]
     generator.run(lambda: False, seconds=options.settle)
@@ -96,6 +137,8 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
     late_share = late / max(1, sent)
     setups = sorted((leg.answered_at - leg.invited_at) * 1000 for leg in up)
     figures: dict[str, Any] = {
+        "codec": options.codec,
+        "srtp": options.srtp,
         "calls": options.calls,
         "rooms_of": size,
         "rate": options.rate,
@@ -122,8 +165,9 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
     if beats := counted.get("mixminus_media_beats_total"):
         figures["system_calls_per_beat"] = round(counted["mixminus_media_system_calls_total"] / beats, 1)
         figures["beats_skipped"] = round(counted["mixminus_media_skipped_beats_total"])
-    figures["listeners_checked"] = len(alive[:: max(1, len(alive) // options.sample)])
-    figures["listeners_wrong"] = wrong_listeners(alive, size, options.sample)
+    checked = alive if audible else []
+    figures["listeners_checked"] = len(checked[:: max(1, len(checked) // options.sample)])
+    figures["listeners_wrong"] = wrong_listeners(checked, size, options.sample)
     generator.hang_up(generator.legs)
     return figures
 
@@ -133,7 +177,8 @@ def show(figures: dict[str, Any]) -> None:
     parts = ", ".join(f"{name} {value}" for name, value in cpu.items() if name != "all")
     back = figures["packets_back"] / max(1, figures["packets_expected"])
     results.table(
-        f"load: {figures['calls']} calls in rooms of {figures['rooms_of']}, {figures['seconds']} s",
+        f"load: {figures['calls']} calls of {figures['codec']}{', SRTP' * figures['srtp']}, "
+        f"rooms of {figures['rooms_of']}, {figures['seconds']} s",
         [
             ("calls up", f"{figures['up']}", f"{figures['calls']}"),
             ("CPU us per leg and frame", f"{cpu['all']} ({parts})" if parts else "no pid", "<= 20"),
@@ -178,6 +223,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--settle", type=float, default=5.0, help="seconds between the last 200 and measuring"
     )
     parser.add_argument("--sample", type=int, default=50, help="listeners whose sound is checked")
+    parser.add_argument("--codec", choices=CODECS, default="PCMU")
+    parser.add_argument("--srtp", action="store_true", help=f"offer {SUITE}")
+    parser.add_argument(
+        "--talkers", type=int, default=0, metavar="N", help="one in N talks, the others send room noise"
+    )
     parser.add_argument("--target", help="URI template of another server, {room} in it")
     parser.add_argument("--pid", type=int, help="root process of that server")
     parser.add_argument("--no-pin", action="store_true", help="leave the CPUs to the kernel")
@@ -192,7 +242,8 @@ def run(argv: list[str] | None = None) -> dict[str, Any]:
     options = arguments(argv)
     with subject(options.target, options.pid, pinned=not options.no_pin) as found:
         figures = measure(found, options)
-    results.save("load", figures)
+    plain = options.codec == "PCMU" and not options.srtp
+    results.save("load" if plain else f"load-{options.codec}{'-srtp' * options.srtp}".lower(), figures)
     return figures
 
 

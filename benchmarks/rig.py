@@ -62,7 +62,8 @@ def subject(target: str | None, pid: int | None, *, pinned: bool) -> Iterator[Su
         finally:
             _let_go(cpus)
         return
-    server = Server(bare=True, rtp_ports=128)
+    takes = {"MIXMINUS_SIP__SRTP": '"optional"', "MIXMINUS_SIP__SRTP_KEYS_IN_CLEAR": "true"}
+    server = Server(bare=True, rtp_ports=128, environment=takes)
     try:
         server.start()
         pids = server.pids
