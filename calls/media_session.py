@@ -66,7 +66,7 @@ class MediaSession:
         """Look at the INVITE's offer before anything is taken. Raises SdpError (400, 488)."""
         if offer is not None:
             _, agreed = sdp.answer(offer, self._local(_NOT_YET))
-            _check_family(agreed)
+            self._check_family(agreed)
         self._offer = offer
 
     def answer(self) -> bytes:
@@ -122,6 +122,8 @@ class MediaSession:
 
         Raises Unavailable when no port or row is free, SdpError where the terms forbid to offer anything.
         """
+        if not self._media.carries(self._terms.address):
+            raise SdpError(488, f"no RTP at {self._terms.address}: rtp.address is of the other family")
         self._offered = sdp.offer(self._local(self._open(remote=None)))
         return self._offered
 
@@ -277,13 +279,19 @@ class MediaSession:
             private=terms.private,
         )
 
+    def _check_family(self, agreed: Agreement) -> None:
+        if agreed.remote is not None and not self._media.carries(agreed.remote[0]):
+            raise SdpError(
+                488, f"RTP is not carried to {agreed.remote[0]}: rtp.address is of the other family"
+            )
+
     def _leg_media(self, agreed: Agreement) -> LegMedia:
         """What was agreed, as media takes it. Raises SdpError for an address that it cannot send to.
 
         A far end that takes nothing and sends on, after both have talked, has put us on hold: what comes now
         is its music.
         """
-        _check_family(agreed)
+        self._check_family(agreed)
         self.kept_out = self._talked and agreed.receives and not agreed.sends and not self._terms.hold_music
         self._talked = self._talked or agreed.sends
         keys = agreed.keys
@@ -302,11 +310,6 @@ class MediaSession:
             rtcp=agreed.rtcp,
             rtcp_mux=agreed.rtcp_mux,
         )
-
-
-def _check_family(agreed: Agreement) -> None:
-    if agreed.remote is not None and ":" in agreed.remote[0]:
-        raise SdpError(488, "expected an IPv4 media address: IPv6 is not carried")
 
 
 def _format(codec: Codec) -> Format:

@@ -11,12 +11,12 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Address
 from typing import NamedTuple
 
 import numpy as np
 
 from media import messages
+from media.addresses import Addresses, AddressNotSupported
 from media.library import Library
 from media.messages import AnyEvent, Format, Sound, Srtp
 from media.shared import COUNTERS, cumulative, quantile, spread
@@ -59,10 +59,6 @@ class Full(NoPort):
 
 class MediaDown(NoPort):
     """The media process has died and its successor is not ready yet."""
-
-
-class AddressNotSupported(ValueError):
-    """A media address of a family that the media process does not carry: it sends and receives IPv4 only."""
 
 
 class PlaybackLost(Exception):
@@ -255,6 +251,7 @@ class MediaClient:
         self._legs: dict[int, Leg] = {}
         self._playbacks: dict[int, Playback] = {}
         self._library = Library()
+        self._addresses = Addresses(config.address, lambda command: self._supervisor.send(command))
         self._next_leg = 1
         self._next_play = 1
         self._supervisor = Supervisor(
@@ -270,10 +267,6 @@ class MediaClient:
     async def start(self) -> None:
         """Returns when the media process sends and receives. Raises OSError, naming the key, where the
         address or a port of the range cannot be had, and ChildProcessError where the process does not run."""
-        try:
-            _host_order(self._config.address)
-        except AddressNotSupported as error:
-            raise OSError(f"rtp.address: {error}") from error
         await self._supervisor.start()
         ready = self._supervisor.ready
         assert ready is not None
@@ -306,19 +299,23 @@ class MediaClient:
         """Whether legs can be opened: a media process runs, and its beat has begun."""
         return self._supervisor.ready is not None
 
+    def carries(self, address: str) -> bool:
+        """Whether sound can go to this IP address and come from it: its family is that of `rtp.address`."""
+        return self._addresses.carries(address)
+
     # Legs
 
     def open_leg(self, *, signalling: str | None, remote: Remote | None) -> Leg:
-        """A leg and its port. `signalling`: the IPv4 address of the far end's SIP, if known; `remote`: what
+        """A leg and its port. `signalling`: the IP address of the far end's SIP, if known; `remote`: what
         its SDP names, None before its answer. Raises Full and MediaDown, which are NoPort, and
         AddressNotSupported."""
         if not self._supervisor.ready:
             raise MediaDown("the media process is being started")
         if remote is not None:
-            _host_order(remote[0])
+            self._addresses.number(remote[0])
         if len(self._legs) >= self._config.legs:
             raise Full(f"all {self._config.legs} legs are in use")
-        signalling = _ipv4_or_none(signalling)
+        signalling = self._carried(signalling)
         number = self._next_leg
         port = self._placing.place(number, signalling=signalling, remote=remote, now=time.monotonic())
         self._next_leg += 1
@@ -357,7 +354,7 @@ class MediaClient:
 
     def readdress(self, leg: Leg, signalling: str | None) -> None:
         """The leg is to get another far end, whose SIP comes from there; `connect` follows."""
-        leg.signalling = _ipv4_or_none(signalling)
+        leg.signalling = self._carried(signalling)
 
     def move(self, leg: Leg) -> Leg:
         """Take another port, whose number is then in `leg.port`. Raises NoPort when none is better."""
@@ -437,7 +434,7 @@ class MediaClient:
         reported = not math.isnan(quality["far_loss"])
         pinned, heard, peak = int(far["pinned"]), float(far["heard"]), int(figures["peak"])
         return LegStatistics(
-            source=(str(IPv4Address(pinned >> 16 & 0xFFFF_FFFF)), pinned & 0xFFFF) if pinned else None,
+            source=(self._addresses.text(pinned >> 16 & 0xFFFF_FFFF), pinned & 0xFFFF) if pinned else None,
             silent_for=max(time.monotonic() - heard, 0.0) if heard else None,
             received=int(figures["received"]),
             sent=int(figures["sent"]),
@@ -505,8 +502,8 @@ class MediaClient:
     # Within
 
     def _connect(self, leg: Leg, media: LegMedia, *, renew: bool) -> bool:
-        address, port = _in_numbers(media.remote)
-        rtcp_address, rtcp_port = _in_numbers(media.rtcp)
+        address, port = self._in_numbers(media.remote)
+        rtcp_address, rtcp_port = self._in_numbers(media.rtcp)
         if media.remote is not None and media.rtcp is None:
             rtcp_address, rtcp_port = address, port if media.rtcp_mux else port + 1
         if leg.id not in self._legs:
@@ -519,7 +516,7 @@ class MediaClient:
                 leg=leg.id,
                 address=address,
                 port=port,
-                signalling=_host_order(leg.signalling) if leg.signalling else 0,
+                signalling=self._addresses.number(leg.signalling) if leg.signalling else 0,
                 learn=learns,
                 renew=renew,
                 payload_type=media.payload_type,
@@ -538,6 +535,15 @@ class MediaClient:
             )
         )
         return True
+
+    def _in_numbers(self, remote: Remote | None) -> tuple[int, int]:
+        """Address and port as media takes them, zeros for nowhere. Raises AddressNotSupported."""
+        return (0, 0) if remote is None else (self._addresses.number(remote[0]), remote[1])
+
+    def _carried(self, address: str | None) -> str | None:
+        """Signalling may come over the other family or by name; then it says nothing of where media comes
+        from."""
+        return address if address is not None and self._addresses.carries(address) else None
 
     def _playback(self, target: Leg | Room) -> Playback:
         """A new one; it is lost at once where nothing can be played."""
@@ -577,7 +583,7 @@ class MediaClient:
                 if playback is not None:
                     playback.lose(event.reason)
             case messages.Pinned():
-                self._placing.pin(event.leg, (str(IPv4Address(event.address)), event.port))
+                self._placing.pin(event.leg, (self._addresses.text(event.address), event.port))
             case messages.Refused():
                 logger.error("media_refused", extra={"command": event.command, "reason": event.reason})
             case messages.Digit() if event.leg in self._legs:
@@ -589,6 +595,7 @@ class MediaClient:
 
     def _lost(self, reason: str) -> None:
         legs = tuple(self._legs)
+        self._addresses.forget()
         now = time.monotonic()
         for leg in legs:
             self._placing.close(leg, now)
@@ -611,34 +618,14 @@ def _rtp_ports(text: str) -> list[int]:
     return numbers[:MAX_PORTS]
 
 
-def _host_order(address: str) -> int:
-    try:
-        return int(IPv4Address(address))
-    except AddressValueError:
-        raise AddressNotSupported(f"RTP is carried over IPv4 only, got {address}") from None
-
-
 def _known(figure: float, digits: int) -> float | None:
     """The figure, rounded; None for NaN."""
     return None if math.isnan(figure) else round(float(figure), digits)
 
 
-def _in_numbers(remote: Remote | None) -> tuple[int, int]:
-    """Address and port as media takes them, zeros for nowhere. Raises AddressNotSupported."""
-    return (0, 0) if remote is None else (_host_order(remote[0]), remote[1])
-
-
 def _dbov(square: float) -> float:
     """Of a mean square, `SILENCE` at least."""
     return max(round(10.0 * math.log10(max(square, 1e-9) / 32768.0**2), 1), SILENCE)
-
-
-def _ipv4_or_none(address: str | None) -> str | None:
-    """Signalling may come over IPv6 or by name; then it says nothing of where media will come from."""
-    try:
-        return str(IPv4Address(address)) if address else None
-    except AddressValueError:
-        return None
 
 
 def _ids(legs: Iterable[Leg] | None) -> list[int] | None:

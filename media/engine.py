@@ -15,6 +15,7 @@ from media.messages import AnyCommand, AnyEvent
 from media.reporting import Reporting
 from media.shared import COUNTERS, PEAK_DECAY, Shared
 from mixer import Full, Handle, Mixer, Room, Tuning, formats, opus
+from rtp.addresses import Book
 from rtp.datagrams import Inbox, Transport
 from rtp.demux import COMFORT, EVENT, RTCP, Demux
 from rtp.dtmf import KeyReceiver
@@ -28,7 +29,7 @@ MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
 EVENT_PACKETS = 256  # telephone events looked at in a batch; more come only from one who floods
 COMFORT_TYPE = 13  # RFC 3551 table 4
 _PLAYS = (messages.PlayToLeg, messages.PlayToRoom, messages.SendDigits)
-_OF_LEGS = (messages.Open, messages.Connect, messages.Treat, messages.Move, messages.Close)
+_OF_LEGS = (messages.Open, messages.Name, messages.Connect, messages.Treat, messages.Move, messages.Close)
 
 
 class Engine:
@@ -50,6 +51,7 @@ class Engine:
         ports: int,
         silence: float,
         sound: messages.Sound | None = None,
+        book: Book | None = None,
     ) -> None:
         rows = len(mixer.heard)
         self.events: list[AnyEvent] = []
@@ -62,6 +64,7 @@ class Engine:
         self._ports = ports
         self._silence = silence
         self._sound = sound or messages.Sound()
+        self._book = book or Book()
         self._srtp = Srtp(demux.secure, inbox)
         self._reporting = Reporting(rows, ports, demux, outgoing, inbox, self._srtp)
         self._beats = 0
@@ -108,6 +111,8 @@ class Engine:
         match command:
             case messages.Open():
                 self._open(command)
+            case messages.Name():
+                self._book.enter(command.number, command.address)
             case messages.Connect():
                 self._connect(command, now)
             case messages.Move():

@@ -2,7 +2,7 @@
 
 Down go commands, up go reports. One message carries a list of either: a list of commands is applied
 together, at one beat, before that beat's tick. Legs, rooms, prompts and plays are numbers that control
-gives out; addresses are IPv4 as 32-bit numbers in host order, as the columns hold them.
+gives out; addresses are the 32-bit numbers of `rtp.addresses`, as the columns hold them.
 """
 
 import msgspec
@@ -74,6 +74,13 @@ class Open(Command, frozen=True):
 
     leg: int
     port: int
+
+
+class Name(Command, frozen=True):
+    """The number by which commands and reports name an IPv6 address (16 bytes) from now on."""
+
+    number: int
+    address: bytes
 
 
 class Connect(Command, frozen=True):
@@ -196,6 +203,7 @@ class StopPlay(Command, frozen=True):
 AnyCommand = (
     Setup
     | Open
+    | Name
     | Connect
     | Move
     | Close

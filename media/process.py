@@ -20,6 +20,7 @@ from media.channel import Channel
 from media.engine import Engine, mixer_for
 from media.messages import AnyCommand, AnyEvent, Ready, Report, Setup
 from media.shared import Shared, histogram_bin, rows_for
+from rtp.addresses import Book
 from rtp.datagrams import Inbox, Transport
 from rtp.demux import Demux
 from rtp.outgoing import Outgoing
@@ -54,7 +55,8 @@ class MediaProcess:
         outgoing = Outgoing(rows)
         inbox = Inbox(max(2048, 4 * setup.legs))
         sockets = [socket.socket(fileno=descriptor) for descriptor in (*setup.rtp, *setup.rtcp)]
-        network = transport(sockets, inbox, outgoing.outbox)
+        book = Book()
+        network = transport(sockets, inbox, outgoing.outbox, book)
         mixer = mixer_for(rows, setup.sound)
         mixer.rehearse()
         engine = Engine(
@@ -67,6 +69,7 @@ class MediaProcess:
             ports=len(setup.rtp),
             silence=setup.silence,
             sound=setup.sound,
+            book=book,
         )
         _discard(network, inbox)
         # What exists by now exists for good; garbage that comes later is swept between beats, never within.

@@ -128,7 +128,7 @@ class Sip:
 class Rtp:
     """Sound on the network."""
 
-    address: str = setting(kinds.address, "Where RTP is received", "127.0.0.1")
+    address: str = setting(kinds.address, "Where RTP is received; :: for both families", "127.0.0.1")
     ports: str = setting(
         kinds.port_range,
         "First and last port: even ones carry RTP, the odd ones beside them RTCP; legs share them",

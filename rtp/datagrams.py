@@ -20,14 +20,20 @@ NAME: Final = np.dtype(
 )
 """struct sockaddr_in of Linux."""
 
+NAME6: Final = np.dtype(
+    [("family", "u2"), ("port", ">u2"), ("flow", "u4"), ("high", ">u8"), ("low", ">u8"), ("scope", "u4")],
+)
+"""struct sockaddr_in6 of Linux, its address in two halves."""
+
 IOVEC: Final = np.dtype([("base", "u8"), ("length", "u8")])
 
 
 class Inbox:
     """Up to `slots` datagrams: the first `count` of each column are this batch's.
 
-    slots u8[n, SLOT]; length i32 (bytes), port i32 (index), address u32 and source u16 (of the sender, host
-    order), arrival i64 (ns of the wall clock), truncated bool (longer than a slot).
+    slots u8[n, SLOT]; length i32 (bytes), port i32 (index), address u32 (a number of `rtp.addresses`) and
+    source u16 (of the sender, host order), arrival i64 (ns of the wall clock), truncated bool (longer than a
+    slot).
     """
 
     def __init__(self, slots: int) -> None:

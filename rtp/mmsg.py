@@ -16,7 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rtp.datagrams import IOVEC, NAME, Inbox, Outbox
+from rtp.addresses import Book
+from rtp.datagrams import IOVEC, NAME, NAME6, Inbox, Outbox
 from rtp.packet import SLOT
 
 MAX_BATCH: Final = 1024  # UIO_MAXIOV: the kernel takes no more messages at once
@@ -62,27 +63,39 @@ def available() -> bool:
 
 
 class _Layout:
-    """The message headers of one outbox, and room for those of one call."""
+    """The message headers of one outbox, and room for those of one call. `book`: sockets are of IPv6, whose
+    names are written anew for each call."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, book: Book | None) -> None:
         count = len(outbox.slots)
         each = np.arange(count, dtype=np.uint64)
         self.outbox = outbox  # whose memory the headers point to
         self.templates = np.zeros(count, _HEADER)
-        self.templates["name"] = outbox.names.ctypes.data + each * np.uint64(NAME.itemsize)
-        self.templates["namelen"] = NAME.itemsize
+        self.names = outbox.names if book is None else np.zeros(count, NAME6)
+        self.names["family"] = socket.AF_INET if book is None else socket.AF_INET6
+        self.templates["name"] = self.names.ctypes.data + each * np.uint64(self.names.itemsize)
+        self.templates["namelen"] = self.names.itemsize
         self.templates["iov"] = outbox.iovecs.ctypes.data + each * np.uint64(IOVEC.itemsize)
         self.templates["iovlen"] = 1
         self.out = np.zeros(count, _HEADER)
         self.out_at = self.out.ctypes.data
 
+    def aim(self, order: NDArray[np.intp], book: Book) -> None:
+        """Write the names of these slots."""
+        names = self.outbox.names[order]
+        self.names["port"][order] = names["port"]
+        self.names["high"][order], self.names["low"][order] = book.halves(names["address"].astype(np.uint32))
+
 
 class BatchedTransport:
-    """One recvmmsg for each port that has packets, one sendmmsg for each port that has some to send."""
+    """One recvmmsg for each port that has packets, one sendmmsg for each port that has some to send. `book`:
+    the sockets are of IPv6, and this knows their addresses' numbers."""
 
     batched = True
 
-    def __init__(self, sockets: Sequence[socket.socket], inbox: Inbox, outbox: Outbox) -> None:
+    def __init__(
+        self, sockets: Sequence[socket.socket], inbox: Inbox, outbox: Outbox, book: Book | None = None
+    ) -> None:
         self.system_calls = 0
         self.overflowed = 0
         self._descriptors = [sock.fileno() for sock in sockets]
@@ -97,6 +110,7 @@ class BatchedTransport:
             self._epoll.register(sock.fileno(), select.EPOLLIN)
         libc = _libc()
         self._recvmmsg, self._sendmmsg = libc.recvmmsg, libc.sendmmsg
+        self._book = book
         self._layouts: dict[int, _Layout] = {}
         self._lay_out_inbox(inbox)
         self._layout(outbox)
@@ -132,6 +146,8 @@ class BatchedTransport:
     ) -> list[int]:
         failed: list[int] = []
         layout = self._layout(outbox)
+        if self._book is not None:
+            layout.aim(order, self._book)
         np.take(layout.templates, order, out=layout.out[: len(order)], mode="clip")
         for port, start, stop in runs:
             descriptor = self._descriptors[port]
@@ -158,14 +174,14 @@ class BatchedTransport:
     def _lay_out_inbox(self, inbox: Inbox) -> None:
         count = len(inbox.length)
         each = np.arange(count, dtype=np.uint64)
-        self._names = np.zeros(count, NAME)
+        self._names = np.zeros(count, NAME if self._book is None else NAME6)
         self._control = np.zeros(count, _CONTROL)
         self._iovecs = np.zeros(count, IOVEC)
         self._iovecs["base"] = inbox.slots.ctypes.data + each * np.uint64(SLOT)
         self._iovecs["length"] = SLOT
         self._headers = np.zeros(count, _HEADER)
-        self._headers["name"] = self._names.ctypes.data + each * np.uint64(NAME.itemsize)
-        self._headers["namelen"] = NAME.itemsize
+        self._headers["name"] = self._names.ctypes.data + each * np.uint64(self._names.itemsize)
+        self._headers["namelen"] = self._names.itemsize
         self._headers["iov"] = self._iovecs.ctypes.data + each * np.uint64(IOVEC.itemsize)
         self._headers["iovlen"] = 1
         self._headers["control"] = self._control.ctypes.data + each * np.uint64(_CONTROL.itemsize)
@@ -176,7 +192,7 @@ class BatchedTransport:
         """That of an outbox, made when it is first seen."""
         layout = self._layouts.get(id(outbox))
         if layout is None:
-            layout = self._layouts[id(outbox)] = _Layout(outbox)
+            layout = self._layouts[id(outbox)] = _Layout(outbox, self._book)
         return layout
 
     def _read(self, inbox: Inbox, used: int) -> None:
@@ -184,7 +200,11 @@ class BatchedTransport:
         headers, names, control = self._headers[:used], self._names[:used], self._control[:used]
         inbox.length[:used] = headers["length"]
         inbox.truncated[:used] = headers["flags"] & _TRUNC
-        inbox.address[:used] = names["address"]
+        if self._book is None:
+            inbox.address[:used] = names["address"]
+        else:
+            high, low = names["high"].astype(np.uint64), names["low"].astype(np.uint64)
+            inbox.address[:used] = self._book.numbers(high, low)
         inbox.source[:used] = names["port"]
         arrival = control["seconds"] * 1_000_000_000
         arrival += control["nanoseconds"]
@@ -198,5 +218,5 @@ class BatchedTransport:
             self.overflowed += int(self._dropped.sum(dtype=np.int64)) - before
             control["dropped"] = 0
         control["type"] = 0
-        headers["namelen"] = NAME.itemsize
+        headers["namelen"] = names.itemsize
         headers["controllen"] = _CONTROL.itemsize

@@ -4,11 +4,12 @@ import selectors
 import socket
 import time
 from collections.abc import Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtp.addresses import Book
 from rtp.datagrams import Inbox, Outbox
 from rtp.packet import SLOT
 
@@ -20,7 +21,9 @@ class PlainTransport:
 
     batched = False
 
-    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], book: Book | None = None) -> None:
+        """`book`: the sockets are of IPv6, and this knows their addresses' numbers."""
+        self._book = book
         self.system_calls = 0
         self.overflowed = 0  # not told by the system
         self._sockets = list(sockets)
@@ -50,7 +53,7 @@ class PlainTransport:
                 data = outbox.slots[slot, : int(outbox.lengths[slot])].data
                 self.system_calls += 1
                 try:
-                    sock.sendto(data, (str(IPv4Address(int(name["address"]))), int(name["port"])))
+                    sock.sendto(data, (self._text(int(name["address"])), int(name["port"])))
                 except OSError:
                     failed.append(slot)
         return failed
@@ -65,13 +68,26 @@ class PlainTransport:
             place = inbox.count
             self.system_calls += 1
             try:
-                length, _, flags, (address, source) = sock.recvmsg_into([inbox.slots[place]])
+                length, _, flags, (address, source, *_) = sock.recvmsg_into([inbox.slots[place]])
             except OSError:  # nothing left, or an error that belongs to no datagram
                 return
             inbox.length[place] = min(length, SLOT)
             inbox.truncated[place] = bool(flags & _TRUNC)
             inbox.port[place] = port
-            inbox.address[place] = int(IPv4Address(address))
+            inbox.address[place] = self._number(address)
             inbox.source[place] = source
             inbox.arrival[place] = time.time_ns()
             inbox.count = place + 1
+
+    def _text(self, number: int) -> str:
+        if self._book is None:
+            return str(IPv4Address(number))
+        high, low = self._book.halves(np.array([number], np.uint32))
+        return str(IPv6Address(int(high[0]) << 64 | int(low[0])))
+
+    def _number(self, address: str) -> int:
+        if self._book is None:
+            return int(IPv4Address(address))
+        whole = int(IPv6Address(address.partition("%")[0]))
+        halves = np.array([whole >> 64, whole & 0xFFFF_FFFF_FFFF_FFFF], np.uint64)
+        return int(self._book.numbers(halves[:1], halves[1:])[0])

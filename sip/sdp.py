@@ -9,7 +9,7 @@ Keys of SRTP come in a=crypto lines (`sip.crypto`), under RTP/SAVP or, where a p
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Literal
 
 from sip import crypto
@@ -302,13 +302,18 @@ def _remote(description: Description, media: Media, local: Local) -> tuple[str, 
         address = address.ipv4_mapped or address
     if address.is_unspecified:
         return None
-    if address.is_multicast or str(address) == "255.255.255.255" or str(address).startswith("0."):
+    if address.is_multicast or _is_nobodys(address):
         raise SdpError(488, f"expected a unicast address in the c= line, got {address}")
     if family(str(address)) != family(local.address):
         raise SdpError(
             488, f"expected an address of the family of {local.address} in the c= line, got {address}"
         )
     return str(address), media.port
+
+
+def _is_nobodys(address: IPv4Address | IPv6Address) -> bool:
+    """0.0.0.0/8 and 240.0.0.0/4, with the broadcast address in it (RFC 1122 section 3.2.1.3, RFC 1112)."""
+    return address.version == 4 and (int(address) >> 24 == 0 or int(address) >> 28 == 0xF)
 
 
 def _direction(description: Description, media: Media) -> tuple[bool, bool]:

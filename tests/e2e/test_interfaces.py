@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.ears import all_hear_the_others, voices
 from tests.support.house import House
-from tests.support.server import Server
+from tests.support.server import APPLICATION, Server
 from tests.support.studio import Studio
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,20 +42,38 @@ async def test_address_binds_sip_and_rtp_and_lets_its_subnet_in(studio: Studio) 
         server.close()
 
 
-async def test_sip_over_ipv6_reaches_the_same_conference(studio: Studio) -> None:
-    """Media stays on IPv4."""
+async def test_phones_of_both_families_meet_in_one_conference(studio: Studio) -> None:
+    """Each is called by the family of its signalling, and its sound goes that way too."""
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
-    house = await House.open(listen="[::1]")
+    house = await House.open(listen=["127.0.0.1", "[::1]"], sections={"rtp": {"address": "::"}})
     try:
         room = house.room()
+        port = house.server.sip_port
         calls = []
-        for voice in voices()[:2]:
-            phone = await studio.phone("six", ("::1", house.server.sip_port), host="::1", sound=voice)
-            calls.append(
-                await phone.dial(f"sip:{room}@[::1]:{house.server.sip_port}", socket=studio.socket())
-            )
+        for voice, host in zip(voices(), ("::1", "127.0.0.1", "::1"), strict=False):
+            shown = f"[{host}]" if ":" in host else host
+            user = "six" if ":" in host else "four"
+            phone = await studio.phone(user, (host, port), host=host, sound=voice)
+            calls.append(await phone.dial(f"sip:{room}@{shown}:{port}"))
+            assert calls[-1].server_media[0] == host
         await all_hear_the_others(calls)
+        await calls[2].move_media()
+        await all_hear_the_others(calls)
+
+        six = await studio.phone("callee", host="::1", sound=voices()[5], answers="ring")
+        house.application.on("answer", f"<Response><Conference>{room}</Conference></Response>", tag=room)
+        order = {
+            "from": "+19195550100",
+            "to": six.uri,
+            "applicationId": APPLICATION,
+            "answerUrl": house.application.url("/answer"),
+            "tag": room,
+        }
+        assert (await house.rest.post("/calls", order))[0] == 201
+        called = await six.incoming()
+        called.accept()
+        await all_hear_the_others([*calls, called])
         event = await house.application.event("initiate")
         assert event["to"] == f"sip:{room}@[::1]:{house.server.sip_port}"
         assert event["from"] == "sip:six@[::1]"

@@ -46,8 +46,16 @@ ALL = {0: PCMU, 8: PCMA}
 class Phone:
     """A UDP peer that says a tone, and the leg that belongs to it."""
 
-    def __init__(self, house: "House", sound: Sound | None, *, law: str = "PCMU", ptime: int = 20) -> None:
-        self.socket = MediaSocket()
+    def __init__(
+        self,
+        house: "House",
+        sound: Sound | None,
+        *,
+        law: str = "PCMU",
+        ptime: int = 20,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.socket = MediaSocket(host)
         kind = 0 if law == "PCMU" else 8
         self.line = Line(self.socket, sound=sound, law=law, payload_type=kind, ptime=ptime)
         self.line.laws = LAWS
@@ -514,8 +522,8 @@ async def test_a_port_in_use_names_the_key_and_the_port_within_three_seconds() -
         assert time.monotonic() - began < 3.0
 
 
-async def test_an_address_of_another_machine_or_family_names_its_key() -> None:
-    for address in ("192.0.2.1", "::1"):
+async def test_an_address_of_another_machine_names_its_key() -> None:
+    for address in ("192.0.2.1", "2001:db8::7"):
         with pytest.raises(OSError, match=r"rtp\.address"):
             await MediaClient(MediaConfig(address=address, ports=free_range(2)), lambda event: None).start()
 
@@ -524,6 +532,27 @@ async def test_an_address_of_another_machine_or_family_names_its_key() -> None:
 def test_a_range_without_a_pair_of_ports_is_refused(ports: str) -> None:
     with pytest.raises(NoPort, match=r"rtp\.ports"):
         MediaClient(MediaConfig(ports=ports), lambda event: None)
+
+
+async def test_phones_of_both_families_hear_each_other() -> None:
+    """The signalling of each names its host; the second IPv6 phone sends from a port that its SDP does not
+    name, as behind a NAT."""
+    async with House(address="::") as house:
+        phones = [house.phone(410), house.phone(670, host="::1"), house.phone(970, host="::1")]
+        four, six, behind = phones
+        room = 1
+        for phone, sdp in ((four, None), (six, None), (behind, ("2001:db8::7", 4000))):
+            host = phone.socket.address[0]
+            house.media.seat(phone.dial(sdp=sdp, signalling=host), room)
+            assert phone.leg is not None
+            phone.line.remote = (host, phone.leg.port)
+        await hears_exactly(four, {670, 970})
+        await hears_exactly(six, {410, 970})
+        await hears_exactly(behind, {410, 670})
+        assert six.leg is not None
+        leg = six.leg
+        figures = await eventually(lambda: house.media.leg_statistics(leg))
+        assert figures.source == six.socket.address
 
 
 async def test_ipv6_media_is_refused_by_name(house: House) -> None:

@@ -5,12 +5,13 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import numpy as np
 import pytest
 
 from rtp import mmsg
+from rtp.addresses import FIRST, Book
 from rtp.datagrams import Inbox, Outbox, Transport
 from rtp.mmsg import BatchedTransport
 from rtp.packet import SLOT
@@ -207,11 +208,57 @@ def test_where_the_c_library_lacks_the_calls_the_plain_transport_is_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("rtp.sockets.available", lambda: False)
-    loopback = Loopback(transport)
+    loopback = Loopback(lambda sockets, inbox, outbox: transport(sockets, inbox, outbox, Book()))
     assert not loopback.transport.batched
     loopback.arrive(b"x")
     assert loopback.receive() == [(0, b"x")]
     loopback.close()
+
+
+# IPv6
+
+SIX = IPv6Address("::1")
+
+
+@pytest.mark.parametrize(
+    "build", [pytest.param(BatchedTransport, marks=needs_batches), PlainTransport], ids=["batched", "plain"]
+)
+def test_a_socket_of_both_families_sends_to_each_and_tells_who_sent(build: type) -> None:
+    port = _free_pair()
+    ((local, beside),) = bind_ports("::", [port])
+    peers = [socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET, socket.AF_INET6)]
+    for peer, host in zip(peers, ("127.0.0.1", "::1"), strict=True):
+        peer.bind((host, 0))
+        peer.setblocking(False)
+    inbox, outbox, book = Inbox(16), Outbox(4), Book()
+    known: Transport
+    if build is PlainTransport:
+        known = PlainTransport([local, beside], book)
+    else:
+        known = BatchedTransport([local, beside], inbox, outbox, book)
+
+    def arrived() -> list[tuple[int, int]]:
+        known.receive(inbox)
+        return sorted(zip(inbox.address[: inbox.count].tolist(), inbox.source.tolist(), strict=False))
+
+    def speak() -> None:
+        for peer, host in zip(peers, ("127.0.0.1", "::1"), strict=True):
+            peer.sendto(b"x", (host, port))
+
+    sources = [peer.getsockname()[1] for peer in peers]
+    speak()
+    assert arrived() == sorted([(HERE, sources[0]), (0, sources[1])]), "an address that nobody named is 0"
+    book.enter(FIRST + 7, SIX.packed)
+    speak()
+    assert arrived() == [(HERE, sources[0]), (FIRST + 7, sources[1])]
+    for slot, (number, source) in enumerate([(HERE, sources[0]), (FIRST + 7, sources[1])]):
+        outbox.slots[slot, 0], outbox.lengths[slot] = slot, 1
+        outbox.names[slot]["address"], outbox.names[slot]["port"] = number, source
+    assert known.send(outbox, np.array([1, 0], np.intp), [(0, 0, 2)]) == []
+    assert [peer.recv(10) for peer in peers] == [b"\x00", b"\x01"]
+    known.close()
+    for peer in peers:
+        peer.close()
 
 
 # Binding

@@ -25,7 +25,6 @@ audio_source aufile,{folder}/source.wav
 audio_alert aufile,{folder}/alert.wav
 ausrc_format s16
 snd_path {folder}
-{modules_of_its_own}
 module g711.so
 module aufile.so
 module sndfile.so
@@ -37,36 +36,17 @@ ctrl_tcp_listen 127.0.0.1:{control}
 """
 
 
-CODECS = {  # by its own name: module, Hz and channels of its sound
-    "PCMU": ("g711", 8000, 1),
-    "PCMA": ("g711", 8000, 1),
-    "L16/16000/1": ("l16", 16000, 1),
-    "G722/16000/1": ("g722", 16000, 1),
-    "opus/48000/2": ("opus", 48000, 2),
-}
-
-
 class Baresip:
     """`async with Baresip("alice", frequency=1130) as phone: await phone.dial(uri)`
 
-    It offers one of `CODECS`, and SRTP or no call with `encrypted`. It answers no call by itself. What it
-    decoded is in `heard()`, written by its sndfile module.
+    It answers no call by itself. What it decoded is in `heard()`, written by its sndfile module.
     """
 
     def __init__(
-        self,
-        user: str,
-        *,
-        frequency: int,
-        password: str = "",
-        codec: str = "PCMU",
-        transport: str = "udp",
-        encrypted: bool = False,
+        self, user: str, *, frequency: int, password: str = "", law: str = "PCMU", transport: str = "udp"
     ) -> None:
         self.program = need("baresip", "baresip")
-        module, self.rate, self.channels = CODECS[codec]
-        own = {module} - {"g711"} | ({"srtp"} if encrypted else set())
-        for module in ("g711", "aufile", "sndfile", "ctrl_tcp", "menu", "account", "contact", *own):
+        for module in ("g711", "aufile", "sndfile", "ctrl_tcp", "menu", "account", "contact"):
             if not (MODULES / f"{module}.so").exists():
                 missing(f"baresip lacks {module}.so; install it with: sudo apt-get install baresip")
         self.directory = tempfile.TemporaryDirectory(prefix="baresip-")
@@ -80,13 +60,11 @@ class Baresip:
                 rtp=free_range(20),
                 folder=folder,
                 control=self.control_port,
-                modules_of_its_own="\n".join(f"module {name}.so" for name in sorted(own)),
             )
         )
         secret = f";auth_pass={password}" if password else ""
-        secret += ";mediaenc=srtp-mand" if encrypted else ""
         (folder / "accounts").write_text(
-            f"<sip:{user}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={codec}{secret}\n"
+            f"<sip:{user}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={law}{secret}\n"
         )
         (folder / "contacts").touch()
         self._write_source(folder / "source.wav", frequency)
@@ -96,15 +74,16 @@ class Baresip:
         self._control: asyncio.StreamWriter | None = None
         self._reader: asyncio.Task[None] | None = None
 
-    def _write_source(self, file: Path, frequency: int) -> None:
+    @staticmethod
+    def _write_source(file: Path, frequency: int) -> None:
         tone = Tone(frequency)
-        turns = 2 * np.pi * frequency * np.arange(self.rate) / self.rate
-        second = np.rint(tone.amplitude * np.sin(turns)).astype("<i2").repeat(self.channels)
+        turns = 2 * np.pi * frequency * np.arange(8000) / 8000
+        second = np.rint(tone.amplitude * np.sin(turns)).astype("<i2")
         with wave.open(str(file), "wb") as out:
-            out.setnchannels(self.channels)
+            out.setnchannels(1)
             out.setsampwidth(2)
-            out.setframerate(self.rate)
-            out.writeframes(second.tobytes() * 30)
+            out.setframerate(8000)
+            out.writeframes(second.tobytes() * 60)
 
     async def __aenter__(self) -> "Baresip":
         with self.log_file.open("wb") as log:
@@ -154,27 +133,16 @@ class Baresip:
     async def resume(self) -> None:
         await self._command("resume")
 
-    async def press(self, digits: str) -> None:
-        """Each key as an RFC 4733 event of its own."""
-        for digit in digits:
-            await self._command("sndcode", digit)
-
-    @property
-    def pressed(self) -> str:
-        """The keys that the far end pressed."""
-        return "".join(str(entry["param"]) for entry in self.events if entry.get("type") == "CALL_DTMF_START")
-
     async def hang_up(self) -> None:
         await self._command("hangup")
         await eventually(lambda: self._count("CALL_CLOSED"), what=self.story)
 
     def heard(self, *, last: float | None = None) -> "np.typing.NDArray[np.int16]":
-        """At 8 kHz whatever the codec's rate: samples are left out, of which a low tone loses nothing."""
         files = sorted(self.folder.glob("dump-*-dec.wav"))
         if not files:
             return np.zeros(0, np.int16)
         raw = files[-1].read_bytes()[44:]
-        samples = np.frombuffer(raw[: len(raw) // 2 * 2], "<i2")[:: self.rate // 8000 * self.channels]
+        samples = np.frombuffer(raw[: len(raw) // 2 * 2], "<i2")
         return samples[-int(last * 8000) :] if last is not None else samples
 
     def story(self) -> str:

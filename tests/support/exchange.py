@@ -89,6 +89,9 @@ class FakeMedia:
         self.open.add(number)
         return leg
 
+    def carries(self, address):
+        return ":" not in address
+
     def connect(self, leg, media):
         self.done.append(("connect", leg.id, media))
         return self.stays

@@ -58,7 +58,7 @@ class Server:
         sections: Mapping[str, Any] | None = None,
         numbers: Sequence[str] = ("*",),
         callback_timeout: int = 15,
-        listen: str = "127.0.0.1",
+        listen: str | Sequence[str] = "127.0.0.1",
         rtp_ports: int = 64,
         environment: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
@@ -71,7 +71,7 @@ class Server:
         self.bare = bare
         self.numbers = list(numbers)
         self.callback_timeout = callback_timeout
-        self.listen = listen
+        self.listen = [listen] if isinstance(listen, str) else list(listen)
         self.arguments = arguments
         self.environment = {**os.environ, **(environment or {})}
         self.log_file = Path(self.directory.name) / "log"
@@ -87,7 +87,7 @@ class Server:
             }
 
     def _listen(self) -> list[str]:
-        return [f"udp:{self.listen}:{self.sip_port}", f"tcp:{self.listen}:{self.sip_port}"]
+        return [f"{transport}:{host}:{self.sip_port}" for host in self.listen for transport in ("udp", "tcp")]
 
     def _config(self, application_url: str | None, sections: Mapping[str, Any]) -> dict[str, Any]:
         config: dict[str, Any] = {
