@@ -177,6 +177,11 @@ class Dialling:
                 self._listener.sounds(self._call, attempt.media.leg)
         self._listener.rings(self._call)
 
+    def media_of(self, session: "Session") -> "MediaSession | None":
+        """The sound of the one who rings there, who may offer anew before he answers (UPDATE)."""
+        attempt = self._attempts.get(session.id)
+        return None if attempt is None else attempt.media
+
     def answered(self, session: "Session", sdp: bytes | None) -> None:
         """A 2xx came: the others stop ringing, and media flows."""
         self.stop()

@@ -279,17 +279,19 @@ class Switchboard:
         call.begin(from_application(application, call, user))
 
     def _media_offered(self, call: Call, session: Session, sdp: bytes | None) -> None:
-        if call.media is None:
+        dialling = self._dialling.get(call.id)
+        media = call.media if dialling is None else dialling.media_of(session)
+        if media is None:
             self._sip.refuse_media(session, 488)
             return
         try:
-            answer = call.media.reoffer(sdp)
+            answer = media.reoffer(sdp)
         except SdpError as error:
             logger.info("media_refused", extra={"call_id": call.id, "reason": str(error)})
             self._sip.refuse_media(session, error.status)
             return
         self._sip.accept_media(session, answer)
-        if (waiting := call.media.restated()) is not None:
+        if (waiting := media.restated()) is not None:
             self._sip.reinvite(session, waiting)
 
     # News from media

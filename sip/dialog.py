@@ -55,7 +55,9 @@ class Dialog:
     last_rseq: int | None = None
     """Of the peer's reliable provisional responses, None before the first (RFC 3262)."""
     early_answer: bytes | None = None
-    """The description that came in one of them: a 2xx need not repeat it."""
+    """The description that came before the 2xx, which need not repeat it."""
+    agreed_early: bool = False
+    """It came reliably: offer and answer are done."""
 
     @property
     def key(self) -> Key:

@@ -40,7 +40,9 @@ class Offers:
         if request.method == "UPDATE" and not request.body:
             core.reply(transaction, 200, now=now, headers=self._accepted(session, request, now))
             return
-        early = session.state is State.EARLY and not (request.method == "UPDATE" and _described(session))
+        early = session.state is State.EARLY and not (
+            request.method == "UPDATE" and self._described(session, request)
+        )
         if session.peer_offer is not None or (early and session.direction == "inbound"):
             # Section 14.2: the one before has no final response yet.
             wait = core.config.random.randint(0, 10)
@@ -261,6 +263,13 @@ class Offers:
             return session.request.sdp is None and not _described(session)
         return session.offered_in_2xx
 
+    def _described(self, session: Session, update: Request) -> bool:
+        """True when offer and answer were done before the call is answered (RFC 3262 section 5)."""
+        if session.direction == "inbound":
+            return _described(session)
+        _, dialog = self._core.dialogs[update.call_id, update.to.tag, update.from_.tag]
+        return dialog.agreed_early
+
     def _headers(self, session: Session, flow: Flow) -> Headers:
         """What a re-INVITE or UPDATE of ours says of us."""
         return (
@@ -273,12 +282,12 @@ class Offers:
 
     def _accepted(self, session: Session, request: Request, now: float) -> Headers:
         """What a 2xx to an UPDATE says of us."""
-        assert session.dialog is not None
-        contact = self._core.contact_in(session, session.dialog.flow)
+        _, dialog = self._core.dialogs[request.call_id, request.to.tag, request.from_.tag]
+        contact = self._core.contact_in(session, dialog.flow)
         granted = self._timers.grant(session, request, now) if session.state is not State.EARLY else ()
         return (("Contact", contact), ("Allow", self._core.allow), *SUPPORTED_HEADERS, *granted)
 
 
 def _described(session: Session) -> bool:
-    """True when offer and answer were done before the call is answered (RFC 3262 section 5)."""
+    """The same for an inbound call."""
     return session.provisionals is not None and session.provisionals.described

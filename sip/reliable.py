@@ -121,7 +121,7 @@ class Pracks:
             return False
         dialog.last_rseq = rseq
         if response.sdp is not None:
-            dialog.early_answer = response.sdp
+            dialog.agreed_early = True
         flow = self._core.route(dialog)
         headers = (
             ("RAck", f"{rseq} {response.cseq}"),

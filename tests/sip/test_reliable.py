@@ -294,6 +294,61 @@ def test_each_branch_of_a_fork_counts_for_itself() -> None:
         assert sent.to.tag == tag and sent.get("RAck") == f"{number} 1 INVITE"
 
 
+def update(session: Session, *, body: bytes = b"", cseq: int = 1) -> bytes:
+    """UPDATE of the called side in its early dialog."""
+    (dialog,) = session.early
+    text = request_text(
+        "UPDATE",
+        cseq=cseq,
+        branch=f"z9hG4bKu{cseq}",
+        call_id=session.call_id,
+        from_tag=dialog.remote.tag,
+        to_tag=dialog.local.tag,
+        body=body,
+    )
+    return text
+
+
+def test_the_called_side_may_offer_anew_before_it_answers_once_it_has_described_itself() -> None:
+    wire = Wire()
+    session, invite = calls(wire)
+    wire.say(response_text(invite, 183, extra=reliably(1), body=SDP))
+    wire.events()
+    assert wire.say(update(session, body=SDP)) == []
+    assert wire.events() == [MediaOffered(session, SDP)]
+    wire.endpoint.accept_media(session, SDP, wire.now)
+    (ok,) = wire.heard()
+    assert isinstance(ok, Response) and (ok.status, ok.body) == (200, SDP) and ok.contact is not None
+    wire.say(response_text(invite, 200))
+    assert wire.events() == [CallAnswered(session, SDP)]
+
+
+@pytest.mark.parametrize("extra", ["", reliably(1)])
+def test_an_update_that_offers_while_our_offer_has_no_answer_is_491(extra: str) -> None:
+    wire = Wire()
+    session, invite = calls(wire)
+    wire.say(response_text(invite, 180, extra=extra))
+    wire.events()
+    assert names(wire.say(update(session, body=SDP))) == [491] and wire.events() == []
+
+
+def test_an_update_without_an_offer_is_answered_in_an_early_dialog_too() -> None:
+    wire = Wire()
+    session, invite = calls(wire)
+    wire.say(response_text(invite, 180))
+    wire.events()
+    (ok,) = wire.say(update(session))
+    assert isinstance(ok, Response) and ok.status == 200 and wire.events() == []
+
+
+def test_the_description_of_a_plain_provisional_response_counts_when_the_2xx_has_none() -> None:
+    wire = Wire()
+    session, invite = calls(wire)
+    wire.say(response_text(invite, 183, body=SDP))
+    wire.say(response_text(invite, 200))
+    assert wire.events()[-1] == CallAnswered(session, SDP)
+
+
 @pytest.mark.parametrize("number", ["", "x", "-1", "4294967296"])
 def test_a_reliable_response_with_a_broken_number_is_ignored(number: str) -> None:
     wire = Wire()
