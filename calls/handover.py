@@ -85,6 +85,10 @@ class Handovers:
         """A REFER: whom it names is called, or it is refused and the call goes on."""
         sip, session = self._services.sip, event.session
         now = asyncio.get_running_loop().time()
+        other = None if event.replaces is None else sip.session_of(event.replaces)
+        if other is not None:
+            self._connect(call, session, self._sessions.get(other.id))
+            return
         to = None
         if self._allowed != "none" and call.line is None:  # never for who came, or was reached, by a trunk
             to = self._routing.named(call.account, event.target, anywhere=self._allowed == "any", now=now)
@@ -101,6 +105,35 @@ class Handovers:
         dial = Dial(to=to, from_=ourselves, headers=tuple(headers))
         logger.info("refer_taken", extra={"call_id": call.id, "to": to})
         Handover(self, call, session).begin(LegOrder(dial=dial, lent=call.media))
+
+    def _connect(self, call: "Call", referrer: "Session", consulted: "Call | None") -> None:
+        """An attended transfer whose two calls are both here: the one whom the far end of `call` has
+        consulted in another call takes its place, and that other call ends. Nobody is called for it."""
+        sip = self._services.sip
+        found = None if consulted is None or consulted.pair is None else consulted.pair.partner(consulted)
+        try:
+            if self._allowed == "none" or call.media is None or call.handover is not None:
+                raise Unavailable("not now, or not allowed")
+            if consulted is None or found is None or found.session is None or found.media is None:
+                raise Unavailable("nobody was consulted")
+            if consulted.account != call.account or call in (consulted, found):
+                raise Unavailable("these calls cannot be joined")
+            session, line, before = found.session, found.line, found.media
+            media = call.media.successor(signalling=session.remote_ip, terms=before.terms)
+            offer = media.offer()
+        except (SdpError, Unavailable) as error:
+            logger.info("refer_refused", extra={"call_id": call.id, "reason": str(error)})
+            sip.refuse_refer(referrer, 403)
+            return
+        media.claim()
+        found.session = found.media = found.line = None
+        sip.accept_refer(referrer)
+        sip.tell_refer(referrer, 200)
+        self.take_place(call, session, media, line)
+        sip.reinvite(session, offer)
+        for each in (consulted, found):
+            each.end("hangup")
+        before.close()
 
     def take_place(self, call: "Call", session: "Session", media: MediaSession, line: "Line | None") -> None:
         """The far end of `call` is another one from now on."""

@@ -79,7 +79,7 @@ class MediaSession:
         if self._offer is None:
             self._late_offer = True
             text = self.offer()
-            self._take_over()
+            self.claim()
             return text
         text, self._agreed = sdp.answer(self._offer, self._local(_NOT_YET))
         port = self._open(remote=self._agreed.remote)
@@ -231,11 +231,11 @@ class MediaSession:
         stays = self._media.connect(self.leg, self._leg_media(agreed))
         if not stays:
             self._move(self.leg)
-        self._take_over()
+        self.claim()
         return stays
 
-    def _take_over(self) -> None:
-        """A successor's leg is its own from now on."""
+    def claim(self) -> None:
+        """A successor's leg is its own from now on, whatever the far end answers."""
         if self._lender is not None:
             self._lender.leg = None
             self._lender = None

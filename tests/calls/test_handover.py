@@ -324,3 +324,70 @@ class TestRefer:
         await a.on(sip_events.CallAnswered, WITHOUT_EVENTS)
         assert ringing.stopped and caller.live and agent.live
         assert caller.pair is agent.pair and caller.pair.partner(caller) is agent
+
+
+class Consulting(Asking):
+    """Someone whose phone is in two calls: `call` with `caller`, and `consultation` with `expert`."""
+
+    async def begin(self, *, transfers="users"):
+        self.exchange = Exchange(transfers=transfers)
+        agent = "<Response><Transfer><SipUri>sip:agent@192.0.2.7</SipUri></Transfer></Response>"
+        self.caller, self.call = await self._joined(agent)
+        expert = "<Response><Transfer><SipUri>sip:expert@192.0.2.8</SipUri></Transfer></Response>"
+        self.consultation, self.expert = await self._joined(expert)
+        self.before = self.call.session
+        self.exchange.sip.session_of = lambda _: self.consultation.session
+        return self
+
+    async def _joined(self, document):
+        first = await self.exchange.dial_in(document)
+        calls = self.exchange.switchboard.calls(ACCOUNT)
+        (second,) = (call for call in calls if call.parent == first.id)
+        self.exchange.switchboard.on_sip(sip_events.CallAnswered(second.session, OFFER))
+        await settle()
+        return first, second
+
+    async def transfers(self):
+        await self.refer(replaces=Replaces("sip-call", "1", "2"))
+
+
+class TestAttended:
+    async def test_the_one_who_was_consulted_takes_the_place_and_the_consultation_ends(self):
+        a = await Consulting().begin()
+        session, mixed = a.expert.session, a.call.leg
+        consultant = a.consultation.session
+        await a.transfers()
+        assert a.told() == ["accept", 200]
+        assert a.call.session is session and a.call.leg is mixed
+        assert a.caller.pair is a.call.pair and a.caller.pair.partner(a.caller) is a.call
+        assert not a.consultation.live and not a.expert.live
+        hung_up = [arguments[0] for _, arguments in verbs(a.exchange, "hang_up")]
+        assert hung_up == [a.before, consultant]
+        reinvited, offer = a.exchange.sip.last("reinvite")[1]
+        assert reinvited is session and f"m=audio {mixed.port} ".encode() in offer
+        session.local_sdp = offer
+        a.exchange.switchboard.on_sip(sip_events.MediaAnswered(session, ELSEWHERE))
+        assert a.exchange.media.of("update")[-1][1].remote == ("127.0.0.1", 41000)
+        assert a.exchange.media.open == {a.caller.leg.id, mixed.id}
+        a.exchange.switchboard.on_sip(sip_events.CallEnded(session, "BYE"))
+        await settle()
+        assert a.exchange.switchboard.live_calls == [] and a.exchange.media.open == set()
+
+    async def test_by_default_it_is_refused(self):
+        a = await Consulting().begin(transfers="none")
+        await a.transfers()
+        assert a.told() == [403] and len(a.exchange.switchboard.live_calls) == 4
+
+    async def test_where_nobody_was_consulted_it_is_refused(self):
+        a = await Consulting().begin()
+        a.exchange.switchboard.on_sip(sip_events.CallEnded(a.expert.session, "BYE"))
+        await settle()
+        a.exchange.sip.session_of = lambda _: a.caller.session
+        await a.transfers()
+        assert a.told() == [403] and a.call.live and a.caller.live
+
+    async def test_another_accounts_call_is_not_joined(self):
+        a = await Consulting().begin()
+        a.consultation.account = "another"
+        await a.transfers()
+        assert a.told() == [403] and len(a.exchange.switchboard.live_calls) == 4

@@ -1,17 +1,19 @@
 """Calls that are sent elsewhere by REFER, with real phones."""
 
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 
+from tests.support.baresip import Baresip
 from tests.support.ears import hears, keep_hearing, never_heard, voices
 from tests.support.eventually import eventually
 from tests.support.house import House
 from tests.support.phone import PhoneCall
 from tests.support.sip_text import address, tag
 from tests.support.studio import Studio
-from tests.support.tones import has_speech
+from tests.support.tones import has_speech, tones
 from tests.support.webhook import bxml
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -138,6 +140,32 @@ async def test_an_agent_transfers_his_caller_to_somebody_else(house: House, stud
     assert event["cause"] == "hangup"
 
 
+async def test_an_agent_consults_an_expert_and_leaves_them_to_each_other(
+    house: House, studio: Studio
+) -> None:
+    """An attended transfer: both of the agent's calls are here."""
+    first, second = house.room(), house.room()
+    agent = await studio.phone("agent", house.server.sip, sound=AGENT)
+    expert = await studio.phone("expert", sound=OTHER)
+    house.tell(first, f"<Transfer><SipUri>{agent.uri}</SipUri></Transfer>")
+    house.tell(second, f"<Transfer><SipUri>{expert.uri}</SipUri></Transfer>")
+    caller = await studio.phone("caller", house.server.sip, sound=HUMAN)
+    call = await caller.dial(house.uri(first))
+    leg = await agent.incoming()
+    await hears(call, [leg])
+    consultation = await agent.dial(house.uri(second))
+    there = await expert.incoming()
+    await hears(there, [consultation])
+    assert (await leg.refer(f"{house.uri(second)}?Replaces={quote(dialog(consultation))}")).status == 202
+    await leg.ended()
+    await consultation.ended()
+    await hears(call, [there])
+    await hears(there, [call])
+    never_heard(call, consultation, since=len(call.line.audio) - 10)
+    await call.bye()
+    await there.ended()
+
+
 async def test_a_transfer_to_somebody_busy_leaves_the_agent_with_his_caller(
     house: House, studio: Studio
 ) -> None:
@@ -149,3 +177,30 @@ async def test_a_transfer_to_somebody_busy_leaves_the_agent_with_his_caller(
     await eventually(lambda: "SIP/2.0 486 Busy Here" in call.told, what=call.story)
     other = await studio.phone("other", house.server.sip, sound=OTHER)
     await hears(call, [await other.dial(house.uri(room))])
+
+
+async def test_baresip_goes_where_it_is_sent(house: House, studio: Studio) -> None:
+    carol = await studio.phone("carol", sound=AGENT)
+    user = house.room()
+    house.tell(user, REFER.format(carol.uri))
+    async with Baresip("softphone", frequency=voices()[9].frequency) as phone:
+        await phone.dial(house.uri(user))
+        leg = await carol.incoming(within=10)
+        event = await house.application.event("referComplete", callId=await house.call_id(user), within=10)
+        assert event["referCallStatus"] == "success" and event["notifySipResponseCode"] == 200
+        await eventually(lambda: AGENT.frequency in tones(phone.heard(last=0.3)), what=phone.story)
+        assert leg.state == "answered"
+
+
+async def test_baresip_transfers_its_caller(house: House, studio: Studio) -> None:
+    room = house.room()
+    host = await studio.phone("host", house.server.sip, sound=HUMAN)
+    seated = await host.dial(house.uri(room))
+    expert = await studio.phone("expert", sound=AGENT)
+    async with Baresip("softphone", frequency=OTHER.frequency) as phone:
+        await phone.dial(house.uri(room))
+        await eventually(lambda: HUMAN.frequency in tones(phone.heard(last=0.3)), what=phone.story)
+        await phone.transfer(expert.uri)
+        leg = await expert.incoming(within=10)
+        await hears(seated, [leg])
+        await hears(leg, [seated])

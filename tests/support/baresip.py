@@ -133,6 +133,10 @@ class Baresip:
     async def resume(self) -> None:
         await self._command("resume")
 
+    async def transfer(self, uri: str) -> None:
+        """Blindly: a REFER in its call."""
+        await self._command("transfer", uri)
+
     async def hang_up(self) -> None:
         await self._command("hangup")
         await eventually(lambda: self._count("CALL_CLOSED"), what=self.story)

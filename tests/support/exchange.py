@@ -39,6 +39,9 @@ class FakeSip:
             raise AttributeError(verb)
         return lambda *arguments, **named: self.done.append((verb, arguments, named))
 
+    def session_of(self, _replaces):
+        return None
+
     def local_address(self, _peer):
         return "127.0.0.1"
 
