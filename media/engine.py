@@ -358,13 +358,7 @@ class Engine:
             counts["rtcp_received"] += int(among.sum())
             self._reporting.hear_among(np.flatnonzero(among), rows[among])
         audio = (rows != 0) & (kinds < EVENT) & (headers.size > 0) & self._receives[rows]
-        self._reporting.reception.take(
-            rows[audio],
-            headers.ssrc[audio],
-            headers.sequence[audio],
-            headers.timestamp[audio],
-            inbox.arrival[:count][audio],
-        )
+        self._reporting.receive(rows, kinds, audio, headers)
         age = np.clip((wall - inbox.arrival[:count]) // 125_000, 0, MAX_AGE).astype(np.int32)
         self._mixer.push(
             np.where(audio, rows, 0),  # of row 0 the mixer takes nothing

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from media.messages import Connect
 from rtp import quality
 from rtp.datagrams import Inbox, Outbox, Transport
-from rtp.demux import Demux
+from rtp.demux import COMFORT, Demux
+from rtp.packet import Headers
 from rtp.reception import Reception
 from rtp.reports import BATCH, WORDS, Goodbye, Reports, Sending
 from rtp.rtcp import parse_compound, senders
@@ -144,6 +145,24 @@ class Reporting:
         sorted_sockets = np.array(sockets)[by_socket]
         failed = transport.send(outbox, np.array(order, np.intp)[by_socket], _runs(sorted_sockets))
         self.counts["rtcp_sent"] += len(order) - len(failed)
+
+    def receive(
+        self,
+        rows: NDArray[np.intp],
+        kinds: NDArray[np.uint8],
+        audio: NDArray[np.bool_],
+        headers: Headers,
+    ) -> None:
+        """Count the packets of the batch that belong to legs; which of them are `audio`."""
+        stream = (rows != 0) & (kinds <= COMFORT)
+        self.reception.take(
+            rows[stream],
+            headers.ssrc[stream],
+            headers.sequence[stream],
+            headers.timestamp[stream],
+            self._inbox.arrival[: len(rows)][stream],
+            audio[stream],
+        )
 
     def hear_beside(self, which: NDArray[np.intp], now: float) -> None:
         """RTCP on its own ports, by its place in the inbox: of the leg whose stream's SSRC and address it

@@ -55,6 +55,7 @@ class Reception:
         self._base = np.zeros(rows, np.int64)
         self._highest = np.zeros(rows, np.int64)
         self._jitter = np.zeros(rows)  # in the stream's clock
+        self._timed = np.zeros(rows, bool)  # there is a packet that the next one's time may be taken from
         self._timestamp = np.zeros(rows, np.uint32)
         self._arrival = np.zeros(rows, np.int64)
         self._transit = np.zeros(rows)  # seconds
@@ -91,19 +92,21 @@ class Reception:
         sequence: NDArray[np.uint16],
         timestamp: NDArray[np.uint32],
         arrival: NDArray[np.int64],
+        audio: NDArray[np.bool_],
     ) -> None:
-        """Note a batch of audio packets in order of arrival (ns of the wall clock)."""
+        """Note a batch of packets in order of arrival (ns of the wall clock). All are counted; those with
+        `audio` tell the time, which others may not (a key's packets all have that of its beginning)."""
         if not len(rows):
             return
         order = np.argsort(rows.astype(np.uint16), kind="stable")
         rows, ssrc, sequence = rows[order], ssrc[order], sequence[order]
-        timestamp, arrival = timestamp[order], arrival[order]
+        timestamp, arrival, audio = timestamp[order], arrival[order], audio[order]
         first, counts = _runs(rows)
         current = ssrc[first + counts - 1]
         one_source = ssrc == current.repeat(counts)
         if not one_source.all():  # what the source before it sent is of no interest any more
             rows, sequence, timestamp = rows[one_source], sequence[one_source], timestamp[one_source]
-            arrival = arrival[one_source]
+            arrival, audio = arrival[one_source], audio[one_source]
             first, counts = _runs(rows)
         legs = rows[first]
         begun = ~self._known[legs] | (self._ssrc[legs] != current)
@@ -112,8 +115,12 @@ class Reception:
             self._ssrc[legs[begun]] = current[begun]
             self._jitter[legs[begun]] = 0.0
             self._known[legs] = True
-        begun |= self._number(legs, sequence, first, counts)
-        self._time(legs, timestamp, arrival, first, counts, begun)
+        self._number(legs, sequence, first, counts)
+        if not audio.all():
+            rows, timestamp, arrival = rows[audio], timestamp[audio], arrival[audio]
+            first, counts = _runs(rows)
+        if len(rows):
+            self._time(rows[first], timestamp, arrival, first, counts)
 
     def report(self, rows: _Rows) -> ReceptionReport:
         """The figures of these rows for a report that is sent now."""
@@ -136,15 +143,14 @@ class Reception:
 
     def _begin(self, rows: _Rows, sequence: NDArray[np.uint16]) -> None:
         """These rows count from here on; their next packet is number `sequence`."""
+        self._timed[rows] = False
         self._base[rows] = sequence
         self._highest[rows] = sequence.astype(np.int64) - 1
         self.received[rows] = self.breaks[rows] = 0
         self._expected_before[rows] = self._received_before[rows] = 0
 
-    def _number(
-        self, legs: _Rows, sequence: NDArray[np.uint16], first: _Rows, counts: _Rows
-    ) -> NDArray[np.bool_]:
-        """Count by sequence number; which legs have begun another numbering."""
+    def _number(self, legs: _Rows, sequence: NDArray[np.uint16], first: _Rows, counts: _Rows) -> None:
+        """Count by sequence number."""
         step = self._steps(legs, sequence, counts)
         furthest = np.maximum.reduceat(step, first)
         restarted = (furthest > MAX_DROPOUT) | (furthest < -MAX_MISORDER)
@@ -159,7 +165,6 @@ class Reception:
         self.breaks[legs] += np.add.reduceat((step > before + 1).astype(np.int64), first)
         self._highest[legs] += np.maximum(furthest, 0)
         self.received[legs] += counts
-        return restarted
 
     def _steps(self, legs: _Rows, sequence: NDArray[np.uint16], counts: _Rows) -> NDArray[np.int64]:
         top = (self._highest[legs] & 0xFFFF).astype(np.uint16)
@@ -172,7 +177,6 @@ class Reception:
         arrival: NDArray[np.int64],
         first: _Rows,
         counts: _Rows,
-        begun: NDArray[np.bool_],
     ) -> None:
         """Interarrival jitter and transit time."""
         before, came = np.empty_like(timestamp), np.empty_like(arrival)
@@ -182,7 +186,7 @@ class Reception:
         waited = (arrival - came) * _NANO
         later = waited - (timestamp - before).view(np.int32) / clock  # D(i-1, i), in seconds
         linked = np.abs(later) <= BROKEN
-        linked[first] &= ~begun
+        linked[first] &= self._timed[legs]
         followed = np.cumsum(linked)
         last = first + counts - 1
         weight = _KEPT ** (followed[last].repeat(counts) - followed)
@@ -199,6 +203,7 @@ class Reception:
         self.drift.note(legs[whole], np.minimum.reduceat(way, first)[whole])
         self._transit[legs[whole]] = way[last][whole]
         self._timestamp[legs], self._arrival[legs] = timestamp[last], arrival[last]
+        self._timed[legs] = True
 
 
 def _runs(rows: _Rows) -> tuple[_Rows, _Rows]:

@@ -36,7 +36,9 @@ class Stream:
         return (self.row, self.ssrc, (self.sequence + number) % 65536, timestamp % 2**32, arrival)
 
 
-def take(reception: Reception, packets: list[tuple[int, int, int, int, int]]) -> None:
+def take(
+    reception: Reception, packets: list[tuple[int, int, int, int, int]], audio: list[bool] | None = None
+) -> None:
     rows, ssrc, sequence, timestamp, arrival = (list(column) for column in zip(*packets, strict=True))
     reception.take(
         np.array(rows, np.intp),
@@ -44,6 +46,7 @@ def take(reception: Reception, packets: list[tuple[int, int, int, int, int]]) ->
         np.array(sequence, np.uint16),
         np.array(timestamp, np.uint32),
         np.array(arrival, np.int64),
+        np.array([True] * len(rows) if audio is None else audio),
     )
 
 
@@ -100,6 +103,18 @@ def test_lost_fits_its_twenty_four_bits() -> None:
     take(reception, [stream.packet(0, START)])
     reception._base[1] -= 1 << 30
     assert report(reception)[1] == (1 << 23) - 1
+
+
+def test_keys_and_comfort_noise_are_counted_and_tell_no_time() -> None:
+    reception, stream = Reception(2), Stream(1)
+    for number in range(0, 100, 2):
+        at = START + number * SECOND // 50
+        key = list(stream.packet(number + 1, at + SECOND // 50))
+        key[3] = (key[3] - 700) % 2**32  # when the key was pressed
+        take(reception, [stream.packet(number, at), tuple(key)], [True, False])  # type: ignore[list-item]
+    assert report(reception)[:2] == (0, 0)
+    assert reception.jitter[1] == pytest.approx(0, abs=1e-9)
+    take(reception, [stream.packet(100, START + 2 * SECOND)], [False])
 
 
 def test_a_new_source_counts_from_its_first_packet() -> None:

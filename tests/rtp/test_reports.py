@@ -230,6 +230,7 @@ def test_what_is_received_in_columns_is_reported_in_words() -> None:
         sequence,
         sequence.astype(np.uint32) * 160,
         np.full(4, WALL),
+        np.ones(4, bool),
     )
     data, length = reports.write(np.array([1]), WALL, sending(0), reception.report(np.array([1])))
     said = parse_compound(data[0, : int(length[0])].tobytes())
