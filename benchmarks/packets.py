@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from benchmarks import host, results
 from media import memory
 from media.engine import Engine
-from media.messages import AnyCommand, Connect, Format, Open, Seat
+from media.messages import AnyCommand, Connect, Format, Open, Seat, Srtp
 from media.shared import Shared, rows_for
 from mixer import Mixer
 from rtp import mmsg
@@ -66,19 +66,25 @@ class Peers:
         self.sockets = [_socket() for _ in range(LEGS)]
         self.port = np.arange(LEGS) * ports // LEGS  # in order of port, as the engine keeps them
         self.sources = [peer.getsockname()[1] for peer in self.sockets]
-        self._remotes = [self.locals[port].getsockname() for port in self.port]
+        for peer, port in zip(self.sockets, self.port, strict=True):
+            peer.connect(self.locals[port].getsockname())  # nothing from elsewhere is counted
         self._packets = np.zeros(LEGS, np.dtype([("header", HEADER), ("payload", "u1", 160)]))
         header = self._packets["header"]
         header["flags"], header["ssrc"] = 0x80, np.arange(LEGS)
         self._packets["payload"] = np.random.default_rng(1).integers(0, 256, (LEGS, 160))
+        self.keys: list[Srtp | None] = [None] * LEGS
 
     def send(self) -> None:
         header = self._packets["header"]
         header["sequence"] += 1
         header["timestamp"] += 160
-        data = memoryview(self._packets.tobytes())
-        for place, (peer, remote) in enumerate(zip(self.sockets, self._remotes, strict=True)):
-            peer.sendto(data[place * PACKET : (place + 1) * PACKET], remote)
+        data = self._packets.tobytes()
+        for place, peer in enumerate(self.sockets):
+            peer.send(self.sealed(place, data[place * PACKET : (place + 1) * PACKET]))
+
+    def sealed(self, place: int, packet: bytes) -> bytes:
+        """A peer's packet as it goes out."""
+        return packet
 
     def drain(self) -> int:
         """How many packets all have got since the last time."""
@@ -137,9 +143,8 @@ def measure_transport(ports: int, beats: int, build: Build) -> float:
     return statistics.median(times) / 1000 / LEGS
 
 
-def measure_engine(ports: int, beats: int) -> tuple[float, float]:
-    """The same of the engine: (without the mixer, all of it)."""
-    peers = Peers(ports)
+def measure_engine(peers: Peers, beats: int) -> tuple[float, float]:
+    """The same of the engine: (without the mixer, all of it). Closes the peers."""
     rows = rows_for(LEGS)
     descriptor = memory.anonymous("benchmark")
     shared = Shared(descriptor, rows, create=True)
@@ -153,7 +158,7 @@ def measure_engine(ports: int, beats: int) -> tuple[float, float]:
         inbox=inbox,
         transport=transport,
         shared=shared,
-        ports=ports,
+        ports=len(peers.locals),
         silence=10.0,
     )
     now = 0.0
@@ -185,7 +190,7 @@ def measure(ports: int, *, repeats: int, beats: int) -> dict[str, Any]:
         runs["kernel"].append(measure_transport(ports, beats, Floor))
         runs["batched"].append(measure_transport(ports, beats, BatchedTransport))
         runs["plain"].append(measure_transport(ports, beats, _plain))
-        path, beat = measure_engine(ports, beats)
+        path, beat = measure_engine(Peers(ports), beats)
         runs["path"].append(path)
         runs["beat"].append(beat)
     return {"ports": ports} | {way: round(statistics.median(times), 2) for way, times in runs.items()}
@@ -211,6 +216,7 @@ def _commands(peers: Peers) -> list[AnyCommand]:
                 ptime=20,
                 sends=True,
                 receives=True,
+                srtp=peers.keys[leg - 1],
             ),
             Seat(leg, (leg - 1) // ROOM, False, False, None, []),
         ]
