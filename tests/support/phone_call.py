@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tests.support import g711
 from tests.support.eventually import eventually
 from tests.support.rtp_line import Line, MediaSocket
+from tests.support.sealing import Sealing
 from tests.support.sip_text import Message, address, describe, digest_response, tag
 from tests.support.sounds import SILENCE, Sound
 
@@ -33,6 +34,8 @@ class Media:
     timestamp: int | None = None
     ssrc: int | None = None
     sdp_address: tuple[str, int] | None = None  # what the SDP claims, where that is not the truth
+    suite: str | None = None  # of SRTP, which is offered and nothing else
+    rtcp_mux: bool = False
     socket: MediaSocket | None = None  # shared with others; None: one of its own
 
 
@@ -80,6 +83,7 @@ class PhoneCall:
             timestamp=media.timestamp,
             ssrc=media.ssrc,
         )
+        self.line.sealing = Sealing(media.suite) if media.suite is not None else None
         self.line.laws = {g711.STATIC_TYPES[law]: law for law in media.laws}
         self.line.law = media.laws[0]
         self.line.payload_type = g711.STATIC_TYPES[media.laws[0]]
@@ -117,9 +121,13 @@ class PhoneCall:
             "s=-",
             f"c=IN {family} {shown}",
             "t=0 0",
-            f"m=audio {port} RTP/AVP {' '.join(types)}",
+            f"m=audio {port} RTP/{'AVP' if self.line.sealing is None else 'SAVP'} {' '.join(types)}",
             *lines,
         ]
+        if self.line.sealing is not None:
+            text.append(self.line.sealing.line())
+        if self.media.rtcp_mux:
+            text.append("a=rtcp-mux")
         if self.media.ptime_line is not None:
             text.append(f"a=ptime:{self.media.ptime_line}")
         if self.media.maxptime_line is not None:
@@ -144,6 +152,8 @@ class PhoneCall:
     def adopt(self, body: bytes, *, ours: str) -> None:
         """The other side's SDP is known: talk to it as agreed. `ours` is the direction on our side."""
         theirs = describe(body)
+        if self.line.sealing is not None:
+            self.line.sealing.adopt(theirs.text)
         agreed = [(law, number) for law, number in theirs.laws if law in self.media.laws]
         assert agreed, f"no codec in common:\n{theirs.text}"
         self.line.law, self.line.payload_type = agreed[0]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tests.support import g711
+from tests.support.sealing import Sealing
 from tests.support.sounds import SILENCE, Sound
 
 SO_TIMESTAMPNS = 35  # Linux: kernel receive time as a struct timespec
@@ -100,19 +101,15 @@ class MediaSocket:
             self._received(at, data, source[:2])
 
     def _received(self, at: float, data: bytes, source: tuple[str, int]) -> None:
-        if len(data) < 12 or data[0] >> 6 != 2 or 200 <= data[1] <= 207:
-            self.strays.append((at, data, source))
-            return
-        flags, second, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", data)
-        start = 12 + 4 * (flags & 15)
-        packet = Packet(at, sequence, timestamp, second & 127, bool(second >> 7), ssrc, data[start:], source)
         owners = [line for line in self.lines if line.remote == source]
         if not owners and len(self.lines) == 1:
             owners = self.lines
-        if len(owners) == 1:
-            owners[0].received.append(packet)
-        else:
+        if len(data) < 8 or data[0] >> 6 != 2 or len(owners) != 1:
             self.strays.append((at, data, source))
+        elif 200 <= data[1] <= 207:
+            owners[0].take_report(data)
+        else:
+            owners[0].take(at, data, source)
 
 
 class Line:
@@ -146,6 +143,8 @@ class Line:
         self.sent: list[tuple[float, int]] = []  # (time, sequence) of each packet
         self.marker = True
         self.received: list[Packet] = []
+        self.reports: list[bytes] = []  # RTCP that came to this socket
+        self.sealing: Sealing | None = None  # SRTP
         self._digits: list[tuple[str, int]] = []  # digit, packets still to send
         self._digit_start: int | None = None
         self._digit_packets = 0
@@ -184,7 +183,8 @@ class Line:
     def _send(self, kind: int, marker: bool, timestamp: int, payload: bytes) -> None:
         assert self.remote is not None
         header = struct.pack("!BBHII", 0x80, kind | (marker << 7), self.sequence, timestamp, self.ssrc)
-        self.media.send(header + payload, self.remote)
+        packet = header + payload
+        self.media.send(packet if self.sealing is None else self.sealing.protect(packet), self.remote)
         self.sent.append((time.time(), self.sequence))
         self.sequence = (self.sequence + 1) & 0xFFFF
 
@@ -212,7 +212,27 @@ class Line:
         times = [since, *(at for at, _ in self.sent if at >= since)]
         return max((later - sooner for sooner, later in pairwise(times)), default=0.0)
 
+    def report(self, data: bytes) -> None:
+        """Sends RTCP from the socket of RTP."""
+        assert self.remote is not None
+        self.media.send(data if self.sealing is None else self.sealing.protect_report(data), self.remote)
+
     # --- what it heard
+
+    def take(self, at: float, data: bytes, source: tuple[str, int]) -> None:
+        packet = data if self.sealing is None else self.sealing.unprotect(data)
+        if packet is None or len(packet) < 12:
+            return
+        flags, second, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", packet)
+        payload = packet[12 + 4 * (flags & 15) :]
+        self.received.append(
+            Packet(at, sequence, timestamp, second & 127, bool(second >> 7), ssrc, payload, source)
+        )
+
+    def take_report(self, data: bytes) -> None:
+        report = data if self.sealing is None else self.sealing.unprotect(data, report=True)
+        if report is not None:
+            self.reports.append(report)
 
     def skips(self, since: float) -> int:
         """How often, since then, the timestamps of what came in leapt over a time that nothing was sent for:

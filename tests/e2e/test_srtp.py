@@ -1,0 +1,123 @@
+"""Calls with SRTP, and RTCP both ways, over real sockets."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from rtp.rtcp import parse_compound
+from tests.support.ears import all_hear_the_others, hears, voices
+from tests.support.eventually import eventually
+from tests.support.house import House
+from tests.support.phone import Media, PhoneCall
+from tests.support.rest import Rest
+from tests.support.sealing import SUITES
+from tests.support.server import ACCOUNT
+from tests.support.studio import Studio
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house() -> AsyncIterator[House]:
+    house = await House.open(sections={"sip": {"srtp": "optional", "srtp_keys_in_clear": True}})
+    yield house
+    await house.close()
+
+
+async def rejected(house: House) -> float:
+    metrics: dict[str, float] = await asyncio.to_thread(house.server.metrics)
+    # What is numbered as if it were old is taken for a replay before its key is looked at.
+    return metrics["mixminus_media_srtp_rejected_total"] + metrics["mixminus_media_srtp_replayed_total"]
+
+
+async def statistics(house: House, call_id: str) -> dict[str, Any]:
+    async with Rest(house.server) as rest:
+        rest.base = f"{house.server.http}/api/mixminus/v1/accounts/{ACCOUNT}"
+        status, body = await rest.get(f"/calls/{call_id}/statistics")
+    assert status == 200, body
+    return dict(body["media"])
+
+
+async def dialled(house: House, studio: Studio, room: str, user: str, voice: int, **media: Any) -> PhoneCall:
+    phone = await studio.phone(user, house.server.sip, sound=voices()[voice], media=Media(**media))
+    house.seat(user, room)
+    return await phone.dial(house.uri(user))
+
+
+async def test_phones_with_every_suite_and_one_without_hear_each_other_and_keys_may_change(
+    house: House, studio: Studio
+) -> None:
+    room = house.room()
+    calls = [
+        await dialled(house, studio, room, f"secure-{place}", place, suite=suite)
+        for place, suite in enumerate(SUITES)
+    ]
+    calls.append(await dialled(house, studio, room, "plain", len(SUITES)))
+    await all_hear_the_others(calls, within=10.0)
+
+    renewed = calls[0].line.sealing
+    assert renewed is not None
+    before = len(calls[0].line.audio)
+    renewed.renew()
+    assert (await calls[0].reoffer("sendrecv")).status == 200
+    await hears(calls[0], calls[1:])
+    await hears(calls[-1], calls[:-1])
+    assert len(calls[0].line.audio) > before
+    # The answer and the first packets under its key race; those that come before it are lost.
+    assert all(len(call.line.sealing.refused) < 10 for call in calls if call.line.sealing is not None)
+
+
+async def test_garbage_at_the_port_of_a_call_with_keys_is_counted_and_changes_nothing(
+    house: House, studio: Studio
+) -> None:
+    room = house.room()
+    alice = await dialled(house, studio, room, "alice", 0, suite="AES_CM_128_HMAC_SHA1_80")
+    bob = await dialled(house, studio, room, "bob", 1, suite="AEAD_AES_128_GCM")
+    await all_hear_the_others([alice, bob])
+    before = await rejected(house)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for number in range(2000):
+            header = struct.pack("!BBHII", 0x80, 0, number, 160 * number, alice.line.ssrc)
+            alice.socket.send(
+                header + bytes(170), alice.server_media
+            )  # from the very source, without its key
+            stranger.sendto(header + bytes(170), alice.server_media)
+            if number % 50 == 0:
+                await asyncio.sleep(0.01)
+
+    async def noticed() -> bool:
+        return await rejected(house) >= before + 1900
+
+    await eventually(noticed, what=alice.story)
+    await all_hear_the_others([alice, bob])
+
+
+async def test_reports_go_both_ways_on_one_port_and_tell_the_round_trip(house: House, studio: Studio) -> None:
+    room = house.room()
+    plain = await dialled(house, studio, room, "reporting", 0, rtcp_mux=True)
+    secure = await dialled(
+        house, studio, room, "reporting-secure", 1, rtcp_mux=True, suite="AES_CM_128_HMAC_SHA1_80"
+    )
+    for call, user in ((plain, "reporting"), (secure, "reporting-secure")):
+        await eventually(lambda call=call: call.line.reports, within=8.0, what=call.story)  # type: ignore[misc]
+        said = parse_compound(call.line.reports[-1])
+        assert said is not None and said.ntp is not None
+        assert [block.ssrc for block in said.blocks] == [call.line.ssrc]
+        assert said.sender == call.line.received[-1].ssrc
+        block = struct.pack("!IIIIII", said.sender, 64 << 24 | 3, 0, 80, said.ntp, 0)
+        call.line.report(struct.pack("!BBHI", 0x81, 201, 7, call.line.ssrc) + block)
+        call_id = await house.call_id(user)
+
+        async def told(call_id: str = call_id) -> dict[str, Any]:
+            figures = await statistics(house, call_id)
+            assert figures["reportedLost"] == 3 and figures["reportedLoss"] == 0.25, figures
+            return figures
+
+        figures = await eventually(told, what=call.story)
+        assert figures["reportedJitterMilliseconds"] == 10.0
+        assert figures["roundTripMilliseconds"] is not None and figures["roundTripMilliseconds"] < 8000
