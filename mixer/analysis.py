@@ -40,6 +40,7 @@ class Analysis:
             self.keys += keys
         if not self._keys_heard:
             self.gate.hushed[rows] = self.inband.sounding[rows] | (self._told[rows] > self._ticks)
+        self.gate.hear(rows, speech)
         self.gain.apply(rows, speech)
         self.gate.apply(rows, speech)
 
@@ -64,4 +65,5 @@ class Analysis:
         """So many ticks are over."""
         self._ticks += ticks
         self.talk.advance()
+        self.gate.advance()
         self.inband.advance(ticks)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixer.g711 import VALID
+from mixer.noise import square
 from mixer.rows import Rows
-from mixer.talk import square
 
 LOUDEST = -36.0
 """dBov that comfort noise has at most, whatever a sender says."""

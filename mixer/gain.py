@@ -7,8 +7,9 @@ scale is limited at once.
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer.noise import square
 from mixer.rows import Rows
-from mixer.talk import Talk, square
+from mixer.talk import Talk
 
 TARGET = -26.0
 """dBov of active speech: the level that lines are built for (ITU-T P.56, G.115)."""

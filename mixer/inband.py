@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer.noise import square
 from mixer.rows import Rows
-from mixer.talk import square
 
 KEYS = "123A456B789C*0#D"
 LOW, HIGH = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
@@ -84,7 +84,7 @@ class InBand:
         energies: NDArray[np.float32],
     ) -> list[Pressed]:
         """The frames (n, samples) that these rows say in this tick, their mean squares and the energies of
-        their parts (see `mixer.talk`). Returns the keys that have ended."""
+        their halves. Returns the keys that have ended."""
         which = np.flatnonzero(self.wanted[rows] & ((level > _LOUD) | (self._key[rows] != _NONE)))
         if not which.size:
             return []
@@ -92,7 +92,7 @@ class InBand:
         tones = self._of(samples)
         halves = speech[which].astype(np.float32).reshape(-1, samples // 2)
         products = (halves @ tones.matrix).view(np.complex64).reshape(-1, 2, 8)
-        energy = energies[:, which].reshape(2, 2, -1).sum(axis=1)
+        energy = energies[:, which]
 
         follows = self._tick[rows] == self._ticks - 1
         before = np.where(follows[:, None], self._products[rows], 0)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from mixer import g711
 from mixer.inband import HIGH, KEYS, LOW
-from mixer.talk import square
+from mixer.noise import square
 
 RATE = 8000
 Sound = NDArray[np.float64]

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mixer.analysis import Analysis
+from mixer.noise import dbov, square
 from mixer.rows import Rows
-from mixer.talk import dbov
 from tests.mixer.sounds import noise, samples, silence, syllables, tone
 
 FRAME = 160
@@ -103,6 +103,18 @@ def test_room_noise_behind_a_gate_is_exactly_zero() -> None:
     assert not heard[5 * FRAME :].any()
 
 
+@pytest.mark.parametrize("level", [-70, -65, -60])
+def test_deep_noise_that_comes_and_goes_does_not_open_a_gate(level: float) -> None:
+    """Rooms rumble: half the power per octave, from 60 Hz on."""
+    random = np.random.default_rng(5)
+    frequency = np.fft.rfftfreq(80_000, 1 / 8000)
+    spectrum = random.normal(size=frequency.size) + 1j * random.normal(size=frequency.size)
+    rumble = np.fft.irfft(np.where(frequency < 60, 0, spectrum / np.sqrt(frequency + 1)), 80_000)
+    rumble *= np.sqrt(float(square(level)) / np.mean(rumble**2))
+    heard = Booth(gate=True).say(samples(rumble))[0]
+    assert frames_with_sound(heard)[150:].mean() < 0.02
+
+
 def test_speech_passes_a_gate_bit_for_bit_but_for_the_2_ms_in_which_it_opens() -> None:
     said = samples(noise(1, -65), syllables(2, -30) + noise(2, -65, 2))
     heard = Booth(gate=True).say(said)[0]
@@ -120,7 +132,7 @@ def test_a_word_that_begins_at_the_end_of_a_frame_opens_the_gate_in_that_frame()
 
 def test_a_gate_that_opens_and_shuts_makes_no_click() -> None:
     """No step that the sound itself does not have, even where a tone is cut off by it."""
-    said = samples(noise(1, -65), tone(0.5, -52, 200), noise(1, -65, 2))
+    said = samples(noise(1, -65), tone(0.5, -50, 200) + noise(0.5, -65, 3), noise(1, -65, 2))
     heard = Booth(gate=True).say(said)[0].astype(int)
     assert heard[8000:12000].any() and not heard[-FRAME:].any()
     limit = np.abs(np.diff(said.astype(int))).max()
