@@ -24,7 +24,10 @@ FRAME = 0.02
 LATE = 0.002
 GAP = 0.06
 BATCH = 24
+PATIENCE = 10.0
 SO_TIMESTAMPNS = 35
+SILENT: Sequence[bytes] = ()
+"""The frames of a leg that sends nothing."""
 HEADER = struct.Struct("!BBHII")
 
 
@@ -62,6 +65,7 @@ class Leg:
     remote: tuple[str, int] | None = None
     invited_at: float = 0.0
     answered_at: float = 0.0
+    left_at: float = 0.0
     failure: str = ""
     sent: int = 0
     sequence: int = field(default_factory=lambda: random.getrandbits(16))
@@ -127,6 +131,8 @@ class Generator:
 
     def add(self, room: int, seat: int, frames: Sequence[bytes], phase: float | None = None) -> Leg:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if frames is SILENT:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         sock.bind((self.address, 0))
         sock.setblocking(False)
         if self.on_received is not None:
@@ -144,8 +150,15 @@ class Generator:
         self.legs.append(leg)
         self._by_fd[sock.fileno()] = leg
         self._by_call[leg.call_id] = leg
-        self._epoll.register(sock.fileno(), select.EPOLLIN)
+        # What one that says nothing hears is left to the kernel to throw away.
+        self._epoll.register(sock.fileno(), select.EPOLLIN if frames is not SILENT else 0)
         return leg
+
+    def remove(self, leg: Leg) -> None:
+        """A leg whose call is over: what it holds is given back, its figures stay."""
+        self._epoll.unregister(leg.sock.fileno())
+        del self._by_fd[leg.sock.fileno()], self._by_call[leg.call_id]
+        leg.sock.close()
 
     def close(self) -> None:
         self._epoll.close()
@@ -214,6 +227,43 @@ class Generator:
             return all(leg.state == "over" for leg in live)
 
         self.run(step, seconds=patience + len(live) / 100)
+
+    def churn(self, make: Callable[[], Leg], *, rate: float, hold: float, seconds: float) -> None:
+        """`rate` calls a second for so many seconds, each hung up `hold` seconds after its answer."""
+        talking: deque[Leg] = deque()
+        leaving: deque[Leg] = deque()
+        start, placed = time.monotonic(), 0
+
+        def step() -> bool:
+            nonlocal placed
+            now = time.monotonic()
+            while placed < rate * min(now - start, seconds):
+                leg = make()
+                self._invite(leg)
+                talking.append(leg)
+                placed += 1
+            for _ in range(len(talking)):
+                leg = talking.popleft()
+                if leg.state == "calling" and now - leg.invited_at > PATIENCE:
+                    leg.state, leg.failure = "failed", "no final response"
+                if leg.state == "failed":
+                    self.remove(leg)
+                elif leg.state == "up" and now - leg.answered_at >= hold:
+                    leg.state, leg.left_at = "leaving", now
+                    self._bye(leg)
+                    leaving.append(leg)
+                else:
+                    talking.append(leg)
+            for _ in range(len(leaving)):
+                leg = leaving.popleft()
+                if leg.state == "leaving" and now - leg.left_at <= PATIENCE:
+                    leaving.append(leg)
+                    continue
+                leg.failure = "" if leg.state == "over" else leg.failure or "no answer to BYE"
+                self.remove(leg)
+            return now - start >= seconds and not talking and not leaving
+
+        self.run(step, seconds=seconds + hold + 3 * PATIENCE)
 
     # --- RTP
 
@@ -367,6 +417,8 @@ class Generator:
         leg.remote = (host.group(1), int(port.group(1)))
         leg.sock.connect(leg.remote)
         leg.state = "up"
+        if leg.frames is SILENT:
+            return
         beat = self._start + (now - self._start) // FRAME * FRAME
         heapq.heappush(self._due, (beat + FRAME + leg.phase, leg.number))
 

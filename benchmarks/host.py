@@ -25,6 +25,15 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def resident(pid: int) -> int:
+    """Bytes of memory; 0 for a process that is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def pin(pid: int, cpus: set[int]) -> None:
     """Every thread of the process; the benchmark's choice, never the server's own."""
     for task in os.listdir(f"/proc/{pid}/task"):

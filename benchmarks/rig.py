@@ -46,8 +46,11 @@ def _let_go(cpus: list[int]) -> None:
 
 
 @contextlib.contextmanager
-def subject(target: str | None, pid: int | None, *, pinned: bool) -> Iterator[Subject]:
-    """Starts MixMinus with its built-in document on free ports, unless `target` names another server.
+def subject(
+    target: str | None, pid: int | None, *, pinned: bool, application: str | None = None
+) -> Iterator[Subject]:
+    """Starts MixMinus on free ports, unless `target` names another server. It asks the `application` at that URL,
+    without one its built-in document answers.
 
     `pinned`: the server on the machine's first CPU, the generator on its last, where there are two.
     """
@@ -63,7 +66,7 @@ def subject(target: str | None, pid: int | None, *, pinned: bool) -> Iterator[Su
             _let_go(cpus)
         return
     takes = {"MIXMINUS_SIP__SRTP": '"optional"', "MIXMINUS_SIP__SRTP_KEYS_IN_CLEAR": "true"}
-    server = Server(bare=True, rtp_ports=128, environment=takes)
+    server = Server(application, bare=application is None, rtp_ports=128, environment=takes)
     try:
         server.start()
         pids = server.pids

@@ -117,6 +117,9 @@ class MessageError(SipError):
         self.request = request
 
 
+_READ_ONCE = frozenset({"from_", "to", "call_id", "cseq", "contact", "target"})
+
+
 class Message:
     """What requests and responses share."""
 
@@ -243,7 +246,11 @@ class Request(Message):
         headers = list(self.headers)
         at = next(i for i, (name, _) in enumerate(headers) if name == "Via")
         headers[at] = ("Via", ", ".join([str(via), *split(headers[at][1], ",")[1:]]))
-        return replace(self, headers=tuple(headers))
+        changed = replace(self, headers=tuple(headers))
+        # What has been read of the rest need not be read again.
+        read = {name: value for name, value in vars(self).items() if name in _READ_ONCE}
+        vars(changed).update(read, via=via)
+        return changed
 
     def __bytes__(self) -> bytes:
         return _print(f"{self.method} {self.uri} SIP/2.0", self)
