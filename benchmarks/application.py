@@ -36,7 +36,9 @@ class Webhook(asyncio.Protocol):
         if head.startswith(b"POST /initiate"):
             called = str(json.loads(body)["to"])
             document = DOCUMENT.format(called.removeprefix("sip:").partition("@")[0])
-        answer = f"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {len(document)}\r\n\r\n"
+        answer = (
+            f"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {len(document)}\r\n\r\n"
+        )
         self._transport.write((answer + document).encode())
 
 

@@ -1,10 +1,10 @@
-"""New calls a second, each with two webhooks, a leg in a conference of two, and a BYE: failures, set-up time, memory.
+"""New calls a second, each with webhooks, a leg in a conference of two and a BYE: set-up time, CPU, memory.
 
     python -m benchmarks.calls                  # 100 a second for 30 s
     python -m benchmarks.calls --seconds 600    # what a release is measured by
 
-One core carries the server, the other the generator and the application. Of every ten pairs one talks, and what
-they hear of each other is checked; the server sends to all.
+One core carries the server, the other the generator and the application. Of every ten pairs one talks, and
+what they hear of each other is checked; the server sends to all.
 """
 
 import argparse

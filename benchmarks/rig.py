@@ -49,8 +49,8 @@ def _let_go(cpus: list[int]) -> None:
 def subject(
     target: str | None, pid: int | None, *, pinned: bool, application: str | None = None
 ) -> Iterator[Subject]:
-    """Starts MixMinus on free ports, unless `target` names another server. It asks the `application` at that URL,
-    without one its built-in document answers.
+    """Starts MixMinus on free ports, unless `target` names another server. It asks the `application` at that
+    URL; without one its built-in document answers.
 
     `pinned`: the server on the machine's first CPU, the generator on its last, where there are two.
     """

@@ -76,6 +76,12 @@ class Services:
     """Dial a call for another one; the listener is told of its ringing, and of its answer or failure."""
 
 
+# What all calls share that are over: nobody presses their keys, and nobody waits for anything of theirs.
+_NO_KEYS = Keypad()
+_PAST = asyncio.Event()
+_PAST.set()
+
+
 class Call:
     """One call. Times are aware datetimes in UTC, or None while the thing has not happened."""
 
@@ -155,6 +161,10 @@ class Call:
     @property
     def live(self) -> bool:
         return self.state != "disconnected"
+
+    def ended_before(self, seconds: float) -> bool:
+        """Whether it ended longer ago than that."""
+        return self.end_time is not None and (clock.now() - self.end_time).total_seconds() >= seconds
 
     @property
     def awaits_ack(self) -> bool:
@@ -280,6 +290,12 @@ class Call:
         if self._disconnect is not None:
             self.services.courier.tell(self._disconnect, self.event(self._farewell))
         self.ended.set()
+
+    def forget(self) -> None:
+        """It ended a while ago: what only a live call needs is let go, down to what REST tells of it."""
+        self.session = self.media = self.order = self.line = None
+        self.pair = self.referral = self.handover = self._disconnect = self._script = None
+        self.keypad, self.ended, self._acknowledged = _NO_KEYS, _PAST, _PAST
 
     # Documents
 

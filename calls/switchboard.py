@@ -6,6 +6,7 @@ after them. It is the only place that knows which session, which leg and which c
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -56,6 +57,9 @@ MEDIA_LOST = "media process lost"
 
 # How long a `completed` for a call that has just ended is answered as if it had come in time.
 _GRACE_SECONDS = 60.0
+
+# After this time everybody who had to do with a call that has ended has seen that.
+_SETTLED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class Switchboard:
         self._dialling: dict[str, Dialling] = {}
         self._admissions: dict[str, Admission] = {}
         self.silence = SilenceWatch(settings.silence_hangup)
+        self._ended_lately: deque[Call] = deque()
         self._idle = asyncio.Event()
         self._idle.set()
         self.stopping = False
@@ -474,7 +479,7 @@ class Switchboard:
     async def complete_call(self, call: Call) -> None:
         """Hang up, cancel or reject a call. Raises Conflict when it ended a while ago."""
         if not call.live:
-            if call.end_time is not None and (clock.now() - call.end_time).total_seconds() < _GRACE_SECONDS:
+            if not call.ended_before(_GRACE_SECONDS):
                 return
             raise Conflict(f"Call [{call.id}] cannot be modified in its current state")
         unanswered = call.direction == "outbound" and call.state != "answered"
@@ -607,6 +612,9 @@ class Switchboard:
             call.line.release()
         self.silence.heard(call)
         self._calls.retire(call)
+        while self._ended_lately and self._ended_lately[0].ended_before(_SETTLED_SECONDS):
+            self._ended_lately.popleft().forget()
+        self._ended_lately.append(call)
 
 
 class _Ordered(Listener):
