@@ -5,7 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer import ALAW, FRAME, ULAW, Mixer, g711
+from benchmarks.coders import Codec
+from mixer import FRAME, Mixer
+from mixer.formats import FORMATS
+
+_SLOT = 2048
 
 
 @dataclass(frozen=True)
@@ -17,36 +21,46 @@ class Network:
     jitter: float = 0.0  # ms, the mean of the extra delay
     ppm: float = 0.0  # how much faster the sender's clock runs than ours
 
+    def losses(self, seed: int, packets: int) -> NDArray[np.bool_]:
+        """Which packets of a stream are lost."""
+        return _fate(self, np.random.default_rng(seed), packets)[0]
+
 
 @dataclass(frozen=True)
 class Heard:
     """What came out: per leg, the samples that its listener was given, and delays in ms."""
 
-    samples: NDArray[np.int16]  # (legs, n)
+    samples: NDArray[np.int16]  # (legs, n), at the codec's rate
     lost: NDArray[np.bool_]  # (legs, packets)
     waited: float  # mean, from a packet's arrival to the beat that plays it
     delay: float  # mean, from when it would have arrived without jitter to that beat
     late: float  # share of the packets that came too late
 
 
-def through(network: Network, speech: NDArray[np.int16], seeds: NDArray[np.int64]) -> Heard:
-    """Legs that say `speech` (legs, n) in packets of 20 ms, each to a listener of his own; a cold start."""
-    legs, packets = speech.shape[0], speech.shape[1] // FRAME
-    payload = coded(speech[:, : packets * FRAME]).reshape(legs, packets, FRAME)
+def through(network: Network, codec: Codec, sent: list[bytes], seeds: NDArray[np.int64]) -> Heard:
+    """One leg a seed that sends these packets of 20 ms to a listener of its own; a cold start.
+
+    What is heard is taken before the listener's own codec.
+    """
+    legs, packets = seeds.size, len(sent)
+    payload = np.zeros((packets, _SLOT), np.uint8)
+    for line, packet in zip(payload, sent, strict=True):
+        line[: len(packet)] = np.frombuffer(packet, np.uint8)
+    size = np.array([len(packet) for packet in sent], np.int32)
     fates = [_fate(network, np.random.default_rng(seed), packets) for seed in seeds.tolist()]
     lost = np.array([fate[0] for fate in fates])
     extra = np.array([fate[1] for fate in fates])
     phase = np.array([fate[2] for fate in fates])
-    sent = phase[:, None] + np.arange(packets) * FRAME / (1 + network.ppm * 1e-6)
-    arrival = np.floor(sent + extra).astype(np.int64)
+    at_sender = phase[:, None] + np.arange(packets) * FRAME / (1 + network.ppm * 1e-6)
+    arrival = np.floor(at_sender + extra).astype(np.int64)
 
     mixer = Mixer(2 * legs + 1)
-    speakers = [mixer.open(ULAW) for _ in range(legs)]
-    listeners = [mixer.open(ULAW) for _ in range(legs)]
+    speakers = [mixer.open(codec.format) for _ in range(legs)]
+    listeners = [mixer.open(codec.format) for _ in range(legs)]
     for room, pair in enumerate(zip(speakers, listeners, strict=True)):
         for handle in pair:
             mixer.seat(handle, room)
-    speaker_rows, listener_rows = (np.array(h, np.intp) & 0xFFFF for h in (speakers, listeners))
+    speaker_rows = np.array(speakers, np.intp) & 0xFFFF
 
     leg, number = np.nonzero(~lost)
     at = arrival[leg, number]
@@ -54,7 +68,8 @@ def through(network: Network, speech: NDArray[np.int16], seeds: NDArray[np.int64
     leg, number, at = leg[order], number[order], at[order]
     beats = packets + 40
     edges = np.searchsorted(at, np.arange(-1, beats) * FRAME, side="right")
-    heard = np.empty((legs, beats, FRAME), np.int16)
+    heard = np.empty((legs, beats, codec.frame), np.int16)
+    clock = FORMATS[codec.format].clock // 50
     waited, delay = [], []
     for beat in range(beats):
         batch = slice(edges[beat], edges[beat + 1])
@@ -63,16 +78,17 @@ def through(network: Network, speech: NDArray[np.int16], seeds: NDArray[np.int64
         mixer.push(
             speaker_rows[who],
             which.astype(np.uint16),
-            (which * FRAME).astype(np.uint32),
+            (which * clock).astype(np.uint32),
             who.astype(np.uint32),
-            np.full(count, ULAW, np.uint8),
+            np.full(count, codec.format, np.uint8),
             (beat * FRAME - at[batch]).astype(np.int32),
-            np.ascontiguousarray(payload[who, which]),
+            payload[which],
             np.zeros(count, np.int32),
-            np.full(count, FRAME, np.int32),
+            size[which],
         )
         mixer.tick()
-        heard[:, beat] = decoded(mixer.heard[listener_rows])
+        for line, listener in enumerate(listeners):
+            heard[line, beat] = np.clip(mixer.bus(listener), -32768, 32767)
         newest = np.full(legs, -1)
         np.maximum.at(newest, who, which)
         spoke = np.flatnonzero(newest >= 0)
@@ -85,30 +101,6 @@ def through(network: Network, speech: NDArray[np.int16], seeds: NDArray[np.int64
         delay=float(np.concatenate(delay).mean()) / 8,
         late=float(mixer.late.sum() / lost.size),
     )
-
-
-def silenced(speech: NDArray[np.int16], lost: NDArray[np.bool_]) -> NDArray[np.int16]:
-    """The same speech through the codec, silence for the packets that the network lost; none is late."""
-    packets = lost.shape[1]
-    heard = decoded(coded(speech[:, : packets * FRAME])).reshape(-1, packets, FRAME)
-    heard[lost] = 0
-    return heard.reshape(-1, packets * FRAME)
-
-
-def coded(samples: NDArray[np.int16], law: int = ULAW) -> NDArray[np.uint8]:
-    """Samples of any shape as G.711."""
-    wide = samples.astype(np.int32).reshape(1, -1)
-    out = np.empty(wide.shape, np.uint8)
-    g711.encode(wide, g711.encode_base(np.array([law], np.uint8)), out)
-    return out.reshape(samples.shape)
-
-
-def decoded(payload: NDArray[np.uint8], law: int = ULAW) -> NDArray[np.int16]:
-    """G.711 of any shape as samples."""
-    assert law in (ULAW, ALAW)
-    out = np.empty(payload.shape, np.int16)
-    g711.decode(payload.astype(np.uint16) | (law << 8 | g711.VALID), out)
-    return out
 
 
 def _fate(

@@ -1,12 +1,16 @@
-"""What a listener hears of speech that crossed a bad network: PESQ (narrowband) and delay, in virtual time.
+"""What a listener hears of speech that crossed a bad network: PESQ and delay, in virtual time.
 
     python -m benchmarks.quality [--short] [--seeds N]
 
-G.711 mu-law, packets of 20 ms, from a cold start, no sockets; every recording (`benchmarks.recordings`) with
-every seed, which draws losses, delays and the phase of the sender's clock. Beside it the same speech and
-silence for the packets that the network lost, none of them late. A score is the mean over recordings and
-seeds; the spread is the standard deviation over the seeds. Needs the extra `quality` (PESQ, ITU-T P.862,
-whose terms allow evaluation).
+Every codec, packets of 20 ms, from a cold start, no sockets. A seed draws losses, delays and the phase of the
+sender's clock. G.711 mu-law: every recording at 8 kHz (`benchmarks.recordings`), `--seeds` of them (10) on
+the networks that have a bar, two on the others. The other codecs: three recordings, one seed. Opus is sent
+with in-band FEC, as a server of ours encodes it.
+
+Beside what is heard: silence for the packets that the network lost (`silence`), and for Opus libopus alone,
+with FEC and its own concealment (`libopus`); in both none is late. A score is a mean over recordings and
+seeds; the spread is the standard deviation over the seeds. Narrowband is P.862.1; wideband, for the codecs
+that have it, P.862.2 at 16 kHz. Needs the extra `quality` (PESQ, ITU-T P.862, whose terms allow evaluation).
 
 "Added": from a packet's arrival to the beat that plays its first sample. "Behind": from when it would have
 arrived without jitter. Both in ms, means.
@@ -21,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import results
-from benchmarks.network import Network, silenced, through
-from benchmarks.recordings import RATE, Recording, recordings
+from benchmarks.coders import Codec
+from benchmarks.network import Heard, Network, through
+from benchmarks.recordings import NARROW, WIDE, Recording, converted, recordings
 
 _LOSSES = (0.01, 0.03, 0.05, 0.10, 0.20)
 NETWORKS = {
@@ -39,6 +44,17 @@ NETWORKS = {
 }
 """Losses in bursts come two and a half at a time. Jitter is exponential, every packet's its own."""
 
+MEASURED = Codec("PCMU", NARROW)
+"""The codec of the bars."""
+
+OTHERS = (
+    Codec("PCMA", NARROW),
+    Codec("L16", WIDE),
+    Codec("G722", WIDE),
+    Codec("OPUS", WIDE),
+    Codec("OPUS", 48_000),
+)
+
 SHORT = ("clean", "5% lost", "10% lost", "5% lost, jitter 20 ms")
 
 WANTED = {  # PESQ at least, ms added at most
@@ -50,37 +66,71 @@ WANTED = {  # PESQ at least, ms added at most
 BETTER = 0.5
 """By how much what is heard must be better than silence, where 5 % or 10 % are lost at random."""
 
+_FEW = 2  # seeds where there is no bar
+_SOME = 3  # recordings for the other codecs
 
-def pesq(reference: NDArray[np.int16], heard: NDArray[np.int16]) -> float:
-    """MOS-LQO, narrowband (P.862.1)."""
+
+def pesq(reference: NDArray[np.int16], heard: NDArray[np.int16], rate: int) -> float:
+    """MOS-LQO, narrowband at 8 kHz (P.862.1), wideband at 16 (P.862.2)."""
     import pesq as itu  # an extra, for this benchmark alone
 
-    return float(itu.pesq(RATE, reference, heard, "nb"))
+    return float(itu.pesq(rate, reference, heard, "wb" if rate == WIDE else "nb"))
 
 
-def measure(network: Network, spoken: list[Recording], seeds: list[int]) -> dict[str, Any]:
+class Scores:
+    """Of one kind of listening: (seed, recording) by band."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, dict[int, list[float]]] = {NARROW: {}, WIDE: {}}
+
+    def add(self, seed: int, recording: Recording, heard: NDArray[np.int16], codec: Codec) -> None:
+        """Compare what was heard, at the codec's rate, with what was said."""
+        at = WIDE if codec.rate > NARROW else NARROW
+        for rate in {NARROW, at}:
+            said = converted(recording.samples, at, rate)
+            score = pesq(said, converted(heard, codec.rate, rate), rate)
+            self._of[rate].setdefault(seed, []).append(score)
+
+    def mean(self, rate: int) -> float | None:
+        """None where there is none."""
+        means = self._means(rate)
+        return round(statistics.mean(means), 3) if means else None
+
+    def spread(self, rate: int) -> float:
+        return round(statistics.pstdev(self._means(rate)), 3)
+
+    def _means(self, rate: int) -> list[float]:
+        return [statistics.mean(each) for each in self._of[rate].values()]
+
+
+def measure(network: Network, codec: Codec, spoken: list[Recording], seeds: list[int]) -> dict[str, Any]:
     """One line of the table."""
-    scores: list[list[float]] = [[] for _ in seeds]
-    silence: list[list[float]] = [[] for _ in seeds]
-    added, behind, late = [], [], []
+    heard, silence, libopus = Scores(), Scores(), Scores()
+    streams: list[Heard] = []
     for number, recording in enumerate(spoken):
-        speech = np.repeat(recording.samples[None], len(seeds), axis=0)
-        heard = through(network, speech, np.array(seeds) + 1000 * number)
-        without = silenced(speech, heard.lost)
-        added.append(heard.waited)
-        behind.append(heard.delay)
-        late.append(heard.late)
-        for index in range(len(seeds)):
-            scores[index].append(pesq(recording.samples, heard.samples[index]))
-            silence[index].append(pesq(recording.samples, without[index]))
-    means = [statistics.mean(each) for each in scores]
+        said = recording.samples
+        at = WIDE if codec.rate > NARROW else NARROW
+        packets = codec.packets(converted(said, at, codec.rate))
+        stream = through(network, codec, packets, np.array(seeds) + 1000 * number)
+        streams.append(stream)
+        for index, seed in enumerate(seeds):
+            lost = stream.lost[index]
+            heard.add(seed, recording, stream.samples[index], codec)
+            silence.add(seed, recording, codec.heard(packets, lost), codec)
+            alone = codec.concealed(packets, lost)
+            if alone is not None:
+                libopus.add(seed, recording, alone, codec)
     return {
-        "pesq": round(statistics.mean(means), 3),
-        "spread": round(statistics.pstdev(means), 3),
-        "silence": round(statistics.mean(statistics.mean(each) for each in silence), 3),
-        "added_ms": round(statistics.mean(added), 1),
-        "behind_ms": round(statistics.mean(behind), 1),
-        "late": round(statistics.mean(late), 4),
+        "pesq": heard.mean(NARROW),
+        "spread": heard.spread(NARROW),
+        "wide": heard.mean(WIDE),
+        "silence": silence.mean(NARROW),
+        "silence_wide": silence.mean(WIDE),
+        "libopus": libopus.mean(NARROW),
+        "libopus_wide": libopus.mean(WIDE),
+        "added_ms": round(statistics.mean(stream.waited for stream in streams), 1),
+        "behind_ms": round(statistics.mean(stream.delay for stream in streams), 1),
+        "late": round(statistics.mean(stream.late for stream in streams), 4),
     }
 
 
@@ -95,27 +145,42 @@ def main(argv: list[str] | None = None) -> int:
     except ImportError:
         sys.stdout.write("\nquality: not measured, the extra `quality` (pesq) is not installed\n")
         return 2
-    spoken = recordings()
-    seeds = list(range(2 if options.short else options.seeds))
     names = SHORT if options.short else tuple(NETWORKS)
-    lines = {name: measure(NETWORKS[name], spoken, seeds) for name in names}
-    results.save(
-        "quality",
-        {"speech": [recording.name for recording in spoken], "seeds": len(seeds), "networks": lines},
-    )
+    spoken = {NARROW: recordings(NARROW), WIDE: recordings(WIDE)}
+    lines: dict[str, dict[str, Any]] = {}
+    for codec in (MEASURED, *OTHERS):
+        voices = spoken[WIDE if codec.rate > NARROW else NARROW]
+        for name in names:
+            measured = codec == MEASURED
+            seeds = options.seeds if measured and name in WANTED and not options.short else _FEW
+            some = voices if measured else voices[:_SOME]
+            lines[f"{codec} {name}"] = measure(
+                NETWORKS[name], codec, some, list(range(seeds if measured else 1))
+            )
+        _tell(codec, {name: lines[f"{codec} {name}"] for name in names})
+    speech = {str(rate): [recording.name for recording in voices] for rate, voices in spoken.items()}
+    results.save("quality", {"speech": speech, "seeds": options.seeds, "networks": lines})
+    return 0
+
+
+def _tell(codec: Codec, lines: dict[str, dict[str, Any]]) -> None:
     results.table(
-        f"PESQ of {len(spoken)} recordings, {len(seeds)} seeds: heard (spread), silence; added, behind in ms",
+        f"{codec}, PESQ narrow / wide: heard (spread), silence, libopus; added, behind in ms",
         [
             (
                 name,
-                f"{line['pesq']:.2f} ({line['spread']:.2f})  {line['silence']:.2f}"
+                f"{_both(line, 'pesq', 'wide')} ({line['spread']:.2f})"
+                f"  {_both(line, 'silence', 'silence_wide')}  {_both(line, 'libopus', 'libopus_wide')}"
                 f"  {line['added_ms']:5.1f}  {line['behind_ms']:5.1f}",
-                _wanted(name),
+                _wanted(name) if codec == MEASURED else "",
             )
             for name, line in lines.items()
         ],
     )
-    return 0
+
+
+def _both(line: dict[str, Any], narrow: str, wide: str) -> str:
+    return " / ".join("   -" if line[key] is None else f"{line[key]:.2f}" for key in (narrow, wide))
 
 
 def _wanted(name: str) -> str:

@@ -7,7 +7,8 @@ A row is *clean* (whole frames pass bit for bit), *silent* (there is nothing to 
 gap, or so shortly behind one that its speech is still crossed with what concealed it. Only rows that are
 broken, or become it in this tick, are touched, all of them together.
 
-Waveform repetition, a relative of ITU-T G.711 Appendix I, but without that one's delay.
+Waveform repetition, a relative of ITU-T G.711 Appendix I, but without that one's delay: the step from what
+was said to its repetition rings out as it would in the speaker's own mouth (`_continued`).
 """
 
 from collections.abc import Callable
@@ -34,8 +35,9 @@ _PLANES = 3  # frames remembered
 _STEADY = 40  # samples at 8 kHz, as all below: at full strength before it begins to fade
 _SHORTEST, _LONGEST = 40, 160  # of a pitch period
 _MATCH = 52  # compared to find it
-_JOIN = 8  # in which the step at the begin of a gap is evened out
-_CLOSE = 4  # the part of a period in which its end is crossed with what led to its begin
+_SPOKEN, _LATEST = 240, 40  # from which his voice is predicted; of these, the last, at falling weight
+_ORDER = 10  # of the prediction
+_DAMPED = 0.98  # at each sample, so that it rings out
 _QUIET = 100  # a sample's size, -50 dB: who stops behind less than that has said nothing that could break off
 _RUNS = 4  # gaps in a frame; what comes behind more of them is dropped
 _CLEAN, _SILENT, _BROKEN = 0, 1, 2
@@ -69,8 +71,7 @@ class Concealment:
         self._age: NDArray[np.int32] = rows.column(np.int32, self._longest)
         self._risen: NDArray[np.int32] = rows.column(np.int32)
         self._lag: NDArray[np.int32] = rows.column(np.int32)  # the pitch period; 0: the last sample dies away
-        # What was said before the gap:
-        self._model: NDArray[np.int16] = rows.column(np.int16, width=_PLANES * frame)
+        self._model: NDArray[np.int16] = rows.column(np.int16, width=scale * _LONGEST)  # ends in that period
         self._past = np.zeros((_PLANES, rows.capacity, frame), np.int16)
         rows.adopt(self._past.transpose(1, 0, 2))
         self._frames = np.dtype((np.void, 2 * frame))
@@ -78,6 +79,8 @@ class Concealment:
         self._plane = 0  # the oldest, to be written next
         self.gaps: NDArray[np.int64] = rows.column(np.int64)  # times that speech broke off
         self._at = np.arange(frame)
+        rise, fall = scale * (_SPOKEN - _LATEST), np.arange(scale * _LATEST) / (scale * _LATEST)
+        self._window = np.concatenate([np.hanning(2 * rise)[:rise], np.cos(fall * np.pi / 2)])
         self._bridge = (np.arange(1, frame + 1) / frame).astype(np.float32)
         left = self._longest - np.arange(self._longest + frame)
         self._gain = np.clip(left / (self._longest - scale * _STEADY), 0, 1).astype(np.float32)
@@ -200,7 +203,8 @@ class Concealment:
         after = np.zeros((rows.size, _PLANES * FRAME), np.float32)
         after[:, -2 * FRAME :] = samples[:, ::-1]
         since = np.broadcast_to(self._at, (rows.size, FRAME))
-        back = _repeated(after, _pitch(after, 1), since, 1)[:, ::-1]
+        lag = _pitch(after, 1)
+        back = _repeated(self._continued(after, lag), lag, since)[:, ::-1]
         said[here] += (back - said[here]) * self._bridge
         self._state[rows] = _CLEAN
         self._age[rows], self._risen[rows] = 0, self._fade
@@ -244,31 +248,52 @@ class Concealment:
         return loud & ~self._pausing[rows]
 
     def _learn(self, rows: NDArray[np.intp], said: NDArray[np.float32], start: NDArray[np.intp]) -> None:
-        """Keep what these rows said before their gaps, and find its pitch."""
+        """Find the pitch of what these rows said before their gaps; keep a period that goes on from it."""
         before = np.take_along_axis(said, start[:, None] + np.arange(_PLANES * self._frame), axis=1)
-        self._model[rows] = before
-        self._lag[rows] = np.where(self._pausing[rows], 0, _pitch(before, self._scale))
+        lag = self._lag[rows] = np.where(self._pausing[rows], 0, _pitch(before, self._scale))
+        self._model[rows] = np.clip(self._continued(before, lag), -32768, 32767)
+
+    def _continued(self, said: NDArray[np.float32], lag: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The end of each row, (m, _PLANES * frame) to (m, longest period), its last `lag` samples such that
+        they follow upon themselves.
+
+        Had what excited the speaker's mouth (a linear prediction) a period ago come again, he would have said
+        the same again, plus what the difference between its state then and now rings out to.
+        """
+        order, size = _ORDER + 8 * (self._scale > 1), self._window.size
+        weighted = said[:, -size:] * self._window
+        products = [np.einsum("mi,mi->m", weighted[:, k:], weighted[:, : size - k]) for k in range(order + 1)]
+        alike = np.stack(products, axis=1)
+        alike[:, 0] = alike[:, 0] * 1.0001 + 1e4
+        step = np.arange(order)
+        mouth = np.linalg.solve(alike[:, np.abs(step[:, None] - step)], alike[:, 1:, None])[:, :, 0]
+        mouth *= _DAMPED ** (step + 1)
+        last = said.shape[1] - 1 - step
+        apart = said[:, last] - np.take_along_axis(said, last - lag[:, None], axis=1)
+        taps = np.zeros((lag.size, 2 * order))
+        taps[:, :order] = mouth
+        struck = np.einsum("mij,mj->mi", taps[:, step[:, None] + step], apart)
+        longest, turns = self._scale * _LONGEST, self._scale * 512
+        taps[:, 0], taps[:, 1 : order + 1] = 1, -mouth
+        ringing = np.fft.irfft(np.fft.rfft(struck, turns) / np.fft.rfft(taps, turns), turns)
+        at = np.arange(longest) - (longest - lag[:, None])
+        rung = np.take_along_axis(ringing, np.maximum(at, 0), axis=1) * (at >= 0)
+        period: NDArray[np.float32] = said[:, -longest:] + rung.astype(np.float32)
+        return period
 
     def _conceal(self, rows: NDArray[np.intp], since: NDArray[np.intp]) -> NDArray[np.float32]:
         """What stands in for the samples that are `since` (m, frame) behind the begin of the gap."""
         lag = self._lag[rows]
-        sound = _repeated(self._model[rows].astype(np.float32), lag, since, self._scale)
+        sound = _repeated(self._model[rows].astype(np.float32), lag, since)
         return sound * np.where(lag[:, None] > 0, self._gain[since], self._dying[since])
 
 
 def _repeated(
-    model: NDArray[np.float32], lag: NDArray[np.int32], since: NDArray[np.intp], scale: int
+    model: NDArray[np.float32], lag: NDArray[np.int32], since: NDArray[np.intp]
 ) -> NDArray[np.float32]:
     """The last `lag` samples of each row (m, n) over and over, at `since` (m, frame) behind its end."""
-    end = model.shape[1]
     loop = np.maximum(lag, 1)[:, None]
-    at = since % loop
-    period = np.take_along_axis(model, end - loop + at, axis=1)
-    former = np.take_along_axis(model, end - 2 * loop + at, axis=1)
-    closing = np.maximum(loop // _CLOSE, 1)
-    period += (former - period) * np.clip((at - loop + closing + 1) / closing, 0, 1)
-    step = model[:, -1:] - np.take_along_axis(model, end - 1 - loop, axis=1)
-    period += step * np.clip(1 - (since + 1) / (scale * _JOIN), 0, None)
+    period: NDArray[np.float32] = np.take_along_axis(model, model.shape[1] - loop + since % loop, axis=1)
     return period
 
 

@@ -93,7 +93,7 @@ async def test_baresip_joins_holds_and_leaves(house: House, studio: Studio, tran
     mine, its = voices()[1].frequency, voices()[5].frequency
     alice = await studio.phone("alice", house.server.sip, sound=voices()[1])
     call = await alice.dial(house.uri(room))
-    async with Baresip("baresip", frequency=its, transport=transport, law=law) as phone:
+    async with Baresip("baresip", frequency=its, transport=transport, codec=law) as phone:
         suffix = ";transport=tcp" if transport == "tcp" else ""
         await phone.dial(house.uri(room) + suffix)
         await eventually(lambda: tones(call.line.pcm(last=0.3)) == {its})

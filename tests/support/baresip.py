@@ -25,6 +25,7 @@ audio_source aufile,{folder}/source.wav
 audio_alert aufile,{folder}/alert.wav
 ausrc_format s16
 snd_path {folder}
+{modules_of_its_own}
 module g711.so
 module aufile.so
 module sndfile.so
@@ -36,17 +37,36 @@ ctrl_tcp_listen 127.0.0.1:{control}
 """
 
 
+CODECS = {  # by its own name: module, Hz and channels of its sound
+    "PCMU": ("g711", 8000, 1),
+    "PCMA": ("g711", 8000, 1),
+    "L16/16000/1": ("l16", 16000, 1),
+    "G722/16000/1": ("g722", 16000, 1),
+    "opus/48000/2": ("opus", 48000, 2),
+}
+
+
 class Baresip:
     """`async with Baresip("alice", frequency=1130) as phone: await phone.dial(uri)`
 
-    It answers no call by itself. What it decoded is in `heard()`, written by its sndfile module.
+    It offers one of `CODECS`, and SRTP or no call with `encrypted`. It answers no call by itself. What it
+    decoded is in `heard()`, written by its sndfile module.
     """
 
     def __init__(
-        self, user: str, *, frequency: int, password: str = "", law: str = "PCMU", transport: str = "udp"
+        self,
+        user: str,
+        *,
+        frequency: int,
+        password: str = "",
+        codec: str = "PCMU",
+        transport: str = "udp",
+        encrypted: bool = False,
     ) -> None:
         self.program = need("baresip", "baresip")
-        for module in ("g711", "aufile", "sndfile", "ctrl_tcp", "menu", "account", "contact"):
+        module, self.rate, self.channels = CODECS[codec]
+        own = {module} - {"g711"} | ({"srtp"} if encrypted else set())
+        for module in ("g711", "aufile", "sndfile", "ctrl_tcp", "menu", "account", "contact", *own):
             if not (MODULES / f"{module}.so").exists():
                 missing(f"baresip lacks {module}.so; install it with: sudo apt-get install baresip")
         self.directory = tempfile.TemporaryDirectory(prefix="baresip-")
@@ -60,11 +80,13 @@ class Baresip:
                 rtp=free_range(20),
                 folder=folder,
                 control=self.control_port,
+                modules_of_its_own="\n".join(f"module {name}.so" for name in sorted(own)),
             )
         )
         secret = f";auth_pass={password}" if password else ""
+        secret += ";mediaenc=srtp-mand" if encrypted else ""
         (folder / "accounts").write_text(
-            f"<sip:{user}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={law}{secret}\n"
+            f"<sip:{user}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={codec}{secret}\n"
         )
         (folder / "contacts").touch()
         self._write_source(folder / "source.wav", frequency)
@@ -74,16 +96,15 @@ class Baresip:
         self._control: asyncio.StreamWriter | None = None
         self._reader: asyncio.Task[None] | None = None
 
-    @staticmethod
-    def _write_source(file: Path, frequency: int) -> None:
+    def _write_source(self, file: Path, frequency: int) -> None:
         tone = Tone(frequency)
-        turns = 2 * np.pi * frequency * np.arange(8000) / 8000
-        second = np.rint(tone.amplitude * np.sin(turns)).astype("<i2")
+        turns = 2 * np.pi * frequency * np.arange(self.rate) / self.rate
+        second = np.rint(tone.amplitude * np.sin(turns)).astype("<i2").repeat(self.channels)
         with wave.open(str(file), "wb") as out:
-            out.setnchannels(1)
+            out.setnchannels(self.channels)
             out.setsampwidth(2)
-            out.setframerate(8000)
-            out.writeframes(second.tobytes() * 60)
+            out.setframerate(self.rate)
+            out.writeframes(second.tobytes() * 30)
 
     async def __aenter__(self) -> "Baresip":
         with self.log_file.open("wb") as log:
@@ -137,16 +158,27 @@ class Baresip:
         """Blindly: a REFER in its call."""
         await self._command("transfer", uri)
 
+    async def press(self, digits: str) -> None:
+        """Each key as an RFC 4733 event of its own."""
+        for digit in digits:
+            await self._command("sndcode", digit)
+
+    @property
+    def pressed(self) -> str:
+        """The keys that the far end pressed."""
+        return "".join(str(entry["param"]) for entry in self.events if entry.get("type") == "CALL_DTMF_START")
+
     async def hang_up(self) -> None:
         await self._command("hangup")
         await eventually(lambda: self._count("CALL_CLOSED"), what=self.story)
 
     def heard(self, *, last: float | None = None) -> "np.typing.NDArray[np.int16]":
+        """At 8 kHz whatever the codec's rate: samples are left out, of which a low tone loses nothing."""
         files = sorted(self.folder.glob("dump-*-dec.wav"))
         if not files:
             return np.zeros(0, np.int16)
         raw = files[-1].read_bytes()[44:]
-        samples = np.frombuffer(raw[: len(raw) // 2 * 2], "<i2")
+        samples = np.frombuffer(raw[: len(raw) // 2 * 2], "<i2")[:: self.rate // 8000 * self.channels]
         return samples[-int(last * 8000) :] if last is not None else samples
 
     def story(self) -> str:
