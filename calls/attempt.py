@@ -64,7 +64,7 @@ class Attempt:
             from_uri=caller.uri,
             sdp=self._media.offer(),
             target=flow,
-            headers=(*caller.headers, *dial.headers),
+            headers=(*route.headers, *caller.headers, *dial.headers),
             credentials=route.credentials,
             display_name=caller.display_name,
         )

@@ -8,6 +8,7 @@ from calls.errors import Invalid
 from sip.access import Access, Trunk
 from sip.errors import SipError
 from sip.flow import Flow
+from sip.headers import NameAddr
 from sip.registrar import Binding, Registrar
 from sip.registration import believed
 from sip.trunks import Trunks
@@ -56,7 +57,8 @@ class Route:
     """Where an INVITE goes.
 
     `uri`: the Request-URI; `next_hop`: the `host[:port]` that the INVITE is sent to; `flow`: the way
-    a registered phone came by, None to find one; `trunk`: the name of the trunk that it leads to.
+    a registered phone came by, None to find one; `trunk`: the name of the trunk that it leads to;
+    `headers`: what else the INVITE says.
     """
 
     uri: str
@@ -65,6 +67,7 @@ class Route:
     flow: Flow | None = None
     credentials: tuple[str, str] | None = None
     trunk: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def trusted(self) -> bool:
@@ -162,7 +165,7 @@ class Routing:
             if known:
                 raise Unreachable(f"{user} is not registered")
             return None
-        return tuple(_to_phone(binding) for binding in bindings)
+        return tuple(to_phone(binding) for binding in bindings)
 
 
 def _by(trunk: Trunk, number: str) -> Route:
@@ -176,11 +179,20 @@ def _by(trunk: Trunk, number: str) -> Route:
     )
 
 
-def _to_phone(binding: Binding) -> Route:
-    """A registered phone, at the address its Contact names, or at the one it came from (see `believed`)."""
+def to_phone(binding: Binding) -> Route:
+    """A registered phone: by the proxies it registered through (RFC 3327), else at the address its Contact
+    names, or at the one it came from (see `believed`)."""
     uri, flow = Uri.parse(binding.uri), binding.source
     if not isinstance(flow, Flow):
         raise TypeError(f"the binding of {binding.uri} has no flow")
+    if binding.path:
+        first = NameAddr.parse(binding.path[0]).uri
+        return Route(
+            uri=str(uri.bare()),
+            next_hop=host_port(*first.address),
+            transport=first.transport,
+            headers=tuple(("Route", value) for value in binding.path),
+        )
     if believed(uri, flow):
         return Route(uri=str(uri.bare()), next_hop=host_port(*uri.address), transport=uri.transport)
     return Route(uri=str(uri.bare()), next_hop=host_port(*flow.remote), transport=flow.transport, flow=flow)

@@ -1,7 +1,8 @@
 """Bindings as text, so that phones stay reachable over a restart of ours: they register again only hourly.
 
 Times of the registrar's clock, which means nothing to the next process, become times of day and back.
-Bindings that came over a connection are left out: it ends with the process, and leads nowhere afterwards.
+Bindings that came over a connection, and by no proxy that named itself, are left out: it ends with the
+process, and leads nowhere afterwards.
 """
 
 import json
@@ -30,9 +31,10 @@ def dump(registrar: Registrar, *, now: float, wall: float) -> str:
             "call_id": binding.call_id,
             "cseq": binding.cseq,
             "q": binding.q,
+            "path": binding.path,
         }
         for user, binding in registrar.all(now)
-        if isinstance(binding.source, Flow) and not binding.source.reliable
+        if isinstance(binding.source, Flow) and (binding.path or not binding.source.reliable)
     ]
     return json.dumps({"form": _FORM, "bindings": rows}, indent=1)
 
@@ -53,11 +55,12 @@ def load(registrar: Registrar, text: str, *, now: float, wall: float) -> int:
 def _binding(row: dict[str, Any], shift: float) -> Binding:
     return Binding(
         uri=str(row["uri"]),
-        source=Flow("udp", _address(row["local"]), _address(row["remote"])),
+        source=Flow(str(row["transport"]), _address(row["local"]), _address(row["remote"])),
         expires_at=float(row["expires"]) + shift,
         call_id=str(row["call_id"]),
         cseq=int(row["cseq"]),
         q=float(row["q"]),
+        path=tuple(map(str, row.get("path", ()))),
     )
 
 

@@ -42,6 +42,8 @@ class Binding:
     call_id: str
     cseq: int
     q: float = 1.0
+    path: tuple[str, ...] = ()
+    """The proxies that a call to it takes, as Route values (RFC 3327)."""
 
     def expires(self, now: float) -> int:
         """Whole seconds left, at least 0: the expires parameter of the answer."""
@@ -86,6 +88,7 @@ class Registrar:
         call_id: str,
         cseq: int,
         source: object,
+        path: tuple[str, ...] = (),
         now: float,
     ) -> tuple[Binding, ...]:
         """Carries out a REGISTER and returns the user's bindings, the preferred first.
@@ -104,7 +107,7 @@ class Registrar:
         for key, (contact, seconds) in wanted.items():
             held.pop(key, None)
             if seconds > 0:
-                held[key] = Binding(contact.uri, source, now + seconds, call_id, cseq, contact.q)
+                held[key] = Binding(contact.uri, source, now + seconds, call_id, cseq, contact.q, path)
         while len(held) > MAX_CONTACTS:
             del held[next(iter(held))]
         if wanted:

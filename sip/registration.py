@@ -1,5 +1,6 @@
 """REGISTER (RFC 3261 section 10.3): from a request to the registrar's terms, and back to a response."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from sip.core import Core
@@ -10,6 +11,9 @@ from sip.headers import NameAddr
 from sip.message import Request
 from sip.registrar import Binding, Contact, RegisterError
 from sip.uri import Uri
+
+MAX_PATH = 8
+"""Proxies between a phone and us."""
 
 _LONGEST = 2**32 - 1
 
@@ -26,20 +30,24 @@ def register(core: Core, request: Request, sender: Sender, flow: Flow, now: floa
     try:
         contacts = [_contact(value) for value in request.get_list("Contact")]
         header = request.get("Expires")
+        path = _path(request)
         bindings = registrar.register(
             user,
             contacts,
             expires=None if header is None else _seconds(header),
             call_id=request.call_id,
             cseq=request.cseq.number,
-            source=flow,
+            # With a path calls take that, and outlive the connection that it came over.
+            source=replace(flow, id=0) if path else flow,
+            path=path,
             now=now,
         )
     except SipError as error:
         return Refusal(error.status, error.reason)
     except RegisterError as error:
         return Refusal(error.status, error.reason, error.headers)
-    return Refusal(200, "", tuple(_printed(binding, now) for binding in bindings))
+    told = tuple(("Path", value) for value in path if "path" in request.get_list("Supported"))
+    return Refusal(200, "", (*told, *(_printed(binding, now) for binding in bindings)))
 
 
 def believed(contact: Uri, flow: Flow) -> bool:
@@ -56,6 +64,14 @@ def believed(contact: Uri, flow: Flow) -> bool:
     except ValueError:
         return False
     return host == source or host.is_global
+
+
+def _path(request: Request) -> tuple[str, ...]:
+    """The proxies between the phone and us that want to be in the way of its calls (RFC 3327 section 5.3)."""
+    path = tuple(request.get_list("Path"))
+    if len(path) > MAX_PATH or any(NameAddr.parse(value).uri.scheme not in ("sip", "sips") for value in path):
+        raise SipError("Path is no list of SIP addresses, or too long a one")
+    return path
 
 
 def _contact(value: str) -> Contact:

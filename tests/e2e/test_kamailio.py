@@ -191,8 +191,12 @@ async def test_phones_behind_an_edge_call_register_and_are_rung(world: World, st
     assert len(there.route) == 2, "one for each transport"
     alice = await studio.phone("alice", world.edge.udp, password="alices-secret", sound=voices()[3])
     assert (await alice.register()).status == 200
+    await world.edge.kill()
+    await world.edge.start()  # the connection that she registered over is gone, her Path is not
     await world.ring(f"sip:alice@{SERVER}", room)
     here = await alice.incoming()
+    dialled = [record["next_hop"] for record in house.server.records() if record["event"] == "call_dialled"]
+    assert dialled[-1] == f"{EDGE}:{world.edge.tls_port}"
     await all_hear_the_others([there, here])
     assert (await there.reoffer("inactive")).status == 200
     await hears(here, [])

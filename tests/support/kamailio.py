@@ -1,4 +1,4 @@
-"""Kamailio as a carrier or an edge proxy: the configurations are in tests/e2e/kamailio."""
+"""Kamailio as a carrier (tests/e2e/kamailio) or an edge proxy (examples/kamailio)."""
 
 import asyncio
 import json
@@ -11,12 +11,16 @@ from tests.support.certificates import Certificate
 from tests.support.eventually import eventually
 from tests.support.free_ports import free_port
 from tests.support.programs import need
+from tests.support.server import ROOT
 
-CONFIGURATIONS = Path(__file__).resolve().parents[1] / "e2e" / "kamailio"
+CONFIGURATIONS = {
+    "carrier": ROOT / "tests" / "e2e" / "kamailio" / "carrier.cfg",
+    "edge": ROOT / "examples" / "kamailio" / "edge.cfg",
+}
 
 
 class Kamailio:
-    """`async with Kamailio("edge", "127.0.0.43", certificate, authority, FIRST="sip:...") as proxy:`
+    """`async with Kamailio("edge", "127.0.0.43", certificate, authority, SERVER="sip:...") as proxy:`
 
     It listens on one address, by UDP and TCP at `port` and by TLS at `tls_port`; the values are what its
     configuration is given.
@@ -26,7 +30,7 @@ class Kamailio:
         self, name: str, address: str, certificate: Certificate, authority: str, **values: str
     ) -> None:
         self.program = need("kamailio", "kamailio-tls-modules")
-        self.file = CONFIGURATIONS / f"{name}.cfg"
+        self.file = CONFIGURATIONS[name]
         self.address, self.port, self.tls_port = address, free_port(address), free_port(address)
         self.directory = tempfile.TemporaryDirectory(prefix="kamailio-")
         self.log_file = Path(self.directory.name) / "log"
@@ -43,6 +47,10 @@ class Kamailio:
         return self.address, self.port
 
     async def __aenter__(self) -> "Kamailio":
+        await self.start()
+        return self
+
+    async def start(self) -> None:
         listen = [f"{kind}:{self.address}:{self.port}" for kind in ("udp", "tcp")]
         listen.append(f"tls:{self.address}:{self.tls_port}")
         line = [self.program, "-f", str(self.file), "-DD", "-E", "-Y", self.directory.name, "-m", "32"]
@@ -65,7 +73,6 @@ class Kamailio:
         except BaseException:
             await self.__aexit__()
             raise
-        return self
 
     async def _listens(self) -> bool:
         assert self.process is not None and self.process.returncode is None, "it has ended"
