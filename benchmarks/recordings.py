@@ -83,6 +83,14 @@ def converted(samples: NDArray[np.int16], rate: int, other: int) -> NDArray[np.i
     return np.clip(np.rint(sound), -32768, 32767).astype(np.int16)
 
 
+def voices() -> dict[str, list[NDArray[np.int16]]]:
+    """All that is installed, by whose voice it is: everything the announcers say, not just sentences."""
+    folders = {folder.name: sorted(folder.rglob("*.wav")) for folder in sorted(_WAV.glob("*_*"))}
+    found = {name: [_read(file, NARROW) for file in files] for name, files in folders.items()}
+    found |= {each.name: [each.samples] for each in recordings() if not each.name.startswith(tuple(folders))}
+    return found
+
+
 def _read(file: Path, rate: int) -> NDArray[np.int16]:
     if file.suffix == ".raw":
         return _framed(np.fromfile(file, np.int16), rate)

@@ -57,13 +57,16 @@ class Gate:
         which = np.flatnonzero(self.on[rows])
         if not which.size:
             return
-        rows, samples = rows[which], speech.shape[1]
+        if which.size < rows.size:
+            rows, speech = rows[which], speech[which]
+        samples = speech.shape[1]
         step = samples // _STEPS_PER_TICK
-        frames = speech[which].astype(np.float32)
-        frames[:, step:] -= frames[:, :-step]
-        frames[:, :step] = 0
-        parts = frames.reshape(which.size, PARTS, samples // PARTS)
-        energies = np.einsum("rps,rps->pr", parts, parts) * np.float32(PARTS / samples)
+        frames = speech.astype(np.float32)
+        differences = np.empty((rows.size, PARTS, samples // PARTS), np.float32)
+        flat = differences.reshape(rows.size, samples)
+        flat[:, :step] = 0
+        np.subtract(frames[:, step:], frames[:, :-step], out=flat[:, step:])
+        energies = np.einsum("rps,rps->pr", differences, differences) * np.float32(PARTS / samples)
         bar = np.clip(self._noise.floor[rows] * _OVER, _QUIETEST, _LOUDEST)
         sounds = energies.max(axis=0) > bar
         sounds |= self._talk.level[rows] > np.maximum(self._talk.noise[rows], _DEEPEST) * _HUM

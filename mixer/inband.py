@@ -31,7 +31,7 @@ _HALVES = 100  # a second
 _DBM0 = -6.18  # dBov of a sine of 0 dBm0 (ITU-T G.711: full scale is +3.17 dBm0)
 _LEAST = square(_DBM0 - 29)  # of each tone; -25 dBm0 are to be heard, at any frequency within 1.5 %
 _LOUD = square(_DBM0 - 28 + 2)  # of a frame that may hold two of them
-_SHARE = 0.4  # of the energy, in the two strongest: 1.5 % off take half of a high tone's
+_SHARE = 0.4  # of a frame's energy, in the two strongest: 1.5 % off take half of a high tone's
 _PURE = 0.85  # of the energy, once the true frequencies are known
 _FORWARD, _REVERSE = 10 ** (6 / 10), 10 ** (10 / 10)  # twist: the high tone stronger, the low tone stronger
 _STEADY = 10 ** (3 / 20)  # one half's amplitude to the other's
@@ -93,23 +93,59 @@ class InBand:
         halves = speech[which].astype(np.float32).reshape(-1, samples // 2)
         products = (halves @ tones.matrix).view(np.complex64).reshape(-1, 2, 8)
         energy = energies[:, which]
+        # 40 ms of a key fill one frame at least, wherever they begin: where the frame is none, no window is.
+        concerned = self._likely(tones, samples // 2, products[:, 0], products[:, 1], energy[0] + energy[1])
+        concerned |= self._key[rows] != _NONE
+        pressed: list[Pressed] = []
+        if concerned.any():
+            pressed = self._look(tones, rows[concerned], samples, products[concerned], energy[:, concerned])
+        self._products[rows], self._energy[rows], self._tick[rows] = products[:, 1], energy[1], self._ticks
+        return pressed
 
+    def _look(
+        self,
+        tones: _Tones,
+        rows: NDArray[np.intp],
+        samples: int,
+        products: NDArray[np.complex64],
+        energy: NDArray[np.float32],
+    ) -> list[Pressed]:
+        """The two windows that end in these rows' frames: across its begin, and the frame itself."""
         follows = self._tick[rows] == self._ticks - 1
         before = np.where(follows[:, None], self._products[rows], 0)
-        before_energy = np.where(follows, self._energy[rows], 0)
-        self._products[rows], self._energy[rows], self._tick[rows] = products[:, 1], energy[1], self._ticks
         first = np.stack([before, products[:, 0]])
-        total = np.stack([before_energy + energy[0], energy[0] + energy[1]])
-        keys = self._recognised(tones, samples // 2, first, products.transpose(1, 0, 2), total)
-        if keys is None:
-            if (self._key[rows] == _NONE).all():
-                return []
-            keys = np.full(total.shape, _NONE, np.int8)
+        total = np.stack([np.where(follows, self._energy[rows], 0) + energy[0], energy[0] + energy[1]])
+        second = products.transpose(1, 0, 2)
+        keys = self._recognised(tones, samples // 2, first, second, total)
         return [*self._follow(rows, keys[0]), *self._follow(rows, keys[1])]
 
     def advance(self, ticks: int) -> None:
         """So many ticks are over."""
         self._ticks += ticks
+
+    def _likely(
+        self,
+        tones: _Tones,
+        half: int,
+        first: NDArray[np.complex64],
+        second: NDArray[np.complex64],
+        energy: NDArray[np.float32],
+    ) -> NDArray[np.bool_]:
+        """Whether two tones hold most of the energy of windows; of the products of their halves (m, 8)."""
+        power = self._power(tones, half, first, second)
+        low, high = power[:, :4].max(axis=1), power[:, 4:].max(axis=1)
+        likely: NDArray[np.bool_] = (low + high > _SHARE * energy) & (np.minimum(low, high) > _LEAST * half)
+        return likely
+
+    @staticmethod
+    def _power(
+        tones: _Tones, half: int, first: NDArray[np.complex64], second: NDArray[np.complex64]
+    ) -> NDArray[np.float32]:
+        """Of each tone in each window; a sine of amplitude A has A^2 / 2 for each of its samples."""
+        window = first + second * tones.turn
+        power: NDArray[np.float32] = window.real**2 + window.imag**2
+        power *= np.float32(1 / half)
+        return power
 
     def _recognised(
         self,
@@ -118,26 +154,16 @@ class InBand:
         first: NDArray[np.complex64],
         second: NDArray[np.complex64],
         energy: NDArray[np.float32],
-    ) -> NDArray[np.int8] | None:
-        """The key in each window: of the products of its halves (2, m, 8), and its energy (2, m). None: in
-        none of them."""
-        window = first + second * tones.turn
-        power = window.real**2 + window.imag**2
-        power *= np.float32(1 / half)  # a sine of amplitude A has A^2 / 2 for each of the window's samples
-        low, high = power[..., :4], power[..., 4:]
-        lowest, highest = low.max(axis=-1), high.max(axis=-1)
-        likely = (lowest + highest > _SHARE * energy) & (np.minimum(lowest, highest) > _LEAST * half)
-        if not likely.any():
-            return None
-        key = 4 * low[likely].argmax(axis=-1) + high[likely].argmax(axis=-1)
+    ) -> NDArray[np.int8]:
+        """The key in each window: of the products of its halves (2, m, 8), and its energy (2, m)."""
+        power = self._power(tones, half, first, second)
+        key = 4 * power[..., :4].argmax(axis=-1) + power[..., 4:].argmax(axis=-1)
         pairs = np.stack([key // 4, 4 + key % 4], axis=-1)
         one, other = (
-            np.einsum("mab,mb->ma", tones.apart[key], np.take_along_axis(part[likely], pairs, axis=-1))
+            np.einsum("wmab,wmb->wma", tones.apart[key], np.take_along_axis(part, pairs, axis=-1))
             for part in (first, second)
         )
-        found = np.full(energy.shape, _NONE, np.int8)
-        found[likely] = np.where(self._is_key(pairs, half, one, other, energy[likely]), key, _NONE)
-        return found
+        return np.where(self._is_key(pairs, half, one, other, energy), key, _NONE).astype(np.int8)
 
     def _is_key(
         self,
@@ -147,7 +173,8 @@ class InBand:
         other: NDArray[np.complex64],
         energy: NDArray[np.float32],
     ) -> NDArray[np.bool_]:
-        """Whether windows hold the two tones of their key and little else: amplitudes (m, 2) in each half."""
+        """Whether windows hold the two tones of their key and little else; of each half the amplitudes of
+        both, (2, m, 2)."""
         was, now = np.abs(one), np.abs(other)
         steady = (was < _STEADY * now) & (now < _STEADY * was)
         frequency = _FREQUENCIES[pairs]
@@ -156,11 +183,11 @@ class InBand:
         near = np.abs(off) < _OFF * frequency
         # Off their frequency they are stronger than they look, the more so the longer one looks.
         power = (was**2 + now**2) / np.square(np.sinc(off / _HALVES)) / 4  # the mean square of each
-        low, high = power[:, 0], power[:, 1]
+        low, high = power[..., 0], power[..., 1]
         pure = (low + high) * 2 * half > _PURE * energy
         twist = (high < _FORWARD * low) & (low < _REVERSE * high)
         loud = np.minimum(low, high) > _LEAST
-        found: NDArray[np.bool_] = (steady & near).all(axis=1) & pure & twist & loud
+        found: NDArray[np.bool_] = (steady & near).all(axis=-1) & pure & twist & loud
         return found
 
     def _follow(self, rows: NDArray[np.intp], key: NDArray[np.int8]) -> list[Pressed]:
