@@ -58,6 +58,7 @@ class Mixer:
         self.analysis = Analysis(self._rows, keys_heard=keys_heard)
         self._plan = self._routing.plan()
         self._desks: dict[int, _Desk] = {}
+        self._leaving: dict[int, tuple[Handle, int, Tuning]] = {}  # by row, those that go to another rate
         self.heard: NDArray[np.uint8] = self._rows.column(np.uint8, g711.SILENCE[ULAW], width=FRAME)
         self.sent, self.sent_size = self._encoders.sent, self._encoders.size
         self.level: NDArray[np.int16] = self._rows.column(np.int16)
@@ -108,17 +109,24 @@ class Mixer:
         self._routing.closed(handle)
         row = self._rows.take_back(handle)
         self._prompts.forget(row)
+        self._leaving.pop(row, None)
         self._jitter.forget(row)
         self._crossings.forget(row)
         self._encoders.forget(row)
         self._rows.reset(row)  # late packets find no stream to continue
 
     def set_format(self, handle: Handle, format: int, tuning: Tuning = PLAIN_TUNING) -> None:
-        """The format in which a leg hears; in which it speaks is said with each packet."""
-        if format != self._routing.format(handle):
+        """The format in which a leg hears; in which it speaks is said with each packet. One of another rate
+        holds from the tick after the next on: what the leg says dies away at the old rate first."""
+        row = self._rows.row(handle)
+        before = self._routing.format(handle)
+        self._leaving.pop(row, None)
+        if FORMATS[before].rate != FORMATS[format].rate:
+            self._leaving[row] = handle, format, tuning
+        elif format != before:
             self._hear_in(handle, format, tuning)
         elif format > PLAIN:
-            self._encoders.set(self._rows.row(handle), format, tuning)
+            self._encoders.set(row, format, tuning)
 
     def _hear_in(self, handle: Handle, format: int, tuning: Tuning) -> None:
         row = self._rows.row(handle)
@@ -132,6 +140,8 @@ class Mixer:
         else:
             self.heard[row] = g711.SILENCE[format]
         self._jitter.pack(row, format > PLAIN, anew=changed)
+        if changed:
+            self._smoothing.forget(row)
 
     def push(
         self,
@@ -281,6 +291,10 @@ class Mixer:
             self._crossings.whisper(plan, [desk.speech for desk in desks], [desk.bus for desk in desks])
         for desk, voice in zip(desks, voices, strict=True):
             self._say(desk, voice)
+        if self._leaving:
+            leaving, self._leaving = self._leaving, {}
+            for handle, format, tuning in leaving.values():
+                self._hear_in(handle, format, tuning)
         self._jitter.advance()
         self.analysis.advance()
         self._comfort.advance(1)
@@ -303,6 +317,9 @@ class Mixer:
         self._jitter.join(block.rate, block.position, words, speech)
         self._smoothing.at(block.rate).smooth(block.order, words, speech, self._jitter.coming)
         self.level[block.order] = np.maximum.reduce(speech, axis=1)
+        for row in self._leaving:
+            if block.position[row] >= 0:
+                speech[block.position[row]] = _dying(speech[block.position[row]])
         self._comfort.fill(block.order, words, speech)
         self.analysis.hear(block.order, speech)
         np.multiply(speech, block.speaks, out=desk.contributions)
@@ -316,6 +333,8 @@ class Mixer:
             tags = np.empty(some.shape, np.uint16)
             packets.read(block.rate, block.order[block.packed], some, tags)
             speech[block.packed], words[block.packed] = some, tags
+        if packets.turned:
+            self._smoothing.at(block.rate).cut(np.array(packets.turned, np.intp))
         if packets.broken:
             self._smoothing.at(block.rate).break_off(np.array(packets.broken, np.intp))
 
@@ -362,6 +381,12 @@ class Mixer:
         place, position = self._plan.place(self._rows.row(handle))
         bus: NDArray[np.int32] = self._desks[self._plan.blocks[place].rate].bus[position].copy()
         return bus
+
+
+def _dying(frame: NDArray[np.int16]) -> NDArray[np.int16]:
+    """A last frame: it ends before its end, by as much as a filter between rates remembers."""
+    left = np.clip(4 - 5 * np.arange(frame.size) / frame.size, 0, 1)
+    return np.rint(frame * left).astype(np.int16)
 
 
 class _Desk:

@@ -126,7 +126,7 @@ class Packets:
     """The cells of all rows, SLOTS frames of two, and the voices of those that are packed.
 
     `packed` bool (capacity,): which rows are; `broken`: rows whose decoders began to fill a gap themselves in
-    the last `read`.
+    the last `read`; `turned`: those whose sender went on in another format.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -141,6 +141,7 @@ class Packets:
         rows.adopt(self._pieces.transpose(1, 0, 2))
         self.packed: NDArray[np.bool_] = rows.column(np.bool_)
         self.broken: list[int] = []
+        self.turned: list[int] = []
         self._awake: NDArray[np.bool_] = rows.column(np.bool_)  # has something to say without a packet
         self._usual: NDArray[np.uint8] = rows.column(
             np.uint8, _UNUSUAL
@@ -187,6 +188,7 @@ class Packets:
         """This tick's frames of packed rows that are heard at `rate`: int16 (m, rate / 50) into `speech`, and
         into `words` VALID where something was said."""
         self.broken.clear()
+        self.turned.clear()
         sizes, kinds = self._size[self._slot, rows], self._format[self._slot, rows]
         busy = self._awake[rows] | sizes.any(axis=1)
         quick = self._read_quick(rate, rows, sizes, kinds, speech)
@@ -320,6 +322,7 @@ class Packets:
         """Decode what lies in the cells of one frame, where it belongs in it; which halves are there then."""
         half = rate // 100
         self.broken.clear()
+        self.turned.clear()
         sizes, kinds = self._size[slot, row].tolist(), self._format[slot, row].tolist()
         voice = self._voices.get(row)
         came = [voice is not None and voice.ready > half * part for part in (0, 1)]
@@ -337,6 +340,8 @@ class Packets:
             came[1] = True
         for part, first, size in parts:
             if voice is None or voice.kind != kinds[part]:
+                if voice is not None:
+                    self.turned.append(row)
                 voice = self._voices[row] = _Voice(kinds[part], rate)
             at = part * half
             if voice.ready > at:

@@ -32,6 +32,14 @@ class Phone:
         self.heard: list[NDArray[np.int16]] = []
         self.begin()
 
+    def change(self, codec: str, rate: int) -> None:
+        """Another codec both ways, as by a re-INVITE; the tone goes on."""
+        self.spoken = self.spoken * rate // self.rate
+        self.codec, self.rate, self.frame = codec, rate, rate // 50
+        self.format = number(codec, rate)
+        self.begin()
+        self.mixer.set_format(self.handle, self.format, self.tuning)
+
     def begin(self) -> None:
         """Coders without a past."""
         self._decoder: opus.Decoder | g722.Decoder | None = None
