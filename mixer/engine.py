@@ -121,8 +121,10 @@ class Mixer:
         row = self._rows.row(handle)
         before = self._routing.format(handle)
         self._leaving.pop(row, None)
-        if FORMATS[before].rate != FORMATS[format].rate:
+        heard = any(block.position[row] >= 0 for block in self._plan.blocks)
+        if heard and FORMATS[before].rate != FORMATS[format].rate:
             self._leaving[row] = handle, format, tuning
+            self.heard[row] = g711.SILENCE[format if format <= PLAIN else ULAW]
         elif format != before:
             self._hear_in(handle, format, tuning)
         elif format > PLAIN:

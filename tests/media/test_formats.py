@@ -102,7 +102,7 @@ def test_a_leg_whose_clock_changes_goes_on_as_another_stream(media):
     media.commands.append(
         connect(1, ALICE, renew=True, format=OPUS, payload_type=96, accepts={96: OPUS, 0: PCMU})
     )
-    ((_, _, after),) = media.beat()
+    ((_, _, after),) = media.beat() or media.beat()
     assert after[8:12] != before[8:12]  # the SSRC
     assert after[1] == 0x80 | 96
 
