@@ -54,6 +54,7 @@ class Media(Answer):
     direction: Direction = Field(description="Of the phone's side; what is not sendrecv is a hold.")
     codec: str
     packet_time: int
+    srtp: str | None = Field(description="The suite that its sound is encrypted with, null for none.")
     sdp_address: str | None
     source_address: str | None = Field(description="Where packets come from, null until one came.")
     seconds_since_packet: float | None
@@ -191,6 +192,7 @@ def _media(party: "hearing.Party") -> Media | None:
         direction=directions[agreed.receives, agreed.sends],
         codec=agreed.codec.name,
         packet_time=agreed.ptime,
+        srtp=None if agreed.keys is None else agreed.keys.suite,
         sdp_address=_place(agreed.remote),
         source_address=_place(figures.source),
         seconds_since_packet=None if figures.silent_for is None else round(figures.silent_for, 2),

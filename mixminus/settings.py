@@ -93,7 +93,7 @@ class Sip:
         kinds.choice(*SRTP),
         "Whether sound is encrypted: never, where the far end can, always (a call in the clear gets 488); "
         "offered where the signalling is encrypted too",
-        "off",
+        "optional",
     )
     srtp_keys_in_clear: bool = setting(
         kinds.flag,

@@ -82,9 +82,7 @@ def faults(event: Mapping[str, Any]) -> list[str]:
 
 
 def _fits(name: str, value: object) -> bool:
-    """Flags, numbers and objects may be text: as query parameters all values are."""
-    if name in _FLAGS:
-        return value in (True, False, "true", "false")
+    """Numbers and objects may be text: as query parameters all values are."""
     if name in _OBJECTS and not isinstance(value, str):
         return isinstance(value, dict) and all(isinstance(part, str) for part in (*value, *value.values()))
     if name in _FLAGS:

@@ -10,14 +10,17 @@ import pytest
 import pytest_asyncio
 
 from rtp.rtcp import parse_compound
+from tests.support.baresip import Baresip
 from tests.support.ears import all_hear_the_others, hears, voices
 from tests.support.eventually import eventually
 from tests.support.house import House
+from tests.support.linphone import Linphone
 from tests.support.phone import Media, PhoneCall
 from tests.support.rest import Rest
 from tests.support.sealing import SUITES
-from tests.support.server import ACCOUNT
+from tests.support.server import ACCOUNT, APPLICATION
 from tests.support.studio import Studio
+from tests.support.tones import tones
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -120,3 +123,72 @@ async def test_reports_go_both_ways_on_one_port_and_tell_the_round_trip(house: H
         figures = await eventually(told, what=call.story)
         assert figures["reportedJitterMilliseconds"] == 10.0
         assert figures["roundTripMilliseconds"] is not None and figures["roundTripMilliseconds"] < 8000
+
+
+async def ring(house: House, room: str, uri: str) -> str:
+    """An order for a call into the room; its id."""
+    house.application.on("answer", f"<Response><Conference>{room}</Conference></Response>", tag=room)
+    order = {
+        "from": "+19195550100",
+        "to": uri,
+        "applicationId": APPLICATION,
+        "answerUrl": house.application.url("/answer"),
+        "tag": room,
+    }
+    status, body = await house.rest.post("/calls", order)
+    assert status == 201, body
+    return str(body["callId"])
+
+
+@pytest.mark.parametrize("insists", [False, True])
+async def test_baresip_is_encrypted_whether_it_asks_or_insists(
+    house: House, studio: Studio, insists: bool
+) -> None:
+    room = house.room()
+    alice = await dialled(house, studio, room, f"with-{insists}", 2)
+    house.seat(f"room-{insists}", room)
+    mine, its = voices()[2].frequency, voices()[6].frequency
+    async with Baresip("baresip", frequency=its, encrypted=insists, keys_offered=True) as phone:
+        await phone.dial(house.uri(f"room-{insists}"))
+        await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its}, what=phone.story)
+        await eventually(lambda: tones(phone.heard(last=0.3)) == {mine}, what=phone.story)
+        assert (await statistics(house, await house.call_id(f"room-{insists}")))["srtp"] in SUITES
+        await phone.hold()
+        await eventually(lambda: tones(alice.line.pcm(last=0.3)) == set(), what=phone.story)
+        await phone.resume()
+        await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its}, what=phone.story)
+
+
+async def test_baresip_takes_the_keys_that_it_is_offered(house: House, studio: Studio) -> None:
+    room = house.room()
+    alice = await dialled(house, studio, room, "with-baresip", 2)
+    its = voices()[6].frequency
+    async with Baresip("baresip", frequency=its, keys_offered=True) as phone:
+        call_id = await ring(house, room, f"sip:baresip@127.0.0.1:{phone.port}")
+        await phone.answer()
+        await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its}, what=phone.story)
+        assert (await statistics(house, call_id))["srtp"] in SUITES
+
+
+async def test_linphone_is_encrypted_when_it_dials_and_in_the_clear_when_it_is_asked(
+    house: House, studio: Studio
+) -> None:
+    """It takes keys under RTP/SAVP alone."""
+    room = house.room()
+    alice = await dialled(house, studio, room, "with-linphone", 3)
+    house.seat("linphone-room", room)
+    mine, its = voices()[3].frequency, voices()[9].frequency
+    async with Linphone("linphone", frequency=its, encryption="srtp") as phone:
+        await phone.register(f"127.0.0.1:{house.server.sip_port}", "none")
+        await phone.dial(house.uri("linphone-room"))
+        await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its}, what=phone.story)
+        await eventually(lambda: tones(phone.heard(last=0.3)) == {mine}, what=phone.story)
+        assert (await statistics(house, await house.call_id("linphone-room")))["srtp"] in SUITES
+        phone.order("terminate")
+        await eventually(lambda: tones(alice.line.pcm(last=0.3)) == set())
+
+        call_id = await ring(house, room, house.uri("linphone"))
+        await phone.said("incoming call")
+        phone.order("answer")
+        await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its}, what=phone.story)
+        assert (await statistics(house, call_id))["srtp"] is None

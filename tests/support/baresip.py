@@ -49,8 +49,9 @@ CODECS = {  # by its own name: module, Hz and channels of its sound
 class Baresip:
     """`async with Baresip("alice", frequency=1130) as phone: await phone.dial(uri)`
 
-    It offers one of `CODECS`, and SRTP or no call with `encrypted`. It answers no call by itself. What it
-    decoded is in `heard()`, written by its sndfile module.
+    It offers one of `CODECS`, and SRTP or no call with `encrypted`, SRTP where the other side can with
+    `keys_offered`. It answers no call by itself. What it decoded is in `heard()`, written by its sndfile
+    module.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class Baresip:
         codec: str = "PCMU",
         transport: str = "udp",
         encrypted: bool = False,
+        keys_offered: bool = False,
     ) -> None:
+        wanted = "srtp-mand" if encrypted else "srtp" if keys_offered else ""
         self.program = need("baresip", "baresip")
         module, self.rate, self.channels = CODECS[codec]
-        own = {module} - {"g711"} | ({"srtp"} if encrypted else set())
+        own = {module} - {"g711"} | ({"srtp"} if wanted else set())
         for module in ("g711", "aufile", "sndfile", "ctrl_tcp", "menu", "account", "contact", *own):
             if not (MODULES / f"{module}.so").exists():
                 missing(f"baresip lacks {module}.so; install it with: sudo apt-get install baresip")
@@ -84,7 +87,7 @@ class Baresip:
             )
         )
         secret = f";auth_pass={password}" if password else ""
-        secret += ";mediaenc=srtp-mand" if encrypted else ""
+        secret += f";mediaenc={wanted}" if wanted else ""
         (folder / "accounts").write_text(
             f"<sip:{user}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={codec}{secret}\n"
         )
@@ -147,6 +150,11 @@ class Baresip:
     async def dial(self, uri: str, within: float = 10.0) -> None:
         await self._command("dial", uri)
         await eventually(lambda: self._count("CALL_ESTABLISHED"), within=within, what=self.story)
+
+    async def answer(self, within: float = 10.0) -> None:
+        """The call that rings, as soon as one does."""
+        await eventually(lambda: self._count("CALL_INCOMING"), within=within, what=self.story)
+        await self._command("accept")
 
     async def hold(self) -> None:
         await self._command("hold")
