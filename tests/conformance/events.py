@@ -82,7 +82,9 @@ def faults(event: Mapping[str, Any]) -> list[str]:
 
 
 def _fits(name: str, value: object) -> bool:
-    """Numbers and objects may be text: as query parameters all values are."""
+    """Flags, numbers and objects may be text: as query parameters all values are."""
+    if name in _FLAGS:
+        return value in (True, False, "true", "false")
     if name in _OBJECTS and not isinstance(value, str):
         return isinstance(value, dict) and all(isinstance(part, str) for part in (*value, *value.values()))
     if name in _FLAGS:

@@ -12,7 +12,7 @@ from tests.support.phone import PhoneCall
 from tests.support.prompts import spoken, wav
 from tests.support.sounds import noise
 from tests.support.studio import Studio
-from tests.support.tones import find, is_silent, loud_span, matches_throughout
+from tests.support.tones import find, has_speech, is_silent, loud_span, matches_throughout
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -106,6 +106,32 @@ async def test_verbs_follow_each_other_without_overlap(house: House, studio: Stu
     pause = (start_2 - start_1 - len(first)) / 8000
     assert 0.45 <= pause <= 0.9
     assert is_silent(recording[start_1 + len(first) + 160 : start_2 - 160])
+
+
+async def test_a_sentence_has_its_voice_and_its_breaks(house: House, studio: Studio) -> None:
+    user = house.room()
+    sentence = "One<break time='700ms'/>two"
+    escaped = sentence.replace("<", "&lt;").replace(">", "&gt;")
+    house.tell(
+        user,
+        f'<SpeakSentence voice="simon">{sentence}</SpeakSentence><Pause duration="1.4"/>'
+        f'<SpeakSentence locale="en_UK" gender="female">{escaped}</SpeakSentence>',
+    )
+    alice = await studio.phone("alice", house.server.sip)
+    call = await alice.dial(house.uri(user))
+    await call.ended(within=20)
+    frames = np.abs(call.line.pcm().astype(int))
+    loud = np.flatnonzero(frames > 300) / 8000
+    quiet = np.diff(loud)
+    pauses = [round(float(pause), 1) for pause in quiet[quiet > 0.6]]
+    assert pauses == pytest.approx([1.0, 1.7, 1.0], abs=0.3), (
+        "break, Pause, break, each with a voice's own rest"
+    )
+    middle = loud[np.argmax(quiet)] + 0.1
+    samples = call.line.pcm()
+    his, hers = samples[: int(middle * 8000)], samples[int(middle * 8000) :]
+    assert has_speech(his) and has_speech(hers)
+    assert find(his[int(loud[0] * 8000) :][:2400], hers)[0] < 0.8, "two voices, not one twice"
 
 
 async def test_silence_is_sent_every_20_ms_without_waiting_for_a_packet(house: House, studio: Studio) -> None:
