@@ -8,18 +8,17 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bxml import BxmlError, Document
 from calls import clock
-from calls.admission import TOO_MANY, AccountLimits, Admission
+from calls.admission import TOO_MANY, AccountLimits
 from calls.application import Application, called
 from calls.call import Call, Services, from_application
 from calls.callbacks import Courier
 from calls.causes import ending
 from calls.conference import Conference, Conferences, Limits, Member
-from calls.dialling import Dialling, Listener
 from calls.digits import Source
 from calls.errors import Conflict, Invalid, NotFound, Unavailable
 from calls.gallery import Gallery
@@ -27,9 +26,10 @@ from calls.handover import Handovers, Transfers
 from calls.hearing import Hearing, Party, examine
 from calls.history import History
 from calls.media_session import MediaSession
-from calls.order import CallOrder, Dial, LegOrder, Redirect
+from calls.order import CallOrder, Redirect
+from calls.outbound import Outbound
 from calls.performance import read
-from calls.routing import Routing, Unreachable, Ways, caller, party, understood
+from calls.routing import Routing, caller, party, understood
 from calls.silence import SilenceWatch
 from calls.terms import TermsPolicy
 from media.client import (
@@ -67,9 +67,8 @@ class Settings:
     """What the operator decided about calls.
 
     `address`: the one to put into SDP, empty for the one that reaches the peer; `silence_hangup`:
-    seconds without a packet after which a call is ended, 0 = never; `terms`: on which sound is exchanged;
-    `accounts`: the limits of those
-    accounts that have any.
+    seconds without a packet after which a call is ended, 0 = never; `transfers`: whom a far end may put in
+    its place; `terms`: on which sound is exchanged; `accounts`: the limits of those accounts that have any.
     """
 
     public_url: str
@@ -98,7 +97,6 @@ class Switchboard:
     ) -> None:
         self._settings = settings
         self._applications = {application.id: application for application in applications}
-        self._routing = routing
         self._sip = sip
         self._trunks = trunks
         self._media = media
@@ -107,6 +105,14 @@ class Switchboard:
         self.gallery = Gallery(media)
         self.live_conferences = Conferences(
             media, speech, courier, settings.limits, self._conferences, self.gallery
+        )
+        self._by_session: dict[int, Call] = {}
+        self.outbound = Outbound(
+            routing,
+            self._by_session,
+            address=settings.address,
+            accounts=settings.accounts,
+            register=self._register,
         )
         self._services = Services(
             sip=sip,
@@ -119,10 +125,9 @@ class Switchboard:
             terms=settings.terms,
             ended=self._ended,
             find=self._calls.find,
-            place_leg=self.place_leg,
+            place_leg=self.outbound.place_leg,
         )
         self._live: dict[str, Call] = {}
-        self._by_session: dict[int, Call] = {}
         self._handovers = Handovers(
             self._services,
             routing,
@@ -130,8 +135,6 @@ class Switchboard:
             allowed=settings.transfers,
             address=settings.address,
         )
-        self._dialling: dict[str, Dialling] = {}
-        self._admissions: dict[str, Admission] = {}
         self.silence = SilenceWatch(settings.silence_hangup)
         self._ended_lately: deque[Call] = deque()
         self._idle = asyncio.Event()
@@ -142,9 +145,7 @@ class Switchboard:
     def adopt(self, applications: Iterable[Application], accounts: Mapping[str, AccountLimits]) -> None:
         """Other applications and limits from now on. Live calls go on as they are."""
         self._applications = {application.id: application for application in applications}
-        self._settings = replace(self._settings, accounts=accounts)
-        for account, admission in self._admissions.items():
-            admission.adopt(accounts.get(account, AccountLimits()))
+        self.outbound.adopt(accounts)
 
     @property
     def live_calls(self) -> list[Call]:
@@ -160,18 +161,11 @@ class Switchboard:
                     self._incoming(event)
                 else:
                     self._handovers.incoming(event)
-            case sip_events.CallRinging(session=session, sdp=sdp):
-                if (dialling := self._dialling_of(session)) is not None:
-                    dialling.rings(session, sdp)
-            case sip_events.CallAnswered(session=session, sdp=sdp):
-                if (dialling := self._dialling_of(session)) is not None:
-                    callee = self._by_session[session.id]
-                    del self._dialling[callee.id]
-                    dialling.answered(session, sdp)
+            case sip_events.CallRinging() | sip_events.CallFailed():
+                self.outbound.on_sip(event)
+            case sip_events.CallAnswered():
+                if (callee := self.outbound.on_sip(event)) is not None:
                     self.silence.answered(callee)
-            case sip_events.CallFailed(session=session, status=status, reason=reason, reasons=reasons):
-                if (dialling := self._dialling_of(session)) is not None:
-                    dialling.failed(session, status, reason, reasons)
             case _:
                 call = self._by_session.get(event.session.id)
                 if call is not None:
@@ -210,10 +204,6 @@ class Switchboard:
             case _:
                 raise AssertionError(f"an event nobody takes: {event}")
 
-    def _dialling_of(self, session: Session) -> Dialling | None:
-        call = self._by_session.get(session.id)
-        return None if call is None else self._dialling.get(call.id)
-
     def _incoming(self, event: sip_events.IncomingCall) -> None:
         session = event.session
         trunk = None if event.trunk is None else self._trunks[event.trunk].trunk
@@ -225,7 +215,7 @@ class Switchboard:
             logger.info("call_refused", extra={**refused, "reason": "no application has this number"})
             self._sip.reject(session, 404, "No application has this number")
             return
-        if self._admission(application.account).full:
+        if self.outbound.admission(application.account).full:
             # 486 and not 503: it is this account that is busy, and a trunk that hears 503 turns away from the
             # whole server (RFC 3261 section 21.5.4).
             logger.info("call_refused", extra={**refused, "reason": TOO_MANY})
@@ -284,8 +274,7 @@ class Switchboard:
         call.begin(from_application(application, call, user))
 
     def _media_offered(self, call: Call, session: Session, sdp: bytes | None) -> None:
-        dialling = self._dialling.get(call.id)
-        media = call.media if dialling is None else dialling.media_of(session)
+        media = self.outbound.media_of(call, session)
         if media is None:
             self._sip.refuse_media(session, 488)
             return
@@ -347,87 +336,7 @@ class Switchboard:
         application = self._applications.get(order.application_id)
         if application is None or application.account != account:
             raise Invalid(f"Could not create call: Application id {order.application_id} not found")
-        try:
-            self._ways(account, order.to)
-        except Unreachable as error:
-            # Who is not registered now may be when it is his turn.
-            logger.info("callee_not_registered", extra={"account": account, "reason": str(error)})
-        admission = self._admission(account)
-        admission.check()
-        call = Call(
-            self._services,
-            account=account,
-            application_id=application.id,
-            direction="outbound",
-            to=order.to,
-            from_=order.from_,
-            callback_timeout=order.callback_timeout,
-            disconnect=order.disconnect,
-            order=order,
-            tag=order.tag or None,
-        )
-        call.enqueued_time = clock.now()
-        self._register(call)
-        admission.submit(call, order.priority)
-        return call
-
-    def _start_ordered(self, call: Call) -> None:
-        """It is the turn of a call that REST ordered."""
-        if call.order is None:
-            raise RuntimeError(f"{call.id} was queued and not ordered")
-        self._dial(call, call.order.dial, _Ordered(call.order))
-
-    def place_leg(self, parent: Call, order: LegOrder, listener: Listener) -> Call:
-        """Dial a call for another one. It may have ended already when it is returned.
-
-        It does not wait in the account's queue, but counts as if it had.
-        """
-        leg = Call(
-            self._services,
-            account=parent.account,
-            application_id=parent.application_id,
-            direction="outbound",
-            to=order.dial.to,
-            from_=order.dial.from_,
-            callback_timeout=parent.callback_timeout,
-            disconnect=order.disconnect,
-            farewell="transferDisconnect",
-            tag=order.tag or None,
-        )
-        leg.parent = parent.id
-        leg.inherited = order.fields
-        leg.enqueued_time = clock.now()
-        admission = self._admission(leg.account)
-        full = admission.full
-        self._register(leg)
-        if full:
-            leg.end("account-limit", TOO_MANY)
-            return leg
-        admission.passed()
-        try:
-            self._dial(leg, order.dial, listener, order.lent)
-        except Invalid as error:
-            leg.end("error", str(error))
-        return leg
-
-    def _dial(self, call: Call, dial: Dial, listener: Listener, lent: MediaSession | None = None) -> None:
-        """Find the way and send the INVITE. Raises Invalid, of nothing done."""
-        try:
-            ways = self._ways(call.account, dial.to)
-        except Unreachable as error:
-            call.end("rejected", str(error), sip_response_code=480)
-            return
-        self._dialling[call.id] = dialling = Dialling(call, dial, ways, listener, self._by_session, lent)
-        dialling.start(self._settings.address)
-
-    def _ways(self, account: str, to: str) -> Ways:
-        return self._routing.ways(account, to, now=asyncio.get_running_loop().time())
-
-    def _admission(self, account: str) -> Admission:
-        if account not in self._admissions:
-            limits = self._settings.accounts.get(account, AccountLimits())
-            self._admissions[account] = Admission(limits, self._start_ordered)
-        return self._admissions[account]
+        return self.outbound.order(self._services, account, order)
 
     def calls(
         self,
@@ -499,7 +408,7 @@ class Switchboard:
 
     def statistics(self, account: str) -> tuple[int, int]:
         """Calls that wait to be dialled, and how many may. Source: contract rest.md section 5."""
-        return self._admission(account).statistics
+        return self.outbound.admission(account).statistics
 
     # Orders: conferences
 
@@ -593,7 +502,7 @@ class Switchboard:
         self._calls.add(call)
         self._live[call.id] = call
         self._idle.clear()
-        self._admission(call.account).begun()
+        self.outbound.admission(call.account).begun()
         self.calls_total += 1
         if call.session is not None:
             self._by_session[call.session.id] = call
@@ -602,10 +511,7 @@ class Switchboard:
         self._live.pop(call.id, None)
         if not self._live:
             self._idle.set()
-        self._admission(call.account).ended(call)
-        dialling = self._dialling.pop(call.id, None)
-        if dialling is not None:
-            dialling.call_ended()
+        self.outbound.ended(call)
         if call.session is not None:
             self._by_session.pop(call.session.id, None)
         if call.line is not None:
@@ -615,19 +521,6 @@ class Switchboard:
         while self._ended_lately and self._ended_lately[0].ended_before(_SETTLED_SECONDS):
             self._ended_lately.popleft().forget()
         self._ended_lately.append(call)
-
-
-class _Ordered(Listener):
-    """A call that REST ordered asks for its document when it is answered."""
-
-    def __init__(self, order: CallOrder) -> None:
-        self._order = order
-
-    def answered(self, call: Call) -> None:
-        async def source() -> Document:
-            return await call.ask(self._order.answer, call.event("answer"))
-
-        call.begin(source)
 
 
 def _live(conference: Conference) -> Conference:

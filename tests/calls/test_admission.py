@@ -210,7 +210,7 @@ LEG = LegOrder(Dial(to="sip:carol@192.0.2.8", from_="+19195550100"))
 async def test_a_leg_over_the_limit_ends_as_account_limit_undialled():
     exchange = limited(concurrent=1)
     parent = await exchange.dial_in(PAUSE)
-    leg = exchange.switchboard.place_leg(parent, LEG, Listener())
+    leg = exchange.switchboard.outbound.place_leg(parent, LEG, Listener())
     await settle()
     assert (leg.disconnect_cause, leg.error_message) == (
         "account-limit",
@@ -222,7 +222,7 @@ async def test_a_leg_over_the_limit_ends_as_account_limit_undialled():
 async def test_a_leg_does_not_wait_and_those_in_the_queue_wait_for_it(hand):
     exchange = limited(rate=1)
     parent = await exchange.dial_in(PAUSE)
-    leg = exchange.switchboard.place_leg(parent, LEG, Listener())
+    leg = exchange.switchboard.outbound.place_leg(parent, LEG, Listener())
     waiting = await ordered(exchange)
     assert (leg.state, waiting.state) == ("initiated", "queued")
     await hand.on(1.1)

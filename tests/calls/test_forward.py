@@ -152,7 +152,7 @@ async def test_call_timeout_counts_from_ringing():
     f = Forwarding(callTimeout="9")
     await settle()
     f.on(f.leg.session, sip_events.CallRinging, 180, None)
-    patience = f.exchange.switchboard._dialling[f.leg.id]._patience
+    patience = f.exchange.switchboard.outbound._dialling[f.leg.id]._patience
     assert 8 < patience.when() - asyncio.get_running_loop().time() <= 9
     f.leg.end("timeout", "No answer")
     await settle()

@@ -332,7 +332,7 @@ async def test_when_no_destination_can_be_dialled_the_call_goes_on_at_once():
 async def patience(t):
     """Seconds for which the leg still may go on as it does."""
     leg = t.legs[0]
-    dialling = t.exchange.switchboard._dialling[leg.id]
+    dialling = t.exchange.switchboard.outbound._dialling[leg.id]
     return dialling._patience.when() - asyncio.get_running_loop().time()
 
 
