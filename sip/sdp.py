@@ -116,7 +116,8 @@ def offer(local: Local, agreed: Agreement | None = None) -> bytes:
     if agreed is not None and agreed.keys is not None:
         keys = (agreed.keys.ours,)
     protocol = "RTP/SAVP" if local.srtp == "required" else "RTP/AVP"
-    audio = _audio(local, formats, local.ptime, keys=keys)
+    rtcp_mux = agreed is not None and agreed.rtcp_mux
+    audio = _audio(local, formats, local.ptime, keys=keys, rtcp_mux=rtcp_mux)
     if agreed is None:
         return _describe(local, [replace(audio, protocol=protocol)])
     before, after = agreed.refused
@@ -169,12 +170,15 @@ def accept(answer: bytes, offered: bytes, local: Local) -> Agreement:
     keys = crypto.accepted(media.attributes, ours.media[place].attributes)
     agreement = _agree(description, media, local, named, keys)
     # The peer sends under the numbers of our offer (RFC 3264 section 6.1); some send under their own.
-    numbers = {codec.payload_type: codec for codec in named if _taken(codec, agreement.codec)}
-    numbers = {codec.payload_type: codec for codec in agreement.accepts} | numbers
+    numbers = {codec.payload_type: codec for codec in named if codec.name in LAWS}
+    numbers |= {codec.payload_type: codec for codec in agreement.accepts}
+    ours_too = (codec.payload_type for codec in named if codec.same(agreement.codec))
+    numbers |= {number: replace(agreement.codec, payload_type=number) for number in ours_too}
     return replace(
         agreement,
         accepts=tuple(numbers.values()),
         protocol=ours.media[place].protocol,
+        rtcp_mux=agreement.rtcp_mux and _has(ours.media[place], "rtcp-mux"),
         refused=(ours.media[:place], ours.media[place + 1 :]),
     )
 
@@ -228,7 +232,7 @@ def _agree(
         keys=keys,
         protocol=media.protocol,
         rtcp=_rtcp(media, remote),
-        rtcp_mux=any(attribute.name == "rtcp-mux" for attribute in media.attributes),
+        rtcp_mux=_has(media, "rtcp-mux"),
     )
 
 
@@ -323,6 +327,10 @@ def _direction(description: Description, media: Media) -> tuple[bool, bool]:
         if named:
             return DIRECTIONS[named[-1]]
     return DIRECTIONS["sendrecv"]
+
+
+def _has(media: Media, name: str) -> bool:
+    return any(attribute.name == name for attribute in media.attributes)
 
 
 def _rtcp(media: Media, remote: tuple[str, int] | None) -> tuple[str, int] | None:

@@ -215,6 +215,18 @@ def test_an_answer_under_another_number_is_taken_under_both() -> None:
     assert {c.payload_type for c in agreement.accepts if c.name == "OPUS"} == {96, 111}
 
 
+def test_what_the_answer_says_of_opus_holds_under_every_number() -> None:
+    for number in (96, 111):
+        reply = described(
+            f"m=audio 4000 RTP/AVP {number}",
+            f"a=rtpmap:{number} opus/48000/2",
+            f"a=fmtp:{number} maxplaybackrate=16000",
+        )
+        agreement = accept(reply, offer(LOCAL), LOCAL)
+        assert {codec.rate for codec in agreement.accepts if codec.name == "OPUS"} == {16000}
+        assert agreement.codec in agreement.accepts
+
+
 # Further offers
 
 
@@ -282,3 +294,8 @@ def test_rtcp_shares_a_port_where_the_peer_offers_it() -> None:
     sdp, agreement = answer(described("m=audio 4000 RTP/AVP 0", "a=rtcp-mux"), LOCAL)
     assert agreement.rtcp_mux and b"a=rtcp-mux\r\n" in sdp
     assert b"rtcp-mux" not in offer(LOCAL)
+    further = offer(LOCAL, agreement)
+    assert b"a=rtcp-mux\r\n" in further
+    assert accept(described("m=audio 4000 RTP/AVP 0", "a=rtcp-mux"), further, LOCAL).rtcp_mux
+    assert not accept(described("m=audio 4000 RTP/AVP 0"), further, LOCAL).rtcp_mux
+    assert not accept(described("m=audio 4000 RTP/AVP 0", "a=rtcp-mux"), offer(LOCAL), LOCAL).rtcp_mux
