@@ -55,6 +55,7 @@ class Analysis:
         self.inband.forget(rows)
         self.gain.forget(rows)
         self.gate.forget(rows)
+        self._told[rows] = 0
 
     def begin(self) -> None:
         """Before a tick: its keys are yet to be found."""

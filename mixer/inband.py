@@ -74,6 +74,7 @@ class InBand:
         """A key that sounds in these rows began in private; nothing may tell of it."""
         self._key[rows] = _NONE
         self._windows[rows] = 0
+        self._tick[rows] = -1
         self.sounding[rows] = False
 
     def hear(

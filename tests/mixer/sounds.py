@@ -62,6 +62,13 @@ def samples(*parts: Sound) -> NDArray[np.int16]:
     return np.clip(np.rint(np.concatenate(parts)), -32768, 32767).astype(np.int16)
 
 
+def payloads(sound: NDArray[np.int16]) -> list[bytes]:
+    """Of its whole frames, in mu-law."""
+    coded = np.empty((1, sound.size), np.uint8)
+    g711.encode(sound[None].astype(np.int32), g711.encode_base(np.array([g711.ULAW], np.uint8)), coded)
+    return [coded[0, at : at + 160].tobytes() for at in range(0, sound.size - 159, 160)]
+
+
 def coded(sound: NDArray[np.int16], law: int) -> NDArray[np.int16]:
     """What G.711 leaves of it."""
     payload = np.empty((1, sound.size), np.uint8)

@@ -6,18 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mixer import ULAW, g711
-from tests.mixer.sounds import noise, samples, syllables, tone
+from tests.mixer.sounds import noise, payloads, samples, syllables, tone
 from tests.mixer.stage import Person, Stage
 from tests.support.tones import rms
 
 SECOND = 50
-
-
-def payload(sound: NDArray[np.int16]) -> list[bytes]:
-    coded = np.empty((1, sound.size), np.uint8)
-    g711.encode(sound[None].astype(np.int32), g711.encode_base(np.array([ULAW], np.uint8)), coded)
-    return [coded[0, at : at + 160].tobytes() for at in range(0, sound.size - 159, 160)]
 
 
 class Line:
@@ -29,7 +22,7 @@ class Line:
 
     def say(self, sound: NDArray[np.int16]) -> NDArray[np.int16]:
         """What Bob hears meanwhile."""
-        return np.concatenate([self._beat(frame) for frame in payload(sound)])
+        return np.concatenate([self._beat(frame) for frame in payloads(sound)])
 
     def pause(self, beats: int) -> NDArray[np.int16]:
         """Nothing is sent, time goes on."""
@@ -153,7 +146,7 @@ def test_comfort_noise_before_speech_that_was_overtaken_is_no_end_of_the_pause()
     """The packet before it arrives later: the pause goes on."""
     line = Line()
     line.say(samples(tone(1, -20)))
-    last = line.alice.packet(payload(samples(tone(0.02, -20)))[0])
+    last = line.alice.packet(payloads(samples(tone(0.02, -20)))[0])
     line.comfort(60)
     line.stage.push([last])
     line.pause(5)

@@ -7,6 +7,8 @@ import pytest
 
 from mixer import Mixer
 from mixer.conceal import FADE
+from mixer.inband import Pressed
+from tests.mixer.sounds import key, noise, payloads, samples, syllables
 from tests.mixer.stage import IN_TIME, Packet, Person, Stage, push
 from tests.support.oracle import Conference
 
@@ -366,3 +368,30 @@ def test_speech_after_the_widening_fades_in_by_itself(stage):
     bus = stage.mixer.bus(customer.handle)
     assert bus[:FADE].tolist() == [OPEN * (i + 1) // FADE for i in range(FADE)]
     assert (bus[FADE:] == OPEN).all()
+
+
+def _after(private: list[bytes], name: str) -> tuple[bytes, list[Pressed]]:
+    """What newcomers to an audience are sent while the speaker goes on, gated, levelled and listened to."""
+    stage = Stage(Mixer(32, keys_heard=False))
+    speaker, listener, widen = widenings()[name](stage)
+    stage.mixer.analyse(speaker.handle, gate=True, keys=True)
+    stage.mixer.control_gain(speaker.handle, True)
+    for payload in private:
+        stage.push([speaker.packet(payload)])
+        stage.mixer.tick()
+    widen()
+    heard, keys = [], []
+    for payload in payloads(samples(noise(0.2, -62), key("5", 0.06), syllables(0.6, -40), noise(0.5, -62))):
+        stage.push([speaker.packet(payload)])
+        stage.mixer.tick()
+        heard.append(stage.payload(listener))
+        keys += stage.mixer.analysis.keys
+    return b"".join(heard), keys
+
+
+@pytest.mark.parametrize("name", widenings())
+def test_gate_gain_and_keys_tell_nothing_of_what_was_said_to_fewer(name: str) -> None:
+    loud = payloads(samples(syllables(1, -8), key("5", 0.1)))
+    quiet = payloads(samples(noise(1.1, -70)))
+    assert len(loud) == len(quiet)
+    assert _after(loud, name) == _after(quiet, name)
