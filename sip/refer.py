@@ -78,6 +78,7 @@ class Refers:
             if over:
                 self._forget(session)
             return
+        referral.notified = True
         found = _FRAGMENT.match(request.body)
         if found is not None and int(found[1]) >= 200:
             referral.outcome = int(found[1])
@@ -93,7 +94,8 @@ class Refers:
         referral, dialog = session.referral, session.dialog
         if referral is None or dialog is None or session.ended:
             return
-        if referral.status is not None and referral.status < 300:
+        taken = referral.notified or (referral.status is not None and referral.status < 300)
+        if taken and (referral.outcome is None or referral.outcome < 300):
             self._settle(session, referral, succeeded=True)
             session.referral = referral
             then = now + self._core.config.timers.give_up

@@ -1,5 +1,6 @@
 """Which call is to be replaced: the Replaces header (RFC 3891), in an INVITE or in the address of a REFER."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -7,6 +8,8 @@ from sip.errors import SipError
 from sip.headers import parse_parameters, split
 
 OPTION = "replaces"
+
+_WORD = re.compile(r"[!-~]+\Z")
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,10 @@ class Replaces:
         fields = dict(pairs)
         tags = [name for name, _ in pairs if name in ("to-tag", "from-tag")]
         to_tag, from_tag = fields.get("to-tag"), fields.get("from-tag")
-        if not call_id or not to_tag or not from_tag or len(tags) != 2:
+        words = (call_id, to_tag or "", from_tag or "")
+        if len(tags) != 2 or not all(map(_WORD.match, words)):
             raise SipError("Bad Replaces header")
+        assert to_tag is not None and from_tag is not None
         return cls(call_id, to_tag, from_tag, "early-only" in fields)
 
     @classmethod

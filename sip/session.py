@@ -61,6 +61,8 @@ class Referral:
     """The final response to it, None before that and where none came."""
     outcome: int | None = None
     """The final status that the far end has told of its call."""
+    notified: bool = False
+    """A NOTIFY has come, so that the REFER has been taken, whatever became of its answer."""
     told_all: bool = False
     """No NOTIFY is to come any more."""
 

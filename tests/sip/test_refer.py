@@ -164,6 +164,23 @@ def test_a_far_end_that_hangs_up_once_it_has_taken_the_refer_has_gone_there() ->
     assert wire.events() == []
 
 
+@pytest.mark.parametrize(("told", "outcome"), [("100 Trying", None), ("200 OK", 200)])
+def test_who_has_told_anything_has_taken_the_refer_though_its_202_was_lost(
+    told: str, outcome: int | None
+) -> None:
+    wire, session, _ = referred()
+    wire.say(notify(session, 5, told, state="active"))
+    wire.say(bye(session))
+    assert settled(wire) == [(True, None, outcome)]
+
+
+def test_who_was_refused_elsewhere_and_hangs_up_before_his_202_has_not_gone_there() -> None:
+    wire, session, _ = referred()
+    wire.say(notify(session, 5, "486 Busy Here"))
+    wire.say(bye(session))
+    assert wire.told() == ["CallEnded"]
+
+
 def test_a_far_end_that_has_hung_up_and_tells_no_end_is_forgotten() -> None:
     wire, session, refer = referred()
     wire.say(response_text(refer, 202))

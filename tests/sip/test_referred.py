@@ -1,5 +1,7 @@
 """REFER of the far end: what it may ask for, what it is told, and what crosses it."""
 
+from random import Random
+
 import pytest
 
 from sip.events import ReferRequested
@@ -7,7 +9,7 @@ from sip.message import Request, Response
 from sip.replaces import Replaces
 from sip.session import Session
 from tests.sip.test_inbound import answered, assert_empty, ring_in
-from tests.support.sip_pair import Wire, request_text, response_text
+from tests.support.sip_pair import SDP, Wire, request_text, response_text
 
 CAROL = "<sip:carol@192.0.2.50>"
 
@@ -181,3 +183,39 @@ def test_a_repeated_refer_is_asked_once() -> None:
     wire.endpoint.accept_refer(session, wire.now)
     wire.heard()
     assert final(wire.say(refer(tag))) == [202] and wire.events() == []
+
+
+@pytest.mark.parametrize("value", ["a%0D%0AEvil:%20x", "a%20b", "%00", "a%C3%A9"])
+def test_what_would_break_out_of_a_header_is_refused(value: str) -> None:
+    wire = Wire()
+    session, tag = answered(wire)
+    to = f"<sip:carol@192.0.2.50?Replaces={value}%3Bto-tag%3D1%3Bfrom-tag%3D2>"
+    assert final(wire.say(refer(tag, to=to))) == [400] and wire.events() == [] and not session.ended
+
+
+def test_garbage_of_any_kind_breaks_nothing() -> None:
+    """Whole messages with bytes changed, cut out and doubled; what is answered is answered with a status."""
+    random = Random(3515)
+    wire = Wire()
+    session, tag = answered(wire)
+    line = f"Replaces: call-1;to-tag={tag};from-tag=phone;early-only\r\n"
+    notify = "Event: refer;id=1\r\nSubscription-State: active;expires=60\r\n"
+    to = "<sip:carol@192.0.2.50;method=INVITE?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2>"
+    for number in range(1500):
+        wire.endpoint.refuse_refer(session, 403, wire.now)
+        seeds = (
+            refer(tag, 10 + number, to, "Refer-Sub: false\r\nReferred-By: <sip:alice@192.0.2.1>\r\n"),
+            request_text("NOTIFY", cseq=10 + number, branch=f"z9hG4bKf{number}", to_tag=tag, extra=notify),
+            request_text("INVITE", call_id="x", branch=f"z9hG4bKf{number}", body=SDP, extra=line),
+        )
+        text = bytearray(random.choice(seeds))
+        for _ in range(random.randint(1, 6)):
+            at = random.randrange(200, len(text))
+            length = random.randint(0, 4)
+            text[at : at + length] = random.choice(
+                (b"", b";", b'"', b"<", b"%0d", b"\xff", text[at : at + 9])
+            )
+        wire.say(bytes(text))
+        for event in wire.events():
+            assert isinstance(event, ReferRequested) and event.target.scheme in ("sip", "sips", "tel")
+    assert not session.ended
