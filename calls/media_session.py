@@ -63,8 +63,11 @@ class MediaSession:
     # An inbound call
 
     def consider(self, offer: bytes | None) -> None:
-        """Look at the INVITE's offer before anything is taken. Raises SdpError (400, 488)."""
-        if offer is not None:
+        """Look at the INVITE's offer, or at what ours would be, before anything is taken. Raises SdpError
+        (400, 488)."""
+        if offer is None:
+            self._our_offer(_NOT_YET)
+        else:
             _, agreed = sdp.answer(offer, self._local(_NOT_YET))
             self._check_family(agreed)
         self._offer = offer
@@ -122,9 +125,8 @@ class MediaSession:
 
         Raises Unavailable when no port or row is free, SdpError where the terms forbid to offer anything.
         """
-        if not self._media.carries(self._terms.address):
-            raise SdpError(488, f"no RTP at {self._terms.address}: rtp.address is of the other family")
-        self._offered = sdp.offer(self._local(self._open(remote=None)))
+        self._our_offer(_NOT_YET)
+        self._offered = self._our_offer(self._open(remote=None))
         return self._offered
 
     def early(self, answer: bytes) -> bool:
@@ -278,6 +280,11 @@ class MediaSession:
             srtp=terms.srtp,
             private=terms.private,
         )
+
+    def _our_offer(self, port: int) -> bytes:
+        if not self._media.carries(self._terms.address):
+            raise SdpError(488, f"no RTP at {self._terms.address}: rtp.address is of the other family")
+        return sdp.offer(self._local(port))
 
     def _check_family(self, agreed: Agreement) -> None:
         if agreed.remote is not None and not self._media.carries(agreed.remote[0]):

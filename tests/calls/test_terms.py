@@ -123,6 +123,19 @@ def test_a_call_in_the_clear_is_refused_before_anything_is_taken() -> None:
     assert not stream.media.open
 
 
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [({"srtp": "required"}, "its keys are taken over TLS only"), ({"address": "2001:db8::1"}, "no RTP at")],
+)
+def test_where_we_are_to_offer_and_may_not_nothing_is_taken(terms: dict[str, str], reason: str) -> None:
+    stream = Stream(**terms)
+    with pytest.raises(SdpError, match=reason):
+        stream.session.consider(None)
+    with pytest.raises(SdpError, match=reason):
+        stream.session.offer()
+    assert not stream.media.open
+
+
 # A far end that holds
 
 HOLDS = {
