@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.coders import Codec
-from mixer import FRAME, Mixer
+from mixer import FRAME, Mixer, Tuning
 from mixer.formats import FORMATS
 
 _SLOT = 2048
@@ -57,6 +57,8 @@ def through(network: Network, codec: Codec, sent: list[bytes], seeds: NDArray[np
     mixer = Mixer(2 * legs + 1)
     speakers = [mixer.open(codec.format) for _ in range(legs)]
     listeners = [mixer.open(codec.format) for _ in range(legs)]
+    for speaker in speakers:
+        mixer.set_format(speaker, codec.format, Tuning(fec=codec.name == "OPUS"))
     for room, pair in enumerate(zip(speakers, listeners, strict=True)):
         for handle in pair:
             mixer.seat(handle, room)

@@ -119,6 +119,7 @@ class Mixer:
         """The format in which a leg hears; in which it speaks is said with each packet. One of another rate
         holds from the tick after the next on: what the leg says dies away at the old rate first."""
         row = self._rows.row(handle)
+        self._jitter.redundancy.offered[row] = tuning.fec
         before = self._routing.format(handle)
         self._leaving.pop(row, None)
         heard = any(block.position[row] >= 0 for block in self._plan.blocks)

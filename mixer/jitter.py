@@ -23,6 +23,7 @@ from mixer.comfort import Comfort
 from mixer.formats import PLAIN
 from mixer.g711 import VALID
 from mixer.packets import Packets
+from mixer.redundancy import Redundancy
 from mixer.ring import SPAN, Ring
 from mixer.rows import FRAME, Rows
 from mixer.sequence import Sequence
@@ -58,6 +59,7 @@ class Jitter:
         self.ring = Ring(rows)
         self.packets = Packets(rows)
         self.sequence = Sequence(rows)
+        self.redundancy = Redundancy(rows)
         self.ticks = 0
         self._clocks = Clocks(rows)
         # By length of packet: where in a frame the packets of a stream may begin, every so many samples.
@@ -80,6 +82,7 @@ class Jitter:
         self.late: NDArray[np.int64] = column(np.int64)
         self.reset_count: NDArray[np.int64] = column(np.int64)
         self.delay: NDArray[np.int32] = column(np.int32)
+        self._length: NDArray[np.int32] = column(np.int32)  # units of the last packet
         self.repacked = False
         """Which rows are packed has changed since somebody set this to False."""
         self._any_packed = False
@@ -197,6 +200,7 @@ class Jitter:
         legs = row[first]
         self.quiet[legs] = 0
         self.received[legs] += counts
+        self._length[legs] = packets.length[first]
 
         ahead = self._ahead(packets)
         newest = (ahead.astype(np.int64) << 20) | np.arange(row.size)
@@ -248,7 +252,7 @@ class Jitter:
         spurt = (lead <= -_SPURT * FRAME) & (front >= 0)
         if spurt.any():
             margin = newest.age + front // FRAME * FRAME
-            surplus = margin - self._target.floor[legs]
+            surplus = margin - self._target.wanted(legs)
             strange = margin >= self._target.quickest(legs) + FRAME
             spurt &= np.where(self._target.known(legs), strange, (surplus < 0) | (surplus >= FRAME))
         jumped = ~self._placed[legs] | (front + length > SPAN) | (front < -SPAN)
@@ -269,7 +273,7 @@ class Jitter:
         """Read these legs, one packet each, so that it plays at the first beat that leaves it the floor."""
         row = packets.row
         grid = self._grid[packets.length]
-        short = self._target.floor[row] + FRAME - grid - packets.age
+        short = self._target.wanted(row) + FRAME - grid - packets.age
         wait = -(-short // grid) * grid
         self._read[row] = packets.timestamp - wait.view(np.uint32)
         self._owed[row] = 0
@@ -370,7 +374,8 @@ class Jitter:
         return following, ready
 
     def _settle(self) -> None:
-        """Once a block: what the margins of the last seconds say of each leg."""
+        """Once a block: what the losses and margins of the last seconds say of each leg."""
+        self._target.extra[:] = np.where(self.redundancy.worth(self.sequence.lost), self._length, 0)
         self._owe(*self._target.settle(self.ticks // BLOCK, self._placed))
         passed = (self._read - self._horizon).view(np.int32) > -_NEVER
         self._horizon[passed] = self._read[passed] + np.uint32(_NEVER & 0xFFFFFFFF)

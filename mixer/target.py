@@ -30,14 +30,16 @@ _Moves = tuple[NDArray[np.intp], NDArray[np.int32]]
 class Target:
     """The margins of all rows, and what follows from them.
 
-    `floor`: samples, the margin that a leg is placed with and kept at, at least. `ceiling`: samples, the
-    margin of a leg's quickest packets that is never exceeded, however late others are.
+    `floor`: samples, the margin that a leg is placed with and kept at, at least; `extra`: samples that it
+    waits beyond that for a packet that repeats the one before (see `mixer.redundancy`). `ceiling`: samples,
+    the margin of a leg's quickest packets that is never exceeded, however late others are.
     """
 
     def __init__(self, rows: Rows, floor: int, ceiling: int) -> None:
         self._rows = rows
         column = rows.column
         self.floor: NDArray[np.int32] = column(np.int32, floor)
+        self.extra: NDArray[np.int32] = column(np.int32)
         self.ceiling: NDArray[np.int32] = column(np.int32, ceiling)
         self._least: NDArray[np.int32] = column(np.int32, _UNSEEN)  # in this block
         self._most: NDArray[np.int32] = column(np.int32, _UNCOUNTED)
@@ -55,6 +57,11 @@ class Target:
         self._most[rows] = self._former[rows] = _UNCOUNTED
         self._best[rows] = _UNSEEN
         self._lateness[rows] = 0
+
+    def wanted(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """The margin that these rows are placed with."""
+        wanted: NDArray[np.int32] = self.floor[rows] + self.extra[rows]
+        return wanted
 
     def known(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Of which rows at least a second is known."""
@@ -94,7 +101,7 @@ class Target:
         if not often.any():
             return None
         rows = rows[often]
-        return self._bounded(rows, (self._best[rows] - self.floor[rows]) // FRAME)
+        return self._bounded(rows, (self._best[rows] - self.wanted(rows)) // FRAME)
 
     def settle(self, block: int, placed: NDArray[np.bool_]) -> _Moves:
         """Once a block, its number given: nobody waits a frame longer than he need, nor too short.
@@ -107,10 +114,10 @@ class Target:
         seen = (ordered < _SEEN).sum(axis=1)
         rows = np.flatnonzero(self._rows.open & placed & (seen > 0))
         margin = ordered[rows, seen[rows] * RANK // BLOCKS]
-        spare = margin - self.floor[rows]
+        spare = margin - self.wanted(rows)
         sure = (seen[rows] == BLOCKS) | (self.quickest(rows) - margin < FRAME)
         frames = np.where((spare > FRAME) & sure, spare // FRAME, 0)
-        frames = np.where(margin < self.floor[rows] // 3, spare // FRAME, frames)
+        frames = np.where(margin < self.floor[rows] // 3 + self.extra[rows], spare // FRAME, frames)
         moves = self._bounded(rows[frames != 0], frames[frames != 0].astype(np.int32))
         self._former[:] = self._most
         self._most[:] = _UNCOUNTED
