@@ -136,20 +136,21 @@ class Gallery:
 
     def look(self, now: float) -> None:
         """Tell who has begun and ceased to talk, and how loud talkers are. `now`: seconds on any clock."""
-        for spectators in list(self._watching.values()):
-            conference = spectators[0].conference
-            members = {member.leg.id: member for member in conference.members.values()}
-            told = self._told[conference.id]
-            for leg, voice in self._media.voices(member.leg for member in members.values()).items():
-                member = members[leg]
-                last = told.setdefault(member.call_id, _Told())
-                if voice.talking != last.talking:
-                    last.talking = voice.talking
-                    self.tell(conference, "talking" if voice.talking else "silent", member)
-                changed = voice.talking or abs(voice.loudness - last.level) >= _LEVEL_STEP
-                if changed and now - last.level_at >= LEVEL_PERIOD:
-                    last.level, last.level_at = voice.loudness, now
-                    self.tell(conference, "level", member, level=voice.loudness)
+        conferences = [spectators[0].conference for spectators in self._watching.values()]
+        members = [(each, member) for each in conferences for member in each.members.values()]
+        voices = self._media.voices(member.leg for _, member in members)
+        for conference, member in members:
+            voice = voices.get(member.leg.id)
+            if voice is None:
+                continue
+            last = self._told[conference.id].setdefault(member.call_id, _Told())
+            if voice.talking != last.talking:
+                last.talking = voice.talking
+                self.tell(conference, "talking" if voice.talking else "silent", member)
+            changed = voice.talking or abs(voice.loudness - last.level) >= _LEVEL_STEP
+            if changed and now - last.level_at >= LEVEL_PERIOD:
+                last.level, last.level_at = voice.loudness, now
+                self.tell(conference, "level", member, level=voice.loudness)
 
     async def _look_again(self) -> None:
         loop = asyncio.get_running_loop()

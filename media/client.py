@@ -464,8 +464,10 @@ class MediaClient:
         if shared is None or not wanted:
             return {}
         rows = np.flatnonzero(np.isin(shared.legs["leg"], wanted))
-        figures = shared.legs[rows]
-        return {int(leg["leg"]): Voice(bool(leg["talking"]), _dbov(float(leg["level"]))) for leg in figures}
+        ids, talking, level = (shared.legs[name][rows].tolist() for name in ("leg", "talking", "level"))
+        return {
+            leg: Voice(bool(talks), _dbov(loud)) for leg, talks, loud in zip(ids, talking, level, strict=True)
+        }
 
     def send_digits(self, leg: Leg, digits: str, *, tone: float, interval: float) -> Playback:
         """Send keys as telephone events, from the next beat on: a tone of `tone` ms each and `interval` ms of
