@@ -50,9 +50,10 @@ class Sealing:
         return self._outbound.protect_rtcp(packet)
 
     def unprotect(self, packet: bytes, *, report: bool = False) -> bytes | None:
-        """None for what does not pass."""
+        """None for what does not pass, and for what has overtaken the answer that brings its key."""
+        if self._inbound is None:
+            return None
         try:
-            assert self._inbound is not None, "a packet came before any SDP"
             return self._inbound.unprotect_rtcp(packet) if report else self._inbound.unprotect(packet)
         except Error:
             self.refused.append(packet)
