@@ -65,6 +65,7 @@ class Media(Answer):
     packets_lost: int
     packets_late: int
     packets_doubled: int
+    packets_rejected: int = Field(description="Those that did not pass the keys of SRTP.")
     mean_opinion_score: float | None = Field(
         description="Of what the server hears, by the E-model: 1 (bad) to 4.4. Null before the first packets."
     )
@@ -203,6 +204,7 @@ def _media(party: "hearing.Party") -> Media | None:
         packets_lost=figures.lost,
         packets_late=figures.late,
         packets_doubled=figures.duplicate,
+        packets_rejected=figures.rejected,
         mean_opinion_score=figures.mos,
         loss=figures.loss,
         jitter_milliseconds=figures.jitter_ms,

@@ -108,6 +108,14 @@ def _arrives(speaker: Party, now: datetime) -> list[Finding]:
                 "The speaker's phone has put us on hold; what it sends meanwhile is kept out of the room",
             )
         ]
+    if figures.rejected and (figures.silent_for is None or figures.silent_for >= _SILENT):
+        return [
+            Finding(
+                "speaker-keys",
+                f"{figures.rejected} packets have come that do not pass the keys of the speaker's SDP, and of "
+                "late none that does",
+            )
+        ]
     if figures.source is None:
         where = "no address" if agreed.remote is None else _place(agreed.remote)
         return [

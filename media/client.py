@@ -135,7 +135,7 @@ class LegStatistics:
     lost or late in the last seconds; `jitter_ms`: RFC 3550's; `drift_ppm`: how much faster than ours its
     clock runs, in millionths. `round_trip_ms`, and what the far end reports of the packets sent to it:
     `far_loss` (share, between its last two reports), `far_lost` (packets in all), `far_jitter_ms`. None while
-    unknown.
+    unknown. `rejected`: packets that did not pass its keys (SRTP).
     """
 
     source: Remote | None
@@ -159,6 +159,7 @@ class LegStatistics:
     far_loss: float | None = None
     far_lost: int | None = None
     far_jitter_ms: float | None = None
+    rejected: int = 0
 
 
 class Voice(NamedTuple):
@@ -455,6 +456,7 @@ class MediaClient:
             far_loss=_known(quality["far_loss"], 4),
             far_lost=int(quality["far_lost"]) if reported else None,
             far_jitter_ms=_known(1000.0 * quality["far_jitter"], 2),
+            rejected=int(quality["rejected"]),
         )
 
     def voices(self, legs: Iterable[Leg]) -> dict[int, Voice]:

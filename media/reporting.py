@@ -222,6 +222,7 @@ class Reporting:
         columns["jitter"], columns["round_trip"] = self.reception.jitter, reports.round_trip
         columns["far_loss"], columns["far_jitter"] = reports.far_loss, reports.far_jitter
         columns["far_lost"], columns["drift"] = reports.far_lost, self.reception.drift.ppm
+        columns["rejected"] = self._srtp.rejected
 
     # Within
 

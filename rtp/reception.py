@@ -7,7 +7,7 @@ clock.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ _MOST_LOST: Final = 0x7F_FFFF
 _NANO: Final = 1e-9
 
 _Rows = NDArray[np.intp]
+_Column = TypeVar("_Column", bound=NDArray[Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Reception:
         self._ssrc = np.zeros(rows, np.uint32)
         self._base = np.zeros(rows, np.int64)
         self._highest = np.zeros(rows, np.int64)
-        self._jitter = np.zeros(rows)  # in the stream's clock
+        self.jitter = np.zeros(rows)  # seconds
         self._timed = np.zeros(rows, bool)  # there is a packet that the next one's time may be taken from
         self._timestamp = np.zeros(rows, np.uint32)
         self._arrival = np.zeros(rows, np.int64)
@@ -67,7 +68,7 @@ class Reception:
         self._known[row] = False
         self._clock[row] = 8000.0
         self._begin(np.array([row]), np.zeros(1, np.uint16))
-        self._jitter[row] = self._transit[row] = 0.0
+        self.jitter[row] = self._transit[row] = 0.0
         self.drift.restart(row)
 
     def set_clock(self, row: int, hertz: int) -> None:
@@ -75,11 +76,6 @@ class Reception:
         if self._clock[row] != hertz:
             self._clock[row] = hertz
             self._known[row] = False
-
-    @property
-    def jitter(self) -> NDArray[np.float64]:
-        jitter: NDArray[np.float64] = self._jitter / self._clock
-        return jitter
 
     @property
     def expected(self) -> NDArray[np.int64]:
@@ -113,7 +109,7 @@ class Reception:
         if begun.any():
             self._begin(legs[begun], sequence[first[begun]])
             self._ssrc[legs[begun]] = current[begun]
-            self._jitter[legs[begun]] = 0.0
+            self.jitter[legs[begun]] = 0.0
             self._known[legs] = True
         self._number(legs, sequence, first, counts)
         if not audio.all():
@@ -135,7 +131,7 @@ class Reception:
             fraction=fraction.astype(np.uint8),
             lost=np.clip(expected - received, -_MOST_LOST - 1, _MOST_LOST),
             highest=(self._highest[rows] & 0xFFFF_FFFF).astype(np.uint32),
-            jitter=self._jitter[rows].astype(np.uint32),
+            jitter=np.rint(self.jitter[rows] * self._clock[rows]).astype(np.uint32),
             heard=heard & self._known[rows],
         )
 
@@ -158,11 +154,12 @@ class Reception:
             self._begin(legs[restarted], sequence[first[restarted]])
             step = self._steps(legs, sequence, counts)
             furthest = np.maximum.reduceat(step, first)
-        lift = np.arange(len(legs), dtype=np.int64).repeat(counts) << 17
-        so_far = np.maximum.accumulate(np.maximum(step, 0) + lift) - lift
-        before = np.concatenate([[0], so_far[:-1]])
-        before[first] = 0
-        self.breaks[legs] += np.add.reduceat((step > before + 1).astype(np.int64), first)
+        if (furthest > counts).any():
+            lift = np.arange(len(legs), dtype=np.int64).repeat(counts) << 17
+            so_far = np.maximum.accumulate(np.maximum(step, 0) + lift) - lift
+            before = np.concatenate([[0], so_far[:-1]])
+            before[first] = 0
+            self.breaks[legs] += np.add.reduceat((step > before + 1).astype(np.int64), first)
         self._highest[legs] += np.maximum(furthest, 0)
         self.received[legs] += counts
 
@@ -179,31 +176,61 @@ class Reception:
         counts: _Rows,
     ) -> None:
         """Interarrival jitter and transit time."""
-        before, came = np.empty_like(timestamp), np.empty_like(arrival)
-        before[1:], came[1:] = timestamp[:-1], arrival[:-1]
-        before[first], came[first] = self._timestamp[legs], self._arrival[legs]
-        clock = self._clock[legs].repeat(counts)
-        waited = (arrival - came) * _NANO
-        later = waited - (timestamp - before).view(np.int32) / clock  # D(i-1, i), in seconds
-        linked = np.abs(later) <= BROKEN
-        linked[first] &= self._timed[legs]
-        followed = np.cumsum(linked)
+        alone = len(legs) == len(timestamp)
+        before, came, clock = self._timestamp[legs], self._arrival[legs], self._clock[legs]
+        linked = self._timed[legs]
         last = first + counts - 1
+        if not alone:
+            before, came = _shifted(timestamp, first, before), _shifted(arrival, first, came)
+            clock = clock.repeat(counts)
+            linked = _shifted(np.ones(len(timestamp), bool), first, linked)
+        later = (arrival - came) * _NANO - (timestamp - before).view(
+            np.int32
+        ) / clock  # D(i-1, i), in seconds
+        change = np.abs(later)
+        linked = linked & (change <= BROKEN)
+        if alone and linked.all():
+            self.jitter[legs] += (change - self.jitter[legs]) / 16.0
+            self._transit[legs] += later
+            self.drift.note(legs, self._transit[legs])
+        else:
+            self._time_runs(legs, later, linked, first, counts)
+        self._timestamp[legs], self._arrival[legs] = timestamp[last], arrival[last]
+        self._timed[legs] = True
+
+    def _time_runs(
+        self,
+        legs: _Rows,
+        later: NDArray[np.float64],
+        linked: NDArray[np.bool_],
+        first: _Rows,
+        counts: _Rows,
+    ) -> None:
+        """The same where a leg got several packets, or one that does not go on from the one before."""
+        later = np.where(linked, later, 0.0)
+        last = first + counts - 1
+        followed = np.cumsum(linked)
         weight = _KEPT ** (followed[last].repeat(counts) - followed)
-        change = np.where(linked, np.abs(later) * clock * weight / 16.0, 0.0)
         links = np.add.reduceat(linked.astype(np.int64), first)
-        self._jitter[legs] = self._jitter[legs] * _KEPT**links + np.add.reduceat(change, first)
+        added = np.add.reduceat(np.abs(later) * weight / 16.0, first)
+        self.jitter[legs] = self.jitter[legs] * _KEPT**links + added
         broken = links < counts
         if broken.any():
             self._transit[legs[broken]] = 0.0
             self.drift.restart(legs[broken])
-        way = np.cumsum(np.where(linked, later, 0.0))
-        way -= (way[first] - later[first] * linked[first] - self._transit[legs]).repeat(counts)
+        way = np.cumsum(later)
+        way -= (way[first] - later[first] - self._transit[legs]).repeat(counts)
         whole = ~broken
         self.drift.note(legs[whole], np.minimum.reduceat(way, first)[whole])
         self._transit[legs[whole]] = way[last][whole]
-        self._timestamp[legs], self._arrival[legs] = timestamp[last], arrival[last]
-        self._timed[legs] = True
+
+
+def _shifted(column: _Column, first: _Rows, heads: _Column) -> _Column:
+    """Of each packet the value of the one before it; `heads` for the first ones of rows."""
+    before: _Column = np.empty_like(column)
+    before[1:] = column[:-1]
+    before[first] = heads
+    return before
 
 
 def _runs(rows: _Rows) -> tuple[_Rows, _Rows]:

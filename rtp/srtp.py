@@ -75,6 +75,7 @@ class Srtp:
 
     def __init__(self, secure: NDArray[np.bool_], inbox: Inbox) -> None:
         self.secure = secure
+        self.rejected = np.zeros(len(secure), np.int64)
         self.counts = dict.fromkeys(("srtp_rejected", "srtp_replayed", "srtp_unsent"), 0)
         self.inbox = inbox
         self._legs: dict[int, _Leg] = {}
@@ -105,6 +106,7 @@ class Srtp:
         """The leg is a plain one from now on, or no more."""
         self._legs.pop(row, None)
         self.secure[row] = False
+        self.rejected[row] = 0
 
     # In
 
@@ -146,6 +148,7 @@ class Srtp:
             self.inbox.length[place] = self._size[0]
             return True
         self.counts["srtp_replayed" if status in _REPLAYED else "srtp_rejected"] += 1
+        self.rejected[row] += 1
         return False
 
     def _try(self, call: Any, context: _Context, place: int, length: int, source: bytes) -> int:

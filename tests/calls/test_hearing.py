@@ -113,6 +113,14 @@ async def test_a_speaker_of_whom_no_packet_came_has_an_address_that_was_not_lear
     assert "127.0.0.1:40000" in stage.text()
 
 
+async def test_a_speaker_whose_packets_do_not_pass_his_keys_is_told_so():
+    stage = await Stage.set()
+    stage.figures[stage.speaker.leg.id] = replace(WELL, source=None, silent_for=None, rejected=250)
+    assert stage.codes() == ["speaker-keys"] and "250 packets" in stage.text()
+    stage.figures[stage.speaker.leg.id] = replace(WELL, rejected=3)
+    assert stage.codes() == []
+
+
 async def test_a_line_that_fell_silent_is_told_with_its_seconds():
     stage = await Stage.set()
     stage.figures[stage.speaker.leg.id] = replace(WELL, silent_for=12.34)
