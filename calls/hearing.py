@@ -112,8 +112,8 @@ def _arrives(speaker: Party, now: datetime) -> list[Finding]:
         return [
             Finding(
                 "speaker-keys",
-                f"{figures.rejected} packets have come that do not pass the keys of the speaker's SDP, and of "
-                "late none that does",
+                f"{figures.rejected} packets have come that do not pass the keys of the speaker's SDP, and "
+                "of late none that does",
             )
         ]
     if figures.source is None:
