@@ -295,6 +295,7 @@ class Engine:
             self._closed.clear()
             self._take_leave(commands, wall)
             self._apply((command for command in commands if isinstance(command, _OF_LEGS)), now)
+        self._reporting.send(self._beats, wall, self._transport)  # while `wall` is the time
         self._transport.receive(self._inbox)
         if self._inbox.count:
             self._receive(now, wall)
@@ -315,7 +316,6 @@ class Engine:
             outbox.lengths[protected] = plain
             self._counts["send_errors"] += len(failed)
             self._counts["packets_sent"] += len(slots) - len(failed)
-        self._reporting.send(self._beats, wall, self._transport)
         self.events.extend(messages.Played(play) for play in self._outgoing.take_pressed())
         if self._mixer.finished:
             self._finish()

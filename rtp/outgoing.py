@@ -265,11 +265,11 @@ class Outgoing:
         return rows, halved
 
     def sending(self, rows: NDArray[np.intp]) -> Sending:
-        """What sender reports of these rows say; the time is that of the frame taken last."""
-        taken = np.uint32((self._clock - FRAME) & 0xFFFF_FFFF)
+        """What sender reports of these rows say; the time is that of the frame which is taken next."""
+        now = np.uint32(self._clock & 0xFFFF_FFFF)
         return Sending(
             ssrc=self._header["ssrc"][rows].astype(np.uint32),
-            timestamp=self._timestamp[rows] + taken * self._scale[rows],
+            timestamp=self._timestamp[rows] + now * self._scale[rows],
             packets=self.sent[rows],
             octets=self._octets.reshape(_SLOTS, self._rows)[:, rows].sum(axis=0),
         )

@@ -22,6 +22,7 @@ SR: Final = 200
 RR: Final = 201
 SDES: Final = 202
 BYE: Final = 203
+XR: Final = 207
 CNAME: Final = 1
 BLOCK_BYTES: Final = 24
 SENDER_BYTES: Final = 20
@@ -79,9 +80,10 @@ def senders(
 
 
 def parse_compound(data: bytes) -> Compound | None:
-    """What a compound says; None if it is not one: its packets must be of version 2, begin with a report,
-    fill it exactly, and hold what they announce (RFC 3550 A.2). Only the last may be padded."""
-    if len(data) < 8 or data[1] not in (SR, RR):
+    """What a compound says; None if it is not one: its packets must be of version 2, fill it exactly, and
+    hold what they announce (RFC 3550 A.2). Only the last may be padded. It may begin with any of them (RFC
+    5506): phones open their way through a NAT with an APP alone."""
+    if len(data) < 8 or not SR <= data[1] <= XR:
         return None
     ntp: int | None = None
     blocks: list[Block] = []
@@ -102,8 +104,8 @@ def parse_compound(data: bytes) -> Compound | None:
             reports = start + 8 + (SENDER_BYTES if kind == SR else 0)
             if reports + BLOCK_BYTES * count > end:
                 return None
-            if kind == SR and start == 0:
-                ntp = int.from_bytes(data[10:14], "big")
+            if kind == SR:
+                ntp = int.from_bytes(data[start + 10 : start + 14], "big")
             blocks += [_block(data, reports + BLOCK_BYTES * each) for each in range(count)]
         elif kind == BYE:
             if start + 4 + 4 * count > end:

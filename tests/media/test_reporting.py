@@ -329,3 +329,17 @@ def test_the_time_in_a_report_is_the_beats(media: Media) -> None:
     while not (found := media.reports(0.02)):
         pass
     assert found[0][2].ntp == ntp_middle(int(media.now * 1e9))
+
+
+def test_a_report_names_the_time_of_the_packet_that_leaves_with_it(media: Media) -> None:
+    open_leg(media)
+    stamps = set()
+    for _ in range(500):
+        sent = media.beat()
+        timestamps = {
+            data[1] >= 200: int.from_bytes(data[16:20] if data[1] >= 200 else data[4:8], "big")
+            for _, _, data in sent
+        }
+        if len(timestamps) == 2:
+            stamps.add(timestamps[True] - timestamps[False])
+    assert stamps == {0}

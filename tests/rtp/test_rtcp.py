@@ -63,6 +63,12 @@ def test_what_is_not_known_is_passed_over() -> None:
     assert parse_compound(RR + XR + feedback + SDES) == Compound(THEM, None, (HEARD,), ())
 
 
+def test_a_compound_may_begin_with_what_is_no_report() -> None:
+    ping = struct.pack(">BBHI", 0x80, 204, 3, THEM) + b"PINGPONG"
+    assert parse_compound(ping) == Compound(THEM, None, (), ())
+    assert parse_compound(SDES + SR) == Compound(THEM, 0x12345678, (HEARD,), ())
+
+
 def test_only_the_last_packet_may_be_padded_and_only_within_itself() -> None:
     padded = struct.pack(">BBHI", 0xA1, 203, 2, THEM) + bytes([0, 0, 0, 4])
     assert parse_compound(RR + padded) == Compound(THEM, None, (HEARD,), (THEM,))
@@ -80,7 +86,7 @@ def test_a_compound_that_lies_about_lengths_says_nothing() -> None:
         RR + SDES[:4],  # a header and nothing behind it
         RR + b"\x81\xcb\xff\xff" + bytes(4),
         RR + struct.pack(">BBHI", 0x9F, 203, 1, THEM),  # 31 who leave in the space of one
-        SDES + RR,  # begins with no report
+        b"\x80\x00" + RR[2:],  # begins with what is no RTCP
         b"\x41" + RR[1:],  # of version 1
         b"\x80\xc8\x00\x01" + bytes(4),  # a sender report without its middle
         b"\x80\xc9\x00\x00",
