@@ -41,6 +41,11 @@ class DigestError(ValueError):
     """A header value that is not a Digest challenge or credentials; the text says why."""
 
 
+_MD5_ALONE = re.compile(r"baresip v[0-2]\.")
+"""User agents that give up where another algorithm is offered too, instead of passing over it (RFC 8760
+section 2.4)."""
+
+
 @dataclass(frozen=True)
 class Challenge:
     """One WWW-Authenticate or Proxy-Authenticate value of the Digest scheme."""
@@ -124,12 +129,16 @@ class Authenticator:
         self._counts: dict[str, int] = {}
         self._all_stale_until = float("-inf")
 
-    def challenges(self, now: float, *, stale: bool = False) -> tuple[str, ...]:
-        """Header values for a 401 or 407, one for each algorithm, in the order they are to be sent."""
+    def challenges(self, now: float, *, stale: bool = False, agent: str = "") -> tuple[str, ...]:
+        """Header values for a 401 or 407, one for each algorithm, in the order they are to be sent; `agent`
+        is the User-Agent that is to read them."""
+        algorithms = self._algorithms
+        if "MD5" in algorithms and _MD5_ALONE.match(agent):
+            algorithms = ("MD5",)
         nonce = self._make_nonce(now)
         return tuple(
             str(Challenge(self.realm, nonce, algorithm, qop=("auth",), stale=stale))
-            for algorithm in self._algorithms
+            for algorithm in algorithms
         )
 
     def verify(self, credentials: Iterable[str], *, method: str, now: float) -> Verdict:

@@ -72,7 +72,8 @@ def _authenticate(core: Core, request: Request, now: float) -> Sender | Refusal:
     found = authenticator.verify(request.get_all("Authorization"), method=request.method, now=now)
     if found.user is not None:
         return Sender(user=found.user)
-    challenges = authenticator.challenges(now, stale=found.stale)
+    agent = request.get("User-Agent") or ""
+    challenges = authenticator.challenges(now, stale=found.stale, agent=agent)
     return Refusal(401, "", tuple(("WWW-Authenticate", value) for value in challenges))
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.support.baresip import Baresip
 from tests.support.eventually import eventually
 from tests.support.house import House
 from tests.support.server import ACCOUNT, APPLICATION
@@ -92,6 +93,12 @@ async def test_users_register_with_their_digest(house: House, studio: Studio) ->
     assert (await wrong.register()).status in (401, 403)
     nobody = await studio.phone("nobody", house.server.sip, password="wrong")
     assert (await nobody.register()).status in (401, 403)
+
+
+async def test_baresip_registers_though_it_stops_at_algorithms_that_it_does_not_know(house: House) -> None:
+    registrar = f"127.0.0.1:{house.server.sip_port}"
+    async with Baresip("alice", frequency=1130, password="alices-secret", registrar=registrar) as phone:
+        await phone.registered()
 
 
 async def test_unknown_methods_and_dialogs_are_refused(house: House, studio: Studio) -> None:

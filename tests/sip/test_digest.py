@@ -426,3 +426,22 @@ def test_no_secret_is_in_a_repr() -> None:
     guard = server(key=b"signing-key-of-nonces")
     assert "wonderland" not in repr(guard)
     assert "signing" not in repr(guard)
+
+
+@pytest.mark.parametrize(
+    ("agent", "algorithms"),
+    [
+        ("baresip v1.0.0 (x86_64/linux)", ["MD5"]),
+        ("baresip v3.10.0 (x86_64/Linux)", ["MD5", "SHA-256"]),
+        ("Linphonec/5.1.65", ["MD5", "SHA-256"]),
+        ("", ["MD5", "SHA-256"]),
+    ],
+)
+def test_who_stops_at_an_algorithm_that_he_does_not_know_is_offered_md5_alone(
+    agent: str, algorithms: list[str]
+) -> None:
+    guard = Authenticator({"alice": "secret"}, realm="r", algorithms=("MD5", "SHA-256"))
+    offered = [Challenge.parse(value).algorithm for value in guard.challenges(0.0, agent=agent)]
+    assert offered == algorithms
+    only = Authenticator({"alice": "secret"}, realm="r", algorithms=("SHA-256",))
+    assert len(only.challenges(0.0, agent=agent)) == 1

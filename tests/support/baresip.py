@@ -60,6 +60,7 @@ class Baresip:
         *,
         frequency: int,
         password: str = "",
+        registrar: str = "",
         codec: str = "PCMU",
         transport: str = "udp",
         encrypted: bool = False,
@@ -89,7 +90,8 @@ class Baresip:
         secret = f";auth_pass={password}" if password else ""
         secret += f";mediaenc={wanted}" if wanted else ""
         (folder / "accounts").write_text(
-            f"<sip:{user}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={codec}{secret}\n"
+            f"<sip:{user}@{registrar or '127.0.0.1'};transport={transport}>;regint={60 if registrar else 0}"
+            f";audio_codecs={codec}{secret}\n"
         )
         (folder / "contacts").touch()
         self._write_source(folder / "source.wav", frequency)
@@ -155,6 +157,10 @@ class Baresip:
         """The call that rings, as soon as one does."""
         await eventually(lambda: self._count("CALL_INCOMING"), within=within, what=self.story)
         await self._command("accept")
+
+    async def registered(self) -> None:
+        """Its registration, which it makes at the start where it is given a registrar, has been accepted."""
+        await eventually(lambda: "200 OK" in self.story(), within=10.0, what=self.story)
 
     async def hold(self) -> None:
         await self._command("hold")
