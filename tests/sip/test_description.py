@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sip.description import MAX_BYTES, MAX_LINES, MAX_MEDIA, Attribute, Description, Media, SdpError
-from sip.sdp import Local, accept, answer
+from sip.sdp import Local, accept, answer, offer
 
 LOCAL = Local(address="192.0.2.1", port=20000, session_id=1, version=1)
 AUDIO = (
@@ -183,7 +183,7 @@ def test_whatever_comes_is_answered_or_refused_and_an_answer_fits_its_offer(
 @given(OFFERS)
 def test_whatever_comes_as_an_answer_is_taken_or_refused(data: bytes) -> None:
     try:
-        agreement = accept(data, LOCAL)
+        agreement = accept(data, offer(LOCAL), LOCAL)
     except SdpError as error:
         assert error.status in (400, 488)
         return
