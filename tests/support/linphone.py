@@ -119,10 +119,10 @@ class Linphone:
         await self.said("Media streams established")
 
     def heard(self, *, last: float, rate: int = 8000) -> "np.typing.NDArray[np.int16]":
-        """The file is written as fast as it hears; its header only at the end."""
+        """At 8 kHz; `rate` is that of the codec's sound. The file is written as fast as it hears."""
         file = self.folder / "heard.wav"
         raw = file.read_bytes()[44:] if file.exists() else b""
-        return np.frombuffer(raw[: len(raw) // 2 * 2], "<i2")[-int(last * rate) :]
+        return np.frombuffer(raw[: len(raw) // 2 * 2], "<i2")[-int(last * rate) :: rate // 8000]
 
     def story(self) -> str:
         return "linphone: " + self.log_file.read_text(errors="replace")[-6000:]
