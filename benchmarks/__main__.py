@@ -9,7 +9,7 @@ import sys
 
 from benchmarks import chart, results
 
-ALL = ("tick", "packets", "load", "calls", "latency", "rest")
+ALL = ("tick", "analysis", "packets", "load", "calls", "latency", "rest")
 
 
 def main(argv: list[str] | None = None) -> int:

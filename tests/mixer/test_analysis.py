@@ -204,3 +204,27 @@ def test_the_tone_of_a_key_that_an_event_tells_is_not_heard() -> None:
         passed.append((frame[0] == samples(tone(0.02, -20))).all())
     silent = range(2, 9 + 2 + 5)  # the last event, what is buffered, and a while; and the frame that rises
     assert passed == [tick not in silent for tick in range(20)]
+
+
+@pytest.mark.parametrize("frame", [320, 960])
+def test_wideband_legs_are_listened_to_in_the_same_way(frame: int) -> None:
+    random = np.random.default_rng(7)
+    room = np.rint(random.normal(0, np.sqrt(square(-65)), (100, frame))).astype(np.int16)
+    at = np.arange(20 * frame) / (50 * frame)
+    word = (
+        np.rint(np.sqrt(2 * square(-30)) * np.sin(2 * np.pi * 600 * at)).astype(np.int16).reshape(20, frame)
+    )
+    rows = Rows(2)
+    analysis = Analysis(rows)
+    row = np.array([rows.hand_out() & 0xFFFF])
+    analysis.gate.on[row] = True
+    heard, talking = [], []
+    for said in (*room, *word, *room):
+        passed = said[None].copy()
+        analysis.hear(row, passed)
+        analysis.advance()
+        heard.append(passed[0])
+        talking.append(bool(analysis.talk.talking[row[0]]))
+    assert not np.any(heard[10:100]) and not np.any(heard[140:])
+    assert all((one == other).all() for one, other in zip(heard[101:120], word[1:], strict=True))
+    assert not any(talking[:100]) and all(talking[103:120]) and not any(talking[145:])
