@@ -1,11 +1,15 @@
 """Codecs on real sockets: changed within a call by either side, and heard by those who have others."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from G722 import G722
 
+from tests.support import ffmpeg
 from tests.support.ears import hears, voices
 from tests.support.eventually import eventually
+from tests.support.free_ports import free_range
 from tests.support.house import House
 from tests.support.phone import PhoneCall
 from tests.support.sip_text import Message
@@ -46,8 +50,9 @@ def formats(sdp: bytes) -> list[str]:
     return line.split()[3:]
 
 
-def described(call: PhoneCall, types: str, *lines: str) -> bytes:
-    host, port = call.socket.address
+def described(call: PhoneCall, types: str, *lines: str, port: int = 0) -> bytes:
+    """Of the phone's own port, if nothing else is said."""
+    host, port = call.socket.address[0], port or call.socket.address[1]
     head = f"v=0\r\no=b 1 9 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
     return "".join([head, f"m=audio {port} RTP/AVP {types}\r\n", *(f"{line}\r\n" for line in lines)]).encode()
 
@@ -81,3 +86,26 @@ async def test_a_codec_changes_within_a_call_by_the_offers_of_both_sides(
     bob.line.payload_type, bob.line.law, bob.line.laws, bob.line.sound = 8, "PCMA", {8: "PCMA"}, its
     await hears(alice, [bob])
     await hears(bob, [alice])
+
+
+@pytest.mark.parametrize(("codec", "payload_type"), [("OPUS", 111), ("G722", 9)])
+async def test_ffmpeg_speaks_and_hears_in_a_conference(
+    house: House, studio: Studio, codec: str, payload_type: int
+) -> None:
+    room, (mine, its) = house.room(), voices()[4:6]
+    alice = await (await studio.phone("alice", house.server.sip, sound=mine)).dial(house.uri(room))
+    bob = await (await studio.phone("bob", house.server.sip)).dial(house.uri(room))
+    port = int(free_range(4).partition("-")[0])
+    lines = (f"a=rtpmap:{payload_type} {ffmpeg.CODECS[codec][2]}", "a=ptime:20")
+    bob.line.sending = False
+    answer = await offered(bob, described(bob, str(payload_type), *lines, port=port))
+    assert formats(answer.body) == [str(payload_type)]
+    told = await ffmpeg.hears(codec, payload_type, port=port, seconds=1.0)
+    assert tones(told[-2400:]) == {mine.frequency}
+
+    ours = int(answer.body.decode().partition("m=audio ")[2].partition(" ")[0])
+    speech = asyncio.create_task(
+        ffmpeg.says(codec, payload_type, its.frequency, local_port=port, port=ours, seconds=1.5)
+    )
+    await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its.frequency}, what=alice.story)
+    await speech
