@@ -69,6 +69,7 @@ class Media(Answer):
     mean_opinion_score: float | None = Field(
         description="Of what the server hears, by the E-model: 1 (bad) to 4.4. Null before the first packets."
     )
+    mean_opinion_score_of_call: float | None = Field(description="Its mean since the call has sound.")
     loss: float = Field(description="Share of packets lost or late in the last seconds.")
     jitter_milliseconds: float
     clock_drift: float | None = Field(
@@ -206,6 +207,7 @@ def _media(party: "hearing.Party") -> Media | None:
         packets_doubled=figures.duplicate,
         packets_rejected=figures.rejected,
         mean_opinion_score=figures.mos,
+        mean_opinion_score_of_call=figures.mos_mean,
         loss=figures.loss,
         jitter_milliseconds=figures.jitter_ms,
         clock_drift=figures.drift_ppm,

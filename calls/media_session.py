@@ -220,8 +220,26 @@ class MediaSession:
     def close(self) -> None:
         """Give the leg back."""
         if self.leg is not None and self._lender is None:
+            self._log_sound(self.leg)
             self._media.close_leg(self.leg)
         self.leg = None
+
+    def _log_sound(self, leg: "Leg") -> None:
+        """How it sounded, for whoever looks into a complaint."""
+        figures = self._media.leg_statistics(leg)
+        if figures is not None and figures.mos_mean is not None:
+            names = (
+                "mos_mean",
+                "received",
+                "lost",
+                "late",
+                "jitter_ms",
+                "round_trip_ms",
+                "far_lost",
+                "drift_ppm",
+            )
+            sound = {name: getattr(figures, name) for name in names}
+            logger.info("call_sound", extra={"call_id": self.call_id, **sound})
 
     def _connect(self, agreed: Agreement) -> bool:
         """Exchange sound as agreed; False where the leg has got another port for that, which is to be told.

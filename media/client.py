@@ -131,11 +131,12 @@ class LegStatistics:
     dBov; `gain_db`: what gain control adds.
 
 
-    `mos`: the E-model's opinion of what we hear of it, 1 to 4.4 (`rtp.quality`); `loss`: the share of packets
-    lost or late in the last seconds; `jitter_ms`: RFC 3550's; `drift_ppm`: how much faster than ours its
-    clock runs, in millionths. `round_trip_ms`, and what the far end reports of the packets sent to it:
-    `far_loss` (share, between its last two reports), `far_lost` (packets in all), `far_jitter_ms`. None while
-    unknown. `rejected`: packets that did not pass its keys (SRTP).
+    `mos`: the E-model's opinion of what we hear of it, 1 to 4.4 (`rtp.quality`), and `mos_mean` its mean
+    since the leg was opened; `loss`: the share of packets lost or late in the last seconds; `jitter_ms`: RFC
+    3550's; `drift_ppm`: how much faster than ours its clock runs, in millionths. `round_trip_ms`, and what
+    the far end reports of the packets sent to it: `far_loss` (share, between its last two reports),
+    `far_lost` (packets in all), `far_jitter_ms`. None while unknown. `rejected`: packets that did not pass
+    its keys (SRTP).
     """
 
     source: Remote | None
@@ -152,6 +153,7 @@ class LegStatistics:
     noise: float = SILENCE
     gain_db: float = 0.0
     mos: float | None = None
+    mos_mean: float | None = None
     loss: float = 0.0
     jitter_ms: float = 0.0
     drift_ppm: float | None = None
@@ -449,6 +451,7 @@ class MediaClient:
             noise=_dbov(float(figures["noise"])),
             gain_db=round(20.0 * math.log10(max(float(figures["gain"]), 1e-3)), 1),
             mos=_known(quality["mos"], 2),
+            mos_mean=_known(quality["mos_mean"], 2),
             loss=round(float(quality["loss"]), 4),
             jitter_ms=round(1000.0 * float(quality["jitter"]), 2),
             drift_ppm=_known(quality["drift"], 1),

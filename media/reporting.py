@@ -41,13 +41,15 @@ class Reporting:
     """The reports of all legs, and what is known of their quality. `ports`: how many RTP ports there are; the
     sockets' indexes from there on are RTCP ports.
 
-    `mos`, `loss` f8 by row: the score, NaN before the first packets, and the share lost or late lately.
+    `mos`, `mean`, `loss` f8 by row: the score and its mean since the leg was opened, NaN before the first
+    packets, and the share lost or late lately.
     """
 
     def __init__(self, rows: int, ports: int, demux: Demux, sender: Sender, inbox: Inbox, srtp: Srtp) -> None:
         self.reports = Reports(rows)
         self.reception = Reception(rows)
         self.mos = np.full(rows, np.nan)
+        self.mean = np.full(rows, np.nan)
         self.loss = np.zeros(rows)
         self.counts = dict.fromkeys(("rtcp_sent", "rtcp_malformed", "rtcp_unknown", "rtcp_byes"), 0)
         self._ports = ports
@@ -61,6 +63,7 @@ class Reporting:
         self._equipment = np.zeros(rows)
         self._robustness = np.ones(rows)
         self._coding = np.zeros(rows)  # seconds of packet and lookahead
+        self._scored = np.zeros(rows, np.int64)  # seconds with a score
         self._before = np.zeros((4, rows))  # expected, lost, late and breaks a second ago
         self._lately = np.zeros((3, rows))  # expected, lost or late, breaks
 
@@ -70,10 +73,9 @@ class Reporting:
         """A leg takes a row and a local port (an index)."""
         self.reports.open(row)
         self.reception.open(row)
-        self.mos[row], self.loss[row] = np.nan, 0.0
+        self._forget(row)
         self._local[row] = port
         self._named[row] = 0
-        self._before[:, row] = self._lately[:, row] = 0.0
 
     def connect(self, row: int, command: Connect, beat: int) -> None:
         """An SDP of the far end says where its RTCP goes, and how it sends."""
@@ -118,7 +120,12 @@ class Reporting:
     def close(self, row: int) -> None:
         self.reports.close(row)
         self.reception.open(row)
-        self.mos[row], self.loss[row] = np.nan, 0.0
+        self._forget(row)
+
+    def _forget(self, row: int) -> None:
+        self.mos[row] = self.mean[row] = np.nan
+        self.loss[row] = self._scored[row] = 0
+        self._before[:, row] = self._lately[:, row] = 0.0
 
     # What the beat does
 
@@ -212,13 +219,17 @@ class Reporting:
         burst = quality.burst_ratio(gone, breaks, self.loss)
         rating = quality.BEST - quality.delay_impairment(trip / 2.0 + delay + self._coding)
         rating -= quality.loss_impairment(self.loss, burst, self._equipment, self._robustness)
-        self.mos = np.where(of > 0.5, quality.opinion(rating), np.nan)
+        heard = of > 0.5
+        self.mos = np.where(heard, quality.opinion(rating), np.nan)
+        self._scored += heard
+        total = np.nan_to_num(self.mean) * (self._scored - heard) + np.nan_to_num(self.mos)
+        self.mean = np.where(self._scored > 0, total / np.maximum(self._scored, 1), np.nan)
 
     def publish(self, columns: NDArray[np.void], now: float) -> None:
         """Put the figures where control reads them: a column of `media.shared.QUALITY`."""
         self.reception.drift.advance(now)
         reports = self.reports
-        columns["mos"], columns["loss"] = self.mos, self.loss
+        columns["mos"], columns["mos_mean"], columns["loss"] = self.mos, self.mean, self.loss
         columns["jitter"], columns["round_trip"] = self.reception.jitter, reports.round_trip
         columns["far_loss"], columns["far_jitter"] = reports.far_loss, reports.far_jitter
         columns["far_lost"], columns["drift"] = reports.far_lost, self.reception.drift.ppm

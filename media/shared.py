@@ -94,13 +94,13 @@ QUALITY: Final = np.dtype(
         ("far_jitter", "<f4"),
         ("far_lost", "<i8"),
         ("drift", "<f4"),
-        ("pad", "<f4"),
+        ("mos_mean", "<f4"),
         ("rejected", "<i8"),
     ]
 )
-"""A leg's quality: `mos` 1 to 4.5; `loss`, `far_loss` shares; `jitter`, `round_trip`, `far_jitter` in
-seconds; `drift` in millionths. Floats are NaN while nothing is known. `rejected`: packets that did not pass
-its keys. What is `far` is what the far end reports."""
+"""A leg's quality: `mos` 1 to 4.5, and its mean since the leg was opened; `loss`, `far_loss` shares;
+`jitter`, `round_trip`, `far_jitter` in seconds; `drift` in millionths. Floats are NaN while nothing is known.
+`rejected`: packets that did not pass its keys. What is `far` is what the far end reports."""
 
 
 class Shared:

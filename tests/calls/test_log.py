@@ -1,5 +1,7 @@
 """What the log says of a call: its records carry its id, and the first also the one that SIP knows it by."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from calls.admission import AccountLimits
@@ -33,6 +35,26 @@ async def test_an_incoming_call_is_logged_with_both_of_its_ids(caplog):
     call = await Exchange().dial_in(join())
     fields = logged(caplog, "call_incoming")
     assert (fields["call_id"], fields["sip_call_id"]) == (call.id, call.session.call_id)
+
+
+async def test_how_a_call_sounded_is_logged_at_its_end(caplog):
+    exchange = Exchange()
+    call = await exchange.dial_in(join())
+    figures = SimpleNamespace(
+        mos_mean=4.2,
+        received=500,
+        lost=3,
+        late=1,
+        jitter_ms=2.5,
+        round_trip_ms=None,
+        far_lost=0,
+        drift_ppm=-12.0,
+    )
+    exchange.media.leg_statistics = lambda leg: figures
+    exchange.switchboard.on_sip(sip_events.CallEnded(call.session, "BYE"))
+    await settle()
+    fields = logged(caplog, "call_sound")
+    assert fields["call_id"] == call.id and vars(figures).items() <= fields.items()
 
 
 @pytest.mark.parametrize("why", ["no application", "busy", "no codec", "trunk full"])

@@ -103,6 +103,9 @@ class FakeMedia:
         self.done.append(("update", leg.id, media))
         return self.stays
 
+    def leg_statistics(self, leg):
+        return None
+
     def readdress(self, leg, signalling):
         self.done.append(("readdress", leg.id, signalling))
 
