@@ -94,9 +94,10 @@ class Reception:
         `audio` tell the time, which others may not (a key's packets all have that of its beginning)."""
         if not len(rows):
             return
-        order = np.argsort(rows.astype(np.uint16), kind="stable")
-        rows, ssrc, sequence = rows[order], ssrc[order], sequence[order]
-        timestamp, arrival, audio = timestamp[order], arrival[order], audio[order]
+        if np.bincount(rows).max() > 1:
+            order = np.argsort(rows.astype(np.uint16), kind="stable")
+            rows, ssrc, sequence = rows[order], ssrc[order], sequence[order]
+            timestamp, arrival, audio = timestamp[order], arrival[order], audio[order]
         first, counts = _runs(rows)
         current = ssrc[first + counts - 1]
         one_source = ssrc == current.repeat(counts)

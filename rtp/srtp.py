@@ -33,8 +33,6 @@ could be played again."""
 
 _OK: Final = 0
 _REPLAYED: Final = (9, 10)  # srtp_err_status_replay_fail, srtp_err_status_replay_old
-_RTCP_SSRC: Final = slice(4, 8)
-_RTP_SSRC: Final = slice(8, 12)
 
 
 class _Context:
@@ -49,7 +47,7 @@ class _Context:
         self._session = Session(Policy(key=key, ssrc_type=direction, srtp_profile=profile))
         self.handle = self._session._srtp[0]
         self.suite, self.key = suite, key
-        self.sources: set[bytes] = set()
+        self.sources: set[int] = set()
 
     def __repr__(self) -> str:
         return f"_Context({self.suite!r})"
@@ -115,43 +113,61 @@ class Srtp:
         which passed. RTCP among it is told by its packet type (RFC 5761)."""
         inbox = self.inbox
         rtcp = is_rtcp(inbox.slots[places, 1] & 0x7F)
-        fields = inbox.slots[places, :12]
-        sources = np.where(rtcp[:, None], fields[:, _RTCP_SSRC], fields[:, _RTP_SSRC])
-        passed = np.zeros(len(places), bool)
-        for each, (row, place, kind) in enumerate(
-            zip(rows.tolist(), places.tolist(), rtcp.tolist(), strict=True)
-        ):
-            call = lib.srtp_unprotect_rtcp if kind else lib.srtp_unprotect
-            passed[each] = self._open(call, row, place, sources[each].tobytes())
+        fields = inbox.slots[places, :12].view(">u4")
+        sources = np.where(rtcp, fields[:, 1], fields[:, 2])
+        plain = [
+            self._open(lib.srtp_unprotect_rtcp if kind else lib.srtp_unprotect, row, place, source, length)
+            for row, place, kind, source, length in zip(
+                rows.tolist(),
+                places.tolist(),
+                rtcp.tolist(),
+                sources.tolist(),
+                inbox.length[places].tolist(),
+                strict=True,
+            )
+        ]
+        passed = np.array(plain) > 0
+        inbox.length[places[passed]] = np.array(plain)[passed]
         return passed
 
     def unprotect_rtcp(self, row: int, place: int) -> bool:
         """The same of one packet that came to an RTCP port; a leg without keys has nothing to unprotect."""
         if not self.secure[row]:
             return True
-        source = self.inbox.slots[place, _RTCP_SSRC].tobytes()
-        return self._open(lib.srtp_unprotect_rtcp, row, place, source)
+        source = int.from_bytes(self.inbox.slots[place, 4:8].tobytes(), "big")
+        length = self._open(lib.srtp_unprotect_rtcp, row, place, source, int(self.inbox.length[place]))
+        if length:
+            self.inbox.length[place] = length
+        return length > 0
 
-    def _open(self, call: Any, row: int, place: int, source: bytes) -> bool:
-        leg, length = self._legs[row], int(self.inbox.length[place])
+    def _open(self, call: Any, row: int, place: int, source: int, length: int) -> int:
+        """The plain length; 0 if the packet does not pass."""
+        leg = self._legs[row]
         context = leg.inbound
-        if leg.former is not None:
-            packet = self.inbox.slots[place, :length].copy()  # which a failure may leave altered
-        status = self._try(call, context, place, length, source)
-        if leg.former is not None:
-            if status == _OK:
-                leg.former = None
-            else:
-                self.inbox.slots[place, :length] = packet
-                status = self._try(call, leg.former, place, length, source)
+        if leg.former is None and source in context.sources:
+            self._size[0] = length
+            status = call(context.handle, self._slots + SLOT * place, self._size)
+        else:
+            status = self._open_first(call, leg, place, source, length)
         if status == _OK:
-            self.inbox.length[place] = self._size[0]
-            return True
+            return int(self._size[0])
         self.counts["srtp_replayed" if status in _REPLAYED else "srtp_rejected"] += 1
         self.rejected[row] += 1
-        return False
+        return 0
 
-    def _try(self, call: Any, context: _Context, place: int, length: int, source: bytes) -> int:
+    def _open_first(self, call: Any, leg: _Leg, place: int, source: int, length: int) -> int:
+        """Where the source is not known yet, or the key is new; libsrtp's status."""
+        if leg.former is None:
+            return self._try(call, leg.inbound, place, source, length)
+        packet = self.inbox.slots[place, :length].copy()  # which a failure may leave altered
+        status = self._try(call, leg.inbound, place, source, length)
+        if status == _OK:
+            leg.former = None
+            return status
+        self.inbox.slots[place, :length] = packet
+        return self._try(call, leg.former, place, source, length)
+
+    def _try(self, call: Any, context: _Context, place: int, source: int, length: int) -> int:
         known = source in context.sources
         if not known and len(context.sources) >= MAX_SOURCES:
             return -1
