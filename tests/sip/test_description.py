@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sip.codecs import CODECS
 from sip.description import MAX_BYTES, MAX_LINES, MAX_MEDIA, Attribute, Description, Media, SdpError
 from sip.sdp import Local, accept, answer, offer
 
@@ -151,6 +152,15 @@ FRAGMENTS = st.sampled_from(
         b"m=video 1/9 RTP/AVP 9",
         b"a=rtpmap:101 telephone-event/8000",
         b"a=rtpmap:8 PCMU/8000",
+        b"m=audio 4000 RTP/SAVP 111 9 101 13",
+        b"a=rtpmap:111 opus/48000/2",
+        b"a=fmtp:111 maxplaybackrate=16000;useinbandfec=1",
+        b"a=rtpmap:101 telephone-event/48000",
+        b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40,
+        b"a=crypto:2 AEAD_AES_256_GCM inline:" + b"B" * 59 + b"=|2^20",
+        b"a=crypto:x",
+        b"a=rtcp:4001",
+        b"a=rtcp-mux",
         b"a=ptime:9999",
         b"a=maxptime:-5",
         b"a=inactive",
@@ -163,7 +173,10 @@ OFFERS = st.one_of(
 )
 
 
-@given(OFFERS, st.sampled_from([LOCAL, Local("2001:db8::1", 4, 1, 1)]))
+EVERYTHING = Local("192.0.2.1", 20000, 1, 1, tuple(CODECS), srtp="optional", private=True)
+
+
+@given(OFFERS, st.sampled_from([LOCAL, EVERYTHING, Local("2001:db8::1", 4, 1, 1)]))
 def test_whatever_comes_is_answered_or_refused_and_an_answer_fits_its_offer(
     data: bytes, local: Local
 ) -> None:
@@ -183,7 +196,7 @@ def test_whatever_comes_is_answered_or_refused_and_an_answer_fits_its_offer(
 @given(OFFERS)
 def test_whatever_comes_as_an_answer_is_taken_or_refused(data: bytes) -> None:
     try:
-        agreement = accept(data, offer(LOCAL), LOCAL)
+        agreement = accept(data, offer(EVERYTHING), EVERYTHING)
     except SdpError as error:
         assert error.status in (400, 488)
         return
@@ -201,13 +214,18 @@ def test_whatever_comes_as_an_answer_is_taken_or_refused(data: bytes) -> None:
         b"m=audio 4000 RTP/AVP" + b" 0" * 8_000,
         b"c=" + b"/" * 16_000,
         b"a=ptime:" + b"9" * 16_000,
+        b"a=fmtp:0 " + b"; " * 8_000,
+        b"a=fmtp:0 maxplaybackrate" + b" " * 16_000 + b"x",
+        b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 16_000,
+        b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:A" + b" -" * 8_000,
+        b"a=crypto:1" + b" " * 16_000,
     ],
 )
 def test_a_long_line_costs_little(row: bytes) -> None:
     data = AUDIO + b"\r\n".join([row] * 4)[: MAX_BYTES - len(AUDIO)]
     start = time.thread_time()
     try:
-        answer(data, LOCAL)
+        answer(data, EVERYTHING)
     except SdpError:
         pass
     assert time.thread_time() - start < 0.5
