@@ -7,7 +7,7 @@ is always speech, so that music and tones are not taken for noise when they last
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer.noise import Noise
+from mixer.noise import Noise, square
 from mixer.rows import Rows
 
 START = 3
@@ -19,6 +19,7 @@ HANG = 20
 _HALVES = 2
 _RISE = np.float32(10 ** (9 / 10))  # over the noise, that make a talker
 _STAY = np.float32(10 ** (6 / 10))  # and that keep him one
+_QUIETEST = square(-64.0)  # so that a room is no talker when its microphone, muted until now, is opened
 
 
 class Talk:
@@ -48,7 +49,8 @@ class Talk:
         level = (energies[0] + energies[1]) * np.float32(1 / samples)
         talking = self.talking[rows]
 
-        loud = level > self.noise[rows] * np.where(talking, _STAY, _RISE)
+        bar = np.maximum(self.noise[rows], _QUIETEST) * np.where(talking, _STAY, _RISE)
+        loud = level > bar
         run = np.where(loud, self._loud[rows] + 1, 0)
         pause = np.where(loud, 0, self._quiet[rows] + 1)
         talking &= pause < HANG

@@ -58,6 +58,14 @@ def test_noise_is_no_talk_whatever_its_level_once_it_is_known(level: float) -> N
     assert not booth.talks()[200:].any()
 
 
+@pytest.mark.parametrize("muted", [0, 8])
+def test_a_room_is_no_talker_when_its_muted_microphone_is_opened(muted: int) -> None:
+    """What A-law and mu-law have for silence is 8 and 0."""
+    booth = Booth()
+    booth.say(samples(silence(4) + muted, noise(4, -60)))
+    assert not booth.talks().any()
+
+
 def test_a_click_is_no_talk() -> None:
     click = silence(0.01)
     click[40] = 20_000
