@@ -184,7 +184,8 @@ class Engine:
         if command.srtp is None:
             self._srtp.drop_keys(row)
         else:
-            self._srtp.set_keys(row, command.srtp.suite, command.srtp.send, command.srtp.receive)
+            srtp = command.srtp
+            self._srtp.set_keys(row, srtp.suite, srtp.send, srtp.receive, renew=command.renew)
         kinds = {COMFORT_TYPE: COMFORT}
         for number, format in command.accepts.items():
             kinds[number] = formats.number(format.codec, format.rate)

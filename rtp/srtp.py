@@ -84,9 +84,10 @@ class Srtp:
         """How many legs have keys."""
         return len(self._legs)
 
-    def set_keys(self, row: int, suite: str, send: bytes, receive: bytes) -> None:
+    def set_keys(self, row: int, suite: str, send: bytes, receive: bytes, *, renew: bool = True) -> None:
         """The leg's keys from now on, each a master key with its salt behind it; what is as before goes on as
-        it was. Raises ValueError, without the key in it."""
+        it was. `renew`: of the same far end, which may go on under its old key for a moment. Raises
+        ValueError, without the key in it."""
         if suite not in SUITES:
             raise ValueError(f"expected a suite out of {', '.join(SUITES)}, got {suite}")
         leg = self._legs.get(row)
@@ -98,7 +99,9 @@ class Srtp:
             leg.outbound = _Context(suite, send, Policy.SSRC_ANY_OUTBOUND)
         if (leg.inbound.suite, leg.inbound.key) != (suite, receive):
             fresh = _Context(suite, receive, Policy.SSRC_ANY_INBOUND)
-            leg.inbound, leg.former = fresh, leg.inbound
+            leg.inbound, leg.former = fresh, leg.former or leg.inbound  # the one that packets came under
+        if not renew:
+            leg.former = None
 
     def drop_keys(self, row: int) -> None:
         """The leg is a plain one from now on, or no more."""

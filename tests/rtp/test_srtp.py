@@ -149,6 +149,21 @@ def test_old_keys_are_good_until_the_first_packet_under_the_new(srtp: Srtp, suit
     assert arrive(srtp, old.packet(4)) == [False]
 
 
+def test_keys_that_change_twice_before_a_packet_leave_the_one_in_use_good(srtp: Srtp) -> None:
+    old = Far(srtp)
+    assert arrive(srtp, old.packet(1)) == [True]
+    Far(srtp)
+    new = Far(srtp)
+    assert arrive(srtp, old.packet(2), new.packet(3), old.packet(4)) == [True, True, False]
+
+
+def test_another_far_end_leaves_the_key_of_the_one_before_good_for_nothing(srtp: Srtp) -> None:
+    old, suite = Far(srtp), CM80
+    assert arrive(srtp, old.packet(1)) == [True]
+    srtp.set_keys(1, suite, key_for(suite), key_for(suite), renew=False)
+    assert arrive(srtp, old.packet(2)) == [False]
+
+
 def test_what_we_send_is_under_the_new_key_at_once(srtp: Srtp) -> None:
     old, outbox = Far(srtp), Outbox(ROWS)
     new = Far(srtp)
