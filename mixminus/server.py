@@ -30,6 +30,7 @@ from mixminus.registrations import Registrations
 from net.http import HttpClient
 from net.policy import Policy
 from sip.access import Access, Trunk
+from sip.address import our_address
 from sip.endpoint import EndpointConfig
 from sip.hep import Hep
 from sip.registrar import Registrar
@@ -373,9 +374,9 @@ def _document(path: Path | None) -> str:
 
 def _sdp_address(config: configuration.Config) -> str:
     """What SDP says; empty where sound is received at every address and the one that fits is chosen."""
-    if config.sip.advertise:
-        return config.sip.advertise
-    return "" if ip_address(config.rtp.address).is_unspecified else config.rtp.address
+    if ip_address(config.rtp.address).is_unspecified:
+        return ""
+    return our_address(config.sip.advertise, config.rtp.address)
 
 
 def _own_hosts(config: configuration.Config) -> frozenset[str]:

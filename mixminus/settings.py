@@ -40,7 +40,9 @@ class Sip:
         ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"],
     )
     advertise: str = setting(
-        kinds.optional_address, "Address in Contact and SDP; empty: the one that reaches the peer", ""
+        kinds.optional_address,
+        "Address in Contact and SDP for peers of its family; empty: the one that reaches the peer",
+        "",
     )
     allow: tuple[Network, ...] = setting(
         kinds.networks,

@@ -89,3 +89,9 @@ def is_ip(host: str) -> bool:
 def is_wildcard(host: str) -> bool:
     """True for the address that stands for all of ours."""
     return host in ("0.0.0.0", "::")
+
+
+def our_address(advertised: str, local: str) -> str:
+    """What we call ourselves towards a peer who is reached from the local address: the advertised address,
+    where there is one of that family."""
+    return advertised if advertised and (":" in advertised) == (":" in local) else local

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from random import Random, SystemRandom
 
 from sip.access import Access
+from sip.address import our_address
 from sip.dialog import Dialog, Ended
 from sip.events import CallFailed, Event
 from sip.flow import Address, Flow, Outgoing
@@ -126,7 +127,7 @@ class Core:
 
     def host(self, flow: Flow) -> str:
         """What we call ourselves towards that peer."""
-        return self.config.advertise or flow.local[0]
+        return our_address(self.config.advertise, flow.local[0])
 
     def stream_instead(self, flow: Flow) -> Flow | None:
         """The TCP way to the same place, for what is too large for a datagram; None where we do not listen

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from sip.address import DIALLED, Bound, is_ip, is_wildcard, parse_listen, parse_target
+from sip.address import DIALLED, Bound, is_ip, is_wildcard, our_address, parse_listen, parse_target
 from sip.endpoint import Endpoint, EndpointConfig
 from sip.events import Event
 from sip.flow import Address, Flow
@@ -164,13 +164,10 @@ class SipServer:
     def local_address(self, peer: Session | Flow | str) -> str:
         """The IP to name to a peer in SDP: the advertised one, else the local one that reaches him. A text
         is an IP address, or a target that has one."""
-        if self._config.advertise:
-            return self._config.advertise
         if isinstance(peer, Session):
             peer = peer.flow if peer.dialog is None else peer.dialog.flow
-        if isinstance(peer, Flow):
-            return peer.local[0]
-        return self._towards(parse_target(peer).host)
+        local = peer.local[0] if isinstance(peer, Flow) else self._towards(parse_target(peer).host)
+        return our_address(self._config.advertise, local)
 
     # The verbs of the endpoint, each sent at once.
 

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from sip.access import Access
+from sip.address import our_address
 from sip.endpoint import EndpointConfig
 from sip.events import CallAcknowledged, CallAnswered, CallEnded, CallFailed, Event, IncomingCall
 from sip.flow import Flow
@@ -347,6 +348,13 @@ async def test_a_wildcard_names_the_address_that_reaches_the_peer(start: Start) 
 async def test_the_advertised_address_wins(start: Start) -> None:
     house = await start(advertise="203.0.113.7")
     assert house.server.local_address("127.0.0.1") == "203.0.113.7"
+
+
+def test_the_advertised_address_is_told_to_peers_of_its_family() -> None:
+    assert our_address("203.0.113.7", "192.168.1.10") == "203.0.113.7"
+    assert our_address("203.0.113.7", "2001:db8::1") == "2001:db8::1"
+    assert our_address("2001:db8::7", "192.168.1.10") == "192.168.1.10"
+    assert our_address("", "2001:db8::1") == "2001:db8::1"
 
 
 @pytest.mark.parametrize(
