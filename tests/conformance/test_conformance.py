@@ -13,9 +13,13 @@ def test_the_tables_leave_nothing_out_and_their_page_is_theirs():
     assert page.faults() == []
 
 
-def test_pytest_collects_every_test_that_the_tables_name():
+def test_pytest_collects_every_test_that_the_tables_name(request):
     named = {test for line in page.lines() for test in line.tests}
+    collected = {item.nodeid for item in request.session.items}  # most of them, in a run of everything
+    named -= collected | {test.partition("[")[0] for test in collected}
     files = sorted({test.partition("::")[0] for test in named})
+    if not files:
+        return
     options = ["--collect-only", "-q", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *files],

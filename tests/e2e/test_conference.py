@@ -18,7 +18,7 @@ from tests.support.sounds import Samples, noise
 from tests.support.studio import Studio
 from tests.support.tones import find, is_silent, loudest_moment
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
 
 Recording = np.typing.NDArray[np.int16]
 
