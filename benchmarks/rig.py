@@ -27,6 +27,11 @@ class Subject:
         """What our own server counts; nothing of another."""
         return self.server.metrics() if self.server is not None else {}
 
+    def hurry(self) -> None:
+        """Before all else that runs on the machine."""
+        for pid in {pid for root in self.processes.values() for pid in host.descendants(root)}:
+            host.hurry(pid)
+
     def pin(self, cpus: set[int]) -> None:
         for pid in {pid for root in self.processes.values() for pid in host.descendants(root)}:
             host.pin(pid, cpus)

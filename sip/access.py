@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal
 
@@ -160,10 +161,16 @@ def networks(texts: Iterable[str | Network]) -> tuple[Network, ...]:
 def within(ip: str, ranges: Iterable[Network]) -> bool:
     """True when the address lies in one of the ranges. `::ffff:a.b.c.d` counts as a.b.c.d; a text that
     is no address lies nowhere."""
+    address = _read(ip)
+    return address is not None and any(address in network for network in ranges)
+
+
+@lru_cache(maxsize=4_096)  # a phone's address is looked at several times a call
+def _read(ip: str) -> IPv4Address | IPv6Address | None:
     try:
-        address: IPv4Address | IPv6Address = ip_address(ip.strip("[]").partition("%")[0])
+        address = ip_address(ip.strip("[]").partition("%")[0])
     except ValueError:
-        return False
+        return None
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in network for network in ranges)
+        return address.ipv4_mapped
+    return address

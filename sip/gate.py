@@ -58,8 +58,10 @@ def judge(core: Core, flow: Flow) -> Admitted | MayAuthenticate | Refused:
     """What the rules say of a source."""
     access = core.config.access
     verdict = access.admit(flow.remote[0])
+    if isinstance(verdict, Admitted):
+        return verdict
     source, local = ip_address(flow.remote[0]), ip_address(flow.local[0])
-    if not isinstance(verdict, Admitted) and local.is_loopback and not source.is_loopback:
+    if local.is_loopback and not source.is_loopback:
         # What arrives at a loopback address comes from this very machine: a phone on it may well name
         # the machine's other address as its source. Loopback sources are told apart by the rules alone.
         return access.admit(flow.local[0])
