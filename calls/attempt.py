@@ -3,7 +3,7 @@
 A call has several when its callee is tried in several ways; see `calls.dialling`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calls.media_session import MediaSession
@@ -37,6 +37,11 @@ class Attempt:
         return self._media
 
     @property
+    def left_open(self) -> bool:
+        """Whether to encrypt was left to the callee, by an offer of RTP/AVP with keys."""
+        return self.media.terms.srtp == "optional" and self.media.terms.private
+
+    @property
     def progressing(self) -> bool:
         """The callee's side has said anything at all."""
         return self.session is not None and self.session.progressing
@@ -53,6 +58,8 @@ class Attempt:
             None if route.trunk is None else services.trunks[route.trunk].trunk,
             address or services.sip.local_address(flow),
         )
+        if route.insists:
+            terms = replace(terms, srtp="required")
         if self._lent is None:
             self._media = MediaSession(services.media, signalling=flow.remote[0], terms=terms)
         else:

@@ -7,7 +7,7 @@ A callee may be reached in several ways at once (a user's phones), and in one wa
 import asyncio
 import logging
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calls.attempt import Attempt
@@ -35,6 +35,9 @@ _SECONDS_TO_ANYTHING = 6.0
 
 # The final responses after which another way is tried (RFC 3263 section 4.3), if it did not ring before.
 _TRY_ELSEWHERE = frozenset({408, 503})
+
+# The final responses of a phone that does not like what was offered.
+_NOT_ACCEPTABLE = frozenset({415, 488})
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Dialling:
         self._sessions = sessions
         self._address = ""
         self._attempts: dict[int, Attempt] = {}
+        self._group: list[Route] = []
         self._failures: list[Failure] = []
         self._ringing = False
         self._sounding: Attempt | None = None
@@ -115,7 +119,7 @@ class Dialling:
 
     def _try_next(self) -> None:
         self._ringing = False
-        routes = self._ways.pop(0)
+        routes = self._group = list(self._ways.pop(0))
         loop, trunks = asyncio.get_running_loop(), self._call.services.trunks
         turns = [trunks.take_turn(route.trunk, loop.time()) for route in routes if route.trunk is not None]
         inviting = self._invite(routes, max(turns, default=0.0))
@@ -201,7 +205,11 @@ class Dialling:
 
     def failed(self, session: "Session", status: int, reason: str, reasons: Sequence[Reason] = ()) -> None:
         """A final refusal of one, or nothing at all (408)."""
-        self._drop(session.id).close()
+        attempt = self._drop(session.id)
+        attempt.close()
+        if status in _NOT_ACCEPTABLE and attempt.left_open:
+            self._insist(attempt.route)
+            return
         cause, message = failure(status, reason, reasons)
         elsewhere = status in _TRY_ELSEWHERE and not self._ringing
         self._failures.append(Failure(cause, message, status, elsewhere))
@@ -212,6 +220,17 @@ class Dialling:
             self._show()
         elif self._sending is None or self._sending.done():
             self._all_failed()
+
+    def _insist(self, route: Route) -> None:
+        """A phone that wants RTP/SAVP refuses RTP/AVP with keys in it: the same way once more, with SRTP or
+        not at all."""
+        again = replace(route, insists=True)
+        if self._sending is not None and not self._sending.done():
+            self._group.append(again)
+            return
+        self._group = [again]
+        inviting = self._invite(self._group, 0.0)
+        self._sending = asyncio.get_running_loop().create_task(inviting, name=f"dial {self._call.id}")
 
     def call_ended(self) -> None:
         """It has come to nothing, whoever ended it."""

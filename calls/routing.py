@@ -58,7 +58,7 @@ class Route:
 
     `uri`: the Request-URI; `next_hop`: the `host[:port]` that the INVITE is sent to; `flow`: the way
     a registered phone came by, None to find one; `trunk`: the name of the trunk that it leads to;
-    `headers`: what else the INVITE says.
+    `headers`: what else the INVITE says; `insists`: SRTP is offered, or nothing.
     """
 
     uri: str
@@ -68,6 +68,7 @@ class Route:
     credentials: tuple[str, str] | None = None
     trunk: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    insists: bool = False
 
     @property
     def trusted(self) -> bool:

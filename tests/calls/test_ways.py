@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from calls.dialling import Failure
+from calls.terms import TermsPolicy
 from sip import events as sip_events
 from sip.access import Trunk
 from sip.flow import Flow
@@ -32,9 +33,9 @@ def registered(exchange, *phones, user="alice"):
         )
 
 
-async def ringing(*ports):
+async def ringing(*ports, terms=None):
     """An exchange where alice's phones ring; their sessions, in the order of `ports`."""
-    exchange = Exchange(users={"alice": ""})
+    exchange = Exchange(users={"alice": ""}, terms=terms)
     registered(exchange, *reversed(ports))  # the newest is asked first
     exchange.answer_with(PAUSE, "answer")
     call = await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="sip:alice@127.0.0.1"))
@@ -121,6 +122,32 @@ async def numbered(*trunks, to="+12025550123"):
     call = await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to=to))
     await settle()
     return exchange, call
+
+
+def profiles(exchange):
+    """Of each offer, in order: its profile, and whether it has keys."""
+    offers = [named["sdp"] for verb, _, named in exchange.sip.done if verb == "invite"]
+    return [(sdp.split(b"m=audio ")[1].split()[1].decode(), b"a=crypto" in sdp) for sdp in offers]
+
+
+async def test_a_phone_that_refuses_an_open_offer_is_asked_once_more_and_with_srtp_alone():
+    terms = TermsPolicy(srtp="optional", keys_in_clear=True)
+    exchange, call, sessions = await ringing(5070, 5071, terms=terms)
+    await refuses(exchange, sessions[0], 488)
+    assert profiles(exchange) == [("RTP/AVP", True), ("RTP/AVP", True), ("RTP/SAVP", True)]
+    assert call.live and len(exchange.media.open) == 2
+    again = [arguments[0] for verb, arguments, _ in exchange.sip.done if verb == "invite"][2]
+    await refuses(exchange, again, 488)
+    assert len(profiles(exchange)) == 3 and call.live
+    await refuses(exchange, sessions[1], 486)
+    assert not call.live and call.disconnect_cause == "busy" and not exchange.media.open
+
+
+@pytest.mark.parametrize("terms", [TermsPolicy(), TermsPolicy(srtp="optional")])
+async def test_a_phone_that_refuses_an_offer_without_keys_is_not_asked_again(terms):
+    exchange, call, sessions = await ringing(5070, terms=terms)
+    await refuses(exchange, sessions[0], 488)
+    assert not call.live and profiles(exchange) == [("RTP/AVP", False)]
 
 
 def dialled(exchange):

@@ -10,6 +10,7 @@ from calls.callbacks import Answer, Callback, DeliveryFailed
 from calls.conference import Limits
 from calls.routing import Routing
 from calls.switchboard import Settings, Switchboard
+from calls.terms import TermsPolicy
 from sip import events as sip_events
 from sip.access import Access, Trunk
 from sip.flow import Flow
@@ -243,6 +244,7 @@ class Exchange:
         applications=None,
         silence_hangup=0.0,
         limits=None,
+        terms=None,
         trunks=(),
         users=None,
         accounts=None,
@@ -268,6 +270,7 @@ class Exchange:
                 silence_hangup=silence_hangup,
                 transfers=transfers,
                 limits=limits or Limits(),
+                terms=terms or TermsPolicy(),
                 accounts=accounts or {},
             ),
             applications=applications,

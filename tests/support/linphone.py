@@ -24,6 +24,7 @@ guess_hostname=0
 use_ipv6=0
 root_ca={authority}
 media_encryption={encryption}
+media_encryption_mandatory={insists:d}
 [rtp]
 audio_rtp_port={rtp}
 [sound]
@@ -37,7 +38,8 @@ class Linphone:
     """`async with Linphone("alice", frequency=1130) as phone: await phone.dial(uri)`
 
     It answers no call by itself. What it heard is in `heard()`. It offers one codec, named as in its own list
-    (G722 has a rate of 8000 there); `encryption` is "none" or "srtp"; `authority` a PEM file, for TLS.
+    (G722 has a rate of 8000 there); `encryption` is "none" or "srtp", which it may insist on;
+    `authority` a PEM file, for TLS.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Linphone:
         codec: str = "PCMU",
         rate: int = 8000,
         encryption: str = "none",
+        insists: bool = False,
         authority: str = "",
     ) -> None:
         self.program = need("linphonec", "linphone-cli")
@@ -63,6 +66,7 @@ class Linphone:
                 tcp=free_port(),
                 rtp=free_range(4).partition("-")[0],
                 encryption=encryption,
+                insists=insists,
                 authority=authority,
             )
         )
