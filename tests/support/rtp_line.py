@@ -32,6 +32,23 @@ class Packet(NamedTuple):
     source: tuple[str, int]
 
 
+def _pair(family: int, address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A socket for sound, and one that keeps the port above it, where reports go (RFC 3550 section 11), from
+    being somebody else's."""
+    while True:
+        sound, above = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
+        try:
+            sound.bind((address, port))
+            above.bind((address, sound.getsockname()[1] + 1))
+        except OSError:
+            sound.close()
+            above.close()
+            if port:
+                raise
+        else:
+            return sound, above
+
+
 class MediaSocket:
     """One UDP socket, perhaps shared by several lines: each packet goes to the line whose remote sent it."""
 
@@ -52,10 +69,9 @@ class MediaSocket:
     def _open(self, address: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with self._network():
-            self.sock = socket.socket(family, socket.SOCK_DGRAM)
+            self.sock, self._above = _pair(family, address, port)
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.sock.bind((address, port))
         self.sock.setblocking(False)
         self.loop.add_reader(self.sock.fileno(), self._readable)
 
@@ -76,6 +92,7 @@ class MediaSocket:
     def _shut(self) -> None:
         self.loop.remove_reader(self.sock.fileno())
         self.sock.close()
+        self._above.close()
 
     def send(self, data: bytes, remote: tuple[str, int]) -> None:
         try:
