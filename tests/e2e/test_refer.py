@@ -153,6 +153,7 @@ async def test_an_agent_consults_an_expert_and_leaves_them_to_each_other(
     call = await caller.dial(house.uri(first))
     leg = await agent.incoming()
     await hears(call, [leg])
+    await hears(leg, [call])
     consultation = await agent.dial(house.uri(second))
     there = await expert.incoming()
     await hears(there, [consultation])
