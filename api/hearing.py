@@ -81,6 +81,9 @@ class Media(Answer):
     )
     reported_lost: int | None = Field(description="The same in packets, of the whole stream.")
     reported_jitter_milliseconds: float | None
+    reported_opinion_score: float | None = Field(
+        description="Of what the phone hears, by these: as meanOpinionScore. Null where it sends no reports."
+    )
 
 
 class Party(Answer):
@@ -215,6 +218,7 @@ def _media(party: "hearing.Party") -> Media | None:
         reported_loss=figures.far_loss,
         reported_lost=figures.far_lost,
         reported_jitter_milliseconds=figures.far_jitter_ms,
+        reported_opinion_score=figures.far_mos,
     )
 
 

@@ -135,8 +135,8 @@ class LegStatistics:
     since the leg was opened; `loss`: the share of packets lost or late in the last seconds; `jitter_ms`: RFC
     3550's; `drift_ppm`: how much faster than ours its clock runs, in millionths. `round_trip_ms`, and what
     the far end reports of the packets sent to it: `far_loss` (share, between its last two reports),
-    `far_lost` (packets in all), `far_jitter_ms`. None while unknown. `rejected`: packets that did not pass
-    its keys (SRTP).
+    `far_lost` (packets in all), `far_jitter_ms`, and the score of that, `far_mos`. None while unknown.
+    `rejected`: packets that did not pass its keys (SRTP).
     """
 
     source: Remote | None
@@ -161,6 +161,7 @@ class LegStatistics:
     far_loss: float | None = None
     far_lost: int | None = None
     far_jitter_ms: float | None = None
+    far_mos: float | None = None
     rejected: int = 0
 
 
@@ -459,6 +460,7 @@ class MediaClient:
             far_loss=_known(quality["far_loss"], 4),
             far_lost=int(quality["far_lost"]) if reported else None,
             far_jitter_ms=_known(1000.0 * quality["far_jitter"], 2),
+            far_mos=_known(quality["far_mos"], 2),
             rejected=int(quality["rejected"]),
         )
 
@@ -486,8 +488,8 @@ class MediaClient:
     def statistics(self) -> dict[str, float]:
         """The counters of `media.shared`, and in milliseconds the quantiles of how late beats began
         (`lateness_p50`, `_p99`, `_max`) and of how long they took (`duration_…`). Of the legs whose figures
-        are known: `mos_min` and `_p50`, and the same quantiles of `loss`, `jitter`, `round_trip` and
-        `far_loss`."""
+        are known: `mos_min` and `_p50`, `far_mos_…`, and the same quantiles of `loss`, `jitter`, `round_trip`
+        and `far_loss`."""
         shared = self._supervisor.shared
         if shared is None:
             return {}

@@ -42,7 +42,8 @@ class Reporting:
     sockets' indexes from there on are RTCP ports.
 
     `mos`, `mean`, `loss` f8 by row: the score and its mean since the leg was opened, NaN before the first
-    packets, and the share lost or late lately.
+    packets, and the share lost or late lately. `far`: the score of what the far end hears, by its own
+    reports; how long it keeps packets is not told, and taken for twice its jitter.
     """
 
     def __init__(self, rows: int, ports: int, demux: Demux, sender: Sender, inbox: Inbox, srtp: Srtp) -> None:
@@ -50,6 +51,7 @@ class Reporting:
         self.reception = Reception(rows)
         self.mos = np.full(rows, np.nan)
         self.mean = np.full(rows, np.nan)
+        self.far = np.full(rows, np.nan)
         self.loss = np.zeros(rows)
         self.counts = dict.fromkeys(("rtcp_sent", "rtcp_malformed", "rtcp_unknown", "rtcp_byes"), 0)
         self._ports = ports
@@ -123,7 +125,7 @@ class Reporting:
         self._forget(row)
 
     def _forget(self, row: int) -> None:
-        self.mos[row] = self.mean[row] = np.nan
+        self.mos[row] = self.mean[row] = self.far[row] = np.nan
         self.loss[row] = self._scored[row] = 0
         self._before[:, row] = self._lately[:, row] = 0.0
 
@@ -217,8 +219,10 @@ class Reporting:
         self.loss = np.clip(gone / np.maximum(of, 1.0), 0.0, 1.0)
         trip = np.nan_to_num(self.reports.round_trip)
         burst = quality.burst_ratio(gone, breaks, self.loss)
-        rating = quality.BEST - quality.delay_impairment(trip / 2.0 + delay + self._coding)
-        rating -= quality.loss_impairment(self.loss, burst, self._equipment, self._robustness)
+        rating = self._rating(trip / 2.0 + delay + self._coding, self.loss, burst)
+        far_delay = trip / 2.0 + 2.0 * self.reports.far_jitter + self._coding
+        far_loss = self.reports.far_loss
+        self.far = quality.opinion(self._rating(far_delay, far_loss, np.ones(len(trip))))
         heard = of > 0.5
         self.mos = np.where(heard, quality.opinion(rating), np.nan)
         self._scored += heard
@@ -233,9 +237,15 @@ class Reporting:
         columns["jitter"], columns["round_trip"] = self.reception.jitter, reports.round_trip
         columns["far_loss"], columns["far_jitter"] = reports.far_loss, reports.far_jitter
         columns["far_lost"], columns["drift"] = reports.far_lost, self.reception.drift.ppm
-        columns["rejected"] = self._srtp.rejected
+        columns["rejected"], columns["far_mos"] = self._srtp.rejected, self.far
 
     # Within
+
+    def _rating(
+        self, delay: NDArray[np.float64], loss: NDArray[np.float64], burst: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        rating = quality.BEST - quality.delay_impairment(delay)
+        return rating - quality.loss_impairment(loss, burst, self._equipment, self._robustness)
 
     def _socket(self, row: int) -> int:
         return int(self._local[row]) + (0 if self._mux[row] else self._ports)

@@ -96,6 +96,8 @@ QUALITY: Final = np.dtype(
         ("drift", "<f4"),
         ("mos_mean", "<f4"),
         ("rejected", "<i8"),
+        ("far_mos", "<f4"),
+        ("pad", "<f4"),
     ]
 )
 """A leg's quality: `mos` 1 to 4.5, and its mean since the leg was opened; `loss`, `far_loss` shares;
@@ -169,10 +171,11 @@ def spread(legs: NDArray[np.void]) -> dict[str, float]:
         if known.size:
             for label, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
                 figures[f"{name}_{label}"] = round(scale * float(np.quantile(known, share)), 4)
-    scores = legs["mos"][~np.isnan(legs["mos"])]
-    if scores.size:
-        figures["mos_min"] = round(float(scores.min()), 3)
-        figures["mos_p50"] = round(float(np.median(scores)), 3)
+    for name in ("mos", "far_mos"):
+        scores = legs[name][~np.isnan(legs[name])]
+        if scores.size:
+            figures[f"{name}_min"] = round(float(scores.min()), 3)
+            figures[f"{name}_p50"] = round(float(np.median(scores)), 3)
     return figures
 
 

@@ -54,7 +54,8 @@ class Outgoing:
     def __init__(self, rows: int) -> None:
         self.outbox = Outbox(_SLOTS * rows)
         self.sent = np.zeros(rows, np.int64)
-        self._octets = np.zeros(_SLOTS * rows, np.int64)  # of payload, by slot
+        self._octets = np.zeros(_SLOTS * rows, np.int64)  # of payload, by slot, since the stream began
+        self._sent_before = np.zeros(rows, np.int64)  # in earlier streams
         self._rows = rows
         self._clock = 0
         self._header = self.outbox.slots.view(_OUT_HEADER)[:, 0]["header"]
@@ -93,7 +94,7 @@ class Outgoing:
         self._sequence[row] = secrets.randbits(15)  # far from the wrap: SRTP's receivers count those
         self._every[row] = 1
         self.sent[row] = 0
-        self._octets[self._slots_of + row] = 0
+        self._sent_before[row] = 0
         self._dirty = True
 
     def close(self, row: int) -> None:
@@ -150,6 +151,8 @@ class Outgoing:
         self._scale[row] = scale
         self._timestamp[row] = secrets.randbits(32)
         self._header["ssrc"][self._slots_of + row] = secrets.randbits(32)
+        self._sent_before[row] = self.sent[row]
+        self._octets[self._slots_of + row] = 0
 
     def send_to(self, row: int, address: int, port: int) -> None:
         """Where the leg's packets go: IPv4 in host order, UDP port."""
@@ -270,7 +273,7 @@ class Outgoing:
         return Sending(
             ssrc=self._header["ssrc"][rows].astype(np.uint32),
             timestamp=self._timestamp[rows] + now * self._scale[rows],
-            packets=self.sent[rows],
+            packets=self.sent[rows] - self._sent_before[rows],
             octets=self._octets.reshape(_SLOTS, self._rows)[:, rows].sum(axis=0),
         )
 

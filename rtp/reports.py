@@ -132,7 +132,7 @@ class Reports:
         """The compounds of these rows at `wall` (ns since 1970): (bytes u8[n, 4 * WORDS], length of each)."""
         each = np.arange(len(rows))
         words = np.zeros((len(rows), WORDS), ">u4")
-        sends = sending.packets > self._packets[rows, 1]
+        sends = sending.packets != self._packets[rows, 1]
         self._packets[rows, 1], self._packets[rows, 0] = self._packets[rows, 0], sending.packets
         seconds, fraction = ntp_time(wall)
         # Receiver reports are overwritten from the third word on.

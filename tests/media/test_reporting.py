@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from media.messages import Close, Move, Pinned
+from media.messages import Close, Format, Move, Pinned
 from media.shared import COUNTERS
 from rtp.reports import BATCH
 from rtp.rtcp import Compound, ntp_middle, parse_compound
@@ -201,6 +201,8 @@ def test_reports_that_come_among_rtp_count_as_well(media: Media) -> None:
     media.beat(12)
     assert media.figures(1)["far_lost"] == 5
     assert media.count("rtcp_received") == 2 and media.count("dropped_malformed") == 0
+    media.beat(50)
+    assert 2.5 < media.figures(1)["far_mos"] < 3.5  # a tenth is lost
 
 
 def test_reports_of_a_phone_that_sends_no_sound_are_known_by_their_source(media: Media) -> None:
@@ -306,7 +308,7 @@ def test_nothing_is_known_of_a_leg_that_said_nothing_and_nothing_is_left_to_its_
     open_leg(media, 2, BOB)
     media.beat(60)
     figures = media.figures(2)
-    for name in ("mos", "mos_mean", "round_trip", "far_loss", "far_jitter", "drift"):
+    for name in ("mos", "mos_mean", "far_mos", "round_trip", "far_loss", "far_jitter", "drift"):
         assert np.isnan(figures[name])
     assert figures["loss"] == figures["jitter"] == figures["far_lost"] == 0
 
@@ -345,3 +347,29 @@ def test_a_report_names_the_time_of_the_packet_that_leaves_with_it(media: Media)
         if len(timestamps) == 2:
             stamps.add(timestamps[True] - timestamps[False])
     assert stamps == {0}
+
+
+def test_a_stream_that_begins_anew_begins_its_counts_anew(media: Media) -> None:
+    open_leg(media)
+    media.beat(100)
+    rows = np.array([1])
+    before = media.engine._outgoing.sending(rows)
+    assert before.packets[0] == 100 and before.octets[0] == 16_000
+    wide = Format("L16", 16000, 16000)
+    media.commands.append(
+        connect(
+            1,
+            ALICE,
+            renew=True,
+            format=wide,
+            payload_type=96,
+            accepts={96: wide},
+            rtcp_address=1,
+            rtcp_port=2,
+        )
+    )
+    media.beat(10)
+    after = media.engine._outgoing.sending(rows)
+    assert after.ssrc[0] != before.ssrc[0] and 0 < after.packets[0] <= 10
+    assert after.octets[0] == 640 * after.packets[0]
+    assert media.engine._outgoing.sent[1] == 100 + after.packets[0]
