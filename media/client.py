@@ -514,7 +514,7 @@ class MediaClient:
         address, port = self._in_numbers(media.remote)
         rtcp_address, rtcp_port = self._in_numbers(media.rtcp)
         if media.remote is not None and media.rtcp is None:
-            rtcp_address, rtcp_port = address, port if media.rtcp_mux else port + 1
+            rtcp_address, rtcp_port = address, port if media.rtcp_mux else (port + 1) % 65536  # 0: nowhere
         if leg.id not in self._legs:
             return True
         stays, learns = self._placing.connect(leg.id, media.remote, time.monotonic())

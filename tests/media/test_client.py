@@ -555,6 +555,13 @@ async def test_phones_of_both_families_hear_each_other() -> None:
         assert figures.source == six.socket.address
 
 
+async def test_a_far_end_on_the_last_port_has_none_beside_for_its_reports(house: House) -> None:
+    leg = house.media.open_leg(signalling="127.0.0.1", remote=("127.0.0.1", 65535))
+    assert house.media.connect(leg, LegMedia(("127.0.0.1", 65535), PCMU, 0, ALL))
+    await eventually(lambda: house.media.leg_statistics(leg))
+    assert house.media.statistics()["refused_commands"] == 0 and house.media.ready
+
+
 async def test_ipv6_media_is_refused_by_name(house: House) -> None:
     with pytest.raises(AddressNotSupported, match="IPv4 only, got 2001:db8::1"):
         house.media.open_leg(signalling="2001:db8::1", remote=("2001:db8::1", 4000))
