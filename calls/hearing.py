@@ -23,6 +23,9 @@ _SILENT = 1.0
 # What is quieter than this, in dB of full scale, is the noise of a line and not somebody who speaks.
 _QUIET = -60.0
 
+# The share of packets from which on their loss is worth a word: less is filled so that words are understood.
+_LOSS = 0.1
+
 # Seconds in which a leg is sent its first packets: before them a count of none means nothing.
 _FIRST_PACKETS = 1.0
 
@@ -138,6 +141,14 @@ def _arrives(speaker: Party, now: datetime) -> list[Finding]:
                 sure=False,
             )
         ]
+    if figures.loss >= _LOSS:
+        return [
+            Finding(
+                "speaker-loses-packets",
+                f"{figures.loss:.0%} of the speaker's packets of the last seconds were lost or too late",
+                sure=False,
+            )
+        ]
     return []
 
 
@@ -191,6 +202,14 @@ def _leaves(listener: Party, now: datetime) -> list[Finding]:
                 "listener-address-not-learnt",
                 f"Packets go to {_place(agreed.remote)}, which the listener's SDP names; nothing has come "
                 "from there, so that behind a NAT they may not arrive",
+                sure=False,
+            )
+        ]
+    if figures.far_loss is not None and figures.far_loss >= _LOSS:
+        return [
+            Finding(
+                "listener-loses-packets",
+                f"{figures.far_loss:.0%} of what is sent to the listener is lost, by his phone's last report",
                 sure=False,
             )
         ]

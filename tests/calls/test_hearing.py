@@ -134,6 +134,17 @@ async def test_a_speaker_who_says_nothing_is_a_hint_and_no_verdict(level):
     assert stage.codes() == ["speaker-quiet"] and stage.found().hears
 
 
+async def test_loss_on_either_way_is_a_hint_from_a_tenth_on():
+    stage = await Stage.set()
+    stage.figures[stage.speaker.leg.id] = replace(WELL, loss=0.09)
+    stage.figures[stage.listener.leg.id] = replace(WELL, far_loss=0.09)
+    assert stage.codes() == []
+    stage.figures[stage.speaker.leg.id] = replace(WELL, loss=0.25)
+    stage.figures[stage.listener.leg.id] = replace(WELL, far_loss=0.5)
+    assert stage.codes() == ["speaker-loses-packets", "listener-loses-packets"] and stage.found().hears
+    assert "25%" in stage.text() and "50%" in stage.found().findings[1].description
+
+
 async def test_a_hold_by_reinvite_is_told_of_either_side():
     stage = await Stage.set()
     await stage.offered(stage.speaker, OFFER + b"a=recvonly\r\n")
