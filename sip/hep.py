@@ -75,7 +75,8 @@ def _chunk(kind: int, value: bytes) -> bytes:
 
 class Hep:
     """Sends copies to the collector at `collector` (host and port) from `start` to `close`; until its name is
-    looked up, and whenever the kernel takes no more, they are dropped and counted."""
+    looked up, and whenever the kernel takes no more, they are dropped. `statistics` counts the messages, and
+    of how many the copy was dropped."""
 
     def __init__(self, collector: Address, agent: int) -> None:
         self._collector = collector
@@ -83,7 +84,7 @@ class Hep:
         self._socket: socket.socket | None = None
         self._looking: asyncio.Task[None] | None = None
         self._second, self._made = 0, 0
-        self.statistics: Counter[str] = Counter(hep_sent=0, hep_dropped=0)
+        self.statistics: Counter[str] = Counter(hep_messages=0, hep_dropped=0)
 
     @property
     def ready(self) -> bool:
@@ -117,16 +118,19 @@ class Hep:
         if int(now) != self._second:
             self._second, self._made = int(now), 0
         self._made += 1
+        self.statistics["hep_messages"] += 1
         if self._socket is None or self._made > MOST_PER_SECOND:
             self.statistics["hep_dropped"] += 1
             return
         packet = encode(data, flow, sent=sent, agent=self._agent, at=time.time())
         try:
-            self._socket.send(packet)
-        except OSError:  # it is not there (told by ICMP), or the kernel's buffer is full
+            try:
+                self._socket.send(packet)
+            except ConnectionRefusedError:  # what ICMP said of the copy before: nobody was there
+                self.statistics["hep_dropped"] += 1
+                self._socket.send(packet)
+        except OSError:  # the kernel's buffer is full, or there is no way
             self.statistics["hep_dropped"] += 1
-        else:
-            self.statistics["hep_sent"] += 1
 
     async def _look(self) -> None:
         host, port = self._collector

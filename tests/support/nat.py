@@ -47,8 +47,8 @@ class Nat:
         self._nft = need("nft", "nftables")
         if os.geteuid():
             missing("network namespaces need root")
-        number = os.getpid() % 65_536  # 198.18.0.0/15 is for tests of networks (RFC 2544)
-        self._outside = f"198.{18 + number // 32_768}.{number // 128 % 256}"
+        number = os.getpid() % 32_768  # 198.18.0.0/15, which is for tests of networks (RFC 2544), has as many
+        self._outside = f"198.{18 + number // 16_384}.{number // 64 % 256}"
         self._network = number % 64 * 4
         self._gate, self._home = f"mixminus-gate-{number}", f"mixminus-home-{number}"
         self._wire = f"mixm{number}"
