@@ -202,6 +202,10 @@ class Call:
         self._acknowledged.set()
         self._expect_prompts()
 
+    def answered_anew(self) -> None:
+        """Another caller has got our 2xx in this call; its ACK is awaited as that of the first was."""
+        self._acknowledged.clear()
+
     def ring(self) -> None:
         """Let the caller's phone say that it rings, if the call is still to be answered by us."""
         if self.session is not None and self.direction == "inbound" and self.state == "initiated":

@@ -77,6 +77,7 @@ class Handovers:
             return
         sip.answer(session, answer)
         media.begin()
+        call.answered_anew()
         if call.handover is not None:
             call.handover.close()
         self.take_place(call, session, media, line)
@@ -137,6 +138,9 @@ class Handovers:
 
     def take_place(self, call: "Call", session: "Session", media: MediaSession, line: "Line | None") -> None:
         """The far end of `call` is another one from now on."""
+        if call.referral is not None:
+            # The one who was to go elsewhere is not here any more.
+            call.referral.settled(False, None, None)
         before, trunk = call.session, call.line
         call.session, call.media, call.line = session, media, line
         self._sessions[session.id] = call

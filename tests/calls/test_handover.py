@@ -68,9 +68,10 @@ class TestReplaces:
         call = await exchange.dial_in(
             "<Response><SpeakSentence>one</SpeakSentence><SpeakSentence>two</SpeakSentence></Response>"
         )
-        replace(exchange, call)
+        session = replace(exchange, call)
         await settle()
         assert not exchange.media.playbacks[-1].stopped
+        exchange.switchboard.on_sip(sip_events.CallAcknowledged(session, None))
         await exchange.finish_prompt()
         assert exchange.media.playbacks[-1].samples.startswith(b"two") and call.live
 
@@ -99,6 +100,17 @@ class TestReplaces:
         assert call.leg is leg and connected(exchange)[-1] == (leg.id, ("127.0.0.1", 41000))
         call.end("hangup")
         assert exchange.media.open == set()
+
+    async def test_one_who_was_being_referred_has_not_gone_there(self):
+        exchange = Exchange()
+        refer = f"<Refer><SipUri>{CAROL}</SipUri></Refer>"
+        call = await exchange.dial_in(f"<Response>{refer}<Conference>next</Conference></Response>")
+        session = replace(exchange, call)
+        await settle()
+        assert call.live and call.session is session and call.membership is None, "its ACK is to come"
+        exchange.switchboard.on_sip(sip_events.CallAcknowledged(session, None))
+        await settle()
+        assert call.membership is not None
 
     async def test_a_call_that_has_just_ended_is_gone(self):
         exchange = Exchange()
