@@ -176,13 +176,16 @@ class MediaSession:
 
     def reanswered(self, answer: bytes | None, offered: bytes) -> None:
         """The answer to what we `offered` in an established call: in a re-INVITE after a move, or in the 2xx
-        to a re-INVITE that had no offer."""
+        to a re-INVITE that had no offer. Where our port is taken towards the address that it names, an offer
+        with another one waits (`restated`)."""
         self._waits = False
         if self.leg is None or answer is None:
             return
         try:
             self._agreed = sdp.accept(answer, offered, self._local(self.leg.port))
-            self._media.update(self.leg, self._leg_media(self._agreed))
+            if not self._media.update(self.leg, self._leg_media(self._agreed)):
+                self._move(self.leg)
+                self._waits = True
         except SdpError as error:
             self._refused(self.leg, error)
 

@@ -190,6 +190,8 @@ class Switchboard:
             case sip_events.MediaAnswered(session=session, sdp=sdp):
                 if call.media is not None:
                     call.media.reanswered(sdp, session.local_sdp)
+                    if (moved := call.media.restated()) is not None:
+                        self._sip.reinvite(session, moved)
             case sip_events.DigitReceived(digit=digit, duration_ms=duration):
                 self._key(call, digit, "info", duration)
             case sip_events.ReferSettled(succeeded=succeeded, status=status, outcome=outcome):

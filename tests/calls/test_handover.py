@@ -403,3 +403,16 @@ class TestAttended:
         a.consultation.account = "another"
         await a.transfers()
         assert a.told() == [403] and len(a.exchange.switchboard.live_calls) == 4
+
+    async def test_a_port_that_is_taken_towards_the_expert_is_changed_by_another_offer(self):
+        a = await Consulting().begin()
+        session, mixed = a.expert.session, a.call.leg
+        await a.transfers()
+        session.local_sdp, port = a.exchange.sip.last("reinvite")[1][1], mixed.port
+        a.exchange.media.stays = False
+        a.exchange.switchboard.on_sip(sip_events.MediaAnswered(session, ELSEWHERE))
+        reinvited, offer = a.exchange.sip.last("reinvite")[1]
+        assert reinvited is session and mixed.port != port and f"m=audio {mixed.port} ".encode() in offer
+        session.local_sdp = offer
+        a.exchange.switchboard.on_sip(sip_events.MediaAnswered(session, ELSEWHERE))
+        assert [verb for verb, _ in verbs(a.exchange, "reinvite")] == ["reinvite"] * 2
