@@ -21,10 +21,6 @@ class Network:
     jitter: float = 0.0  # ms, the mean of the extra delay
     ppm: float = 0.0  # how much faster the sender's clock runs than ours
 
-    def losses(self, seed: int, packets: int) -> NDArray[np.bool_]:
-        """Which packets of a stream are lost."""
-        return _fate(self, np.random.default_rng(seed), packets)[0]
-
 
 @dataclass(frozen=True)
 class Heard:
@@ -47,7 +43,7 @@ def through(network: Network, codec: Codec, sent: list[bytes], seeds: NDArray[np
     for line, packet in zip(payload, sent, strict=True):
         line[: len(packet)] = np.frombuffer(packet, np.uint8)
     size = np.array([len(packet) for packet in sent], np.int32)
-    fates = [_fate(network, np.random.default_rng(seed), packets) for seed in seeds.tolist()]
+    fates = [fate(network, np.random.default_rng(seed), packets) for seed in seeds.tolist()]
     lost = np.array([fate[0] for fate in fates])
     extra = np.array([fate[1] for fate in fates])
     phase = np.array([fate[2] for fate in fates])
@@ -105,7 +101,7 @@ def through(network: Network, codec: Codec, sent: list[bytes], seeds: NDArray[np
     )
 
 
-def _fate(
+def fate(
     network: Network, random: np.random.Generator, packets: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], float]:
     """Which packets of one leg are lost, what extra delay each has, and the phase of its clock, in samples.
