@@ -24,21 +24,21 @@ from mixer.rows import FRAME, Rows
 FADE = 32
 """Samples at 8 kHz, 4 ms, in which speech rises out of silence or takes over from concealment."""
 
-LONGEST = 480
-"""Samples at 8 kHz, 60 ms, after which concealment has faded to nothing."""
+LONGEST = 800
+"""Samples at 8 kHz, 100 ms, after which concealment has faded to nothing."""
 
 BUDGET = 256
 """Rows at 8 kHz that are concealed in one tick, at 16 kHz half as many; what is missing of others just dies
 away. When the host stalls all legs break at once, and must not cost the next beat too."""
 
 _PLANES = 3  # frames remembered
-_STEADY = 40  # samples at 8 kHz, as all below: at full strength before it begins to fade
-_SHORTEST, _LONGEST = 40, 160  # of a pitch period
+_SHORTEST, _LONGEST = 40, 160  # samples at 8 kHz, as all below: of a pitch period
 _MATCH = 52  # compared to find it
 _SPOKEN, _LATEST = 240, 40  # from which his voice is predicted; of these, the last, at falling weight
 _ORDER = 10  # of the prediction
 _DAMPED = 0.98  # at each sample, so that it rings out
 _QUIET = 100  # a sample's size, -50 dB: who stops behind less than that has said nothing that could break off
+_AFTER_ONE = 0.7  # what is left of it after a frame
 _RUNS = 4  # gaps in a frame; what comes behind more of them is dropped
 _CLEAN, _SILENT, _BROKEN = 0, 1, 2
 _FOUR_VALID = np.uint64(VALID * 0x0001_0001_0001_0001)
@@ -82,9 +82,9 @@ class Concealment:
         rise, fall = scale * (_SPOKEN - _LATEST), np.arange(scale * _LATEST) / (scale * _LATEST)
         self._window = np.concatenate([np.hanning(2 * rise)[:rise], np.cos(fall * np.pi / 2)])
         self._bridge = (np.arange(1, frame + 1) / frame).astype(np.float32)
-        left = self._longest - np.arange(self._longest + frame)
-        self._gain = np.clip(left / (self._longest - scale * _STEADY), 0, 1).astype(np.float32)
-        self._dying = np.clip(1 - np.arange(left.size) / self._fade, 0, 1).astype(np.float32)
+        ages = np.arange(self._longest + frame)
+        self._gain = np.interp(ages, [0, frame, self._longest], [1, _AFTER_ONE, 0]).astype(np.float32)
+        self._dying = np.clip(1 - ages / self._fade, 0, 1).astype(np.float32)
 
     def forget(self, row: int) -> None:
         """Nothing of what was said may be heard from now on, in no form."""
