@@ -182,6 +182,8 @@ class Switchboard:
                 self._handovers.requested(call, event)
             case sip_events.CallEnded() if call.handover is not None:
                 call.handover.far_end_left()
+            case sip_events.CallEnded(cause=cause, lost=True):
+                call.end("error", f"The far end was lost: {cause}", by_peer=True)
             case sip_events.CallEnded(cause=cause, reasons=reasons):
                 logger.info("sip_ended", extra={"call_id": call.id, "reason": cause})
                 call.end(*ending("hangup", reasons), by_peer=True)

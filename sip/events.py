@@ -83,6 +83,8 @@ class CallEnded:
     cause: str
     reasons: tuple[Reason, ...] = ()
     """The Reason headers of the peer's request."""
+    lost: bool = False
+    """The peer has not hung up: it does not answer any more, or knows nothing of the call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,7 @@ class Offers:
         self, session: Session, dialog: Dialog, request: Request, response: Response, now: float
     ) -> None:
         name = "re-INVITE" if request.method == "INVITE" else request.method
-        ended = CallEnded(session, f"{response.status} to our {name}", reasons_of(response))
+        ended = CallEnded(session, f"{response.status} to our {name}", reasons_of(response), lost=True)
         self._core.finish(session, ended, now)
         send_bye(self._core, session, dialog, now)
 

@@ -115,7 +115,7 @@ class SessionTimers:
         assert dialog is not None
         core.statistics["sessions_expired"] += 1
         reason = Reason(408, "session expired")
-        core.finish(session, CallEnded(session, "session expired"), now)
+        core.finish(session, CallEnded(session, "session expired", lost=True), now)
         send_bye(core, session, dialog, now, (("Reason", str(reason)),))
 
 

@@ -258,7 +258,7 @@ class Uas:
         dialog, headers = session.dialog, session.close_headers
         assert dialog is not None
         reason = Reason(408, "no ACK")
-        self._core.finish(session, CallEnded(session, "no ACK to our 200"), now)
+        self._core.finish(session, CallEnded(session, "no ACK to our 200", lost=True), now)
         send_bye(core, session, dialog, now, headers or (("Reason", str(reason)),))
 
     def _acknowledged(self, session: Session, ack: Request, now: float) -> None:

@@ -129,3 +129,13 @@ async def test_a_cancel_with_a_reason_is_told():
     exchange.switchboard.on_sip(sip_events.CallCancelled(session, "x", (q850(42),)))
     await settle()
     assert exchange.courier.event("disconnect")["cause"] == "error"
+
+
+async def test_a_far_end_that_was_lost_has_not_hung_up():
+    exchange = Exchange()
+    call = await exchange.dial_in(join())
+    ended = sip_events.CallEnded(call.session, "session expired", lost=True)
+    exchange.switchboard.on_sip(ended)
+    await settle()
+    event = exchange.courier.event("disconnect")
+    assert (event["cause"], event["errorMessage"]) == ("error", "The far end was lost: session expired")

@@ -111,7 +111,7 @@ def test_a_peer_that_refreshes_keeps_the_call_and_one_that_stops_loses_it() -> N
     (bye,) = wire.wait(0.2)
     assert isinstance(bye, Request) and bye.method == "BYE"
     assert bye.get("Reason") == 'SIP;cause=408;text="session expired"'
-    assert wire.events() == [CallEnded(session, "session expired")]
+    assert wire.events() == [CallEnded(session, "session expired", lost=True)]
 
 
 def test_a_reinvite_refreshes_even_without_the_header() -> None:
@@ -252,7 +252,7 @@ def test_a_called_side_that_wants_to_refresh_and_does_not_loses_the_call() -> No
     session, _ = calling(wire, "Session-Expires: 1800;refresher=uas\r\n")
     assert wire.wait(1767) == []
     assert sent(wire.wait(1.1)) == ["BYE"]
-    assert wire.events() == [CallEnded(session, "session expired")]
+    assert wire.events() == [CallEnded(session, "session expired", lost=True)]
 
 
 def test_an_offer_of_ours_names_the_roles_and_refreshes() -> None:
