@@ -38,8 +38,8 @@ class Linphone:
     """`async with Linphone("alice", frequency=1130) as phone: await phone.dial(uri)`
 
     It answers no call by itself. What it heard is in `heard()`. It offers one codec, named as in its own list
-    (G722 has a rate of 8000 there); `encryption` is "none" or "srtp", on which it `insists` or not; `authority`
-    a PEM file, for TLS.
+    (G722 has a rate of 8000 there); `encryption` is "none" or "srtp", on which it `insists` or not;
+    `authority` a PEM file, for TLS.
     """
 
     def __init__(
