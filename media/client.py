@@ -7,16 +7,13 @@ written at once; everything else happens over there.
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import numpy as np
 
 from media import messages
 from media.addresses import Addresses, AddressNotSupported
+from media.figures import LegStatistics, Voice, leg_figures, leg_voices
 from media.library import Library
 from media.messages import AnyEvent, Format, Sound, Srtp
 from media.shared import COUNTERS, cumulative, quantile, spread
@@ -26,7 +23,6 @@ from rtp.ports import NoPort, Placing, Remote
 logger = logging.getLogger(__name__)
 
 Room = int
-SILENCE = -96.0  # dBov: the step of 16 bits
 MAX_PORTS = 256  # of a long range the first so many even ones are used; more would only cost descriptors
 
 __all__ = [
@@ -50,6 +46,7 @@ __all__ = [
     "PlaybackLost",
     "Sound",
     "Srtp",
+    "Voice",
 ]
 
 
@@ -117,59 +114,6 @@ class Leg:
     gain: bool = False
     floor: float = 0.0
     ceiling: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class LegStatistics:
-    """A leg's figures, at most a fifth of a second old.
-
-    `source`: the address and port its packets are taken from, None while no packet has shown it;
-    `silent_for`: seconds since the last packet, None if there was none; `received`, `sent`, `lost`, `late`,
-    `duplicate`: packets; `delay_ms`: from a packet's arrival to the beat that plays it; `level_db`: how loud
-    it spoke lately (the greatest sample, relative to full scale), None for nothing at all; `talking`: whether
-    somebody speaks there; `loudness`, `noise`: of the loudest frame of late, and of what speech is told from,
-    dBov; `gain_db`: what gain control adds.
-
-
-    `mos`: the E-model's opinion of what we hear of it, 1 to 4.4 (`rtp.quality`), and `mos_mean` its mean
-    since the leg was opened; `loss`: the share of packets lost or late in the last seconds; `jitter_ms`: RFC
-    3550's; `drift_ppm`: how much faster than ours its clock runs, in millionths. `round_trip_ms`, and what
-    the far end reports of the packets sent to it: `far_loss` (share, between its last two reports),
-    `far_lost` (packets in all), `far_jitter_ms`, and the score of that, `far_mos`. None while unknown.
-    `rejected`: packets that did not pass its keys (SRTP).
-    """
-
-    source: Remote | None
-    silent_for: float | None
-    received: int
-    sent: int
-    lost: int
-    late: int
-    duplicate: int
-    delay_ms: float
-    level_db: float | None
-    talking: bool = False
-    loudness: float = SILENCE
-    noise: float = SILENCE
-    gain_db: float = 0.0
-    mos: float | None = None
-    mos_mean: float | None = None
-    loss: float = 0.0
-    jitter_ms: float = 0.0
-    drift_ppm: float | None = None
-    round_trip_ms: float | None = None
-    far_loss: float | None = None
-    far_lost: int | None = None
-    far_jitter_ms: float | None = None
-    far_mos: float | None = None
-    rejected: int = 0
-
-
-class Voice(NamedTuple):
-    """What is heard of a leg at this moment: whether somebody talks, and how loud, in dBov."""
-
-    talking: bool
-    loudness: float
 
 
 class Playback:
@@ -430,51 +374,13 @@ class MediaClient:
         shared = self._supervisor.shared
         if shared is None or leg.id not in self._legs:
             return None
-        rows = np.flatnonzero(shared.legs["leg"] == leg.id)
-        if not len(rows):
-            return None
-        figures, far = shared.legs[rows[0]], shared.sources[rows[0]]
-        quality = shared.quality[rows[0]]
-        reported = not math.isnan(quality["far_loss"])
-        pinned, heard, peak = int(far["pinned"]), float(far["heard"]), int(figures["peak"])
-        return LegStatistics(
-            source=(self._addresses.text(pinned >> 16 & 0xFFFF_FFFF), pinned & 0xFFFF) if pinned else None,
-            silent_for=max(time.monotonic() - heard, 0.0) if heard else None,
-            received=int(figures["received"]),
-            sent=int(figures["sent"]),
-            lost=int(figures["lost"]),
-            late=int(figures["late"]),
-            duplicate=int(figures["duplicate"]),
-            delay_ms=int(figures["delay"]) / 8.0,
-            level_db=round(20.0 * math.log10(peak / 32768.0), 1) if peak else None,
-            talking=bool(figures["talking"]),
-            loudness=_dbov(float(figures["level"])),
-            noise=_dbov(float(figures["noise"])),
-            gain_db=round(20.0 * math.log10(max(float(figures["gain"]), 1e-3)), 1),
-            mos=_known(quality["mos"], 2),
-            mos_mean=_known(quality["mos_mean"], 2),
-            loss=round(float(quality["loss"]), 4),
-            jitter_ms=round(1000.0 * float(quality["jitter"]), 2),
-            drift_ppm=_known(quality["drift"], 1),
-            round_trip_ms=_known(1000.0 * quality["round_trip"], 1),
-            far_loss=_known(quality["far_loss"], 4),
-            far_lost=int(quality["far_lost"]) if reported else None,
-            far_jitter_ms=_known(1000.0 * quality["far_jitter"], 2),
-            far_mos=_known(quality["far_mos"], 2),
-            rejected=int(quality["rejected"]),
-        )
+        return leg_figures(shared, leg.id, self._addresses.text)
 
     def voices(self, legs: Iterable[Leg]) -> dict[int, Voice]:
         """What is heard of these legs, by id; those of which nothing is known yet are left out."""
         shared = self._supervisor.shared
         wanted = [leg.id for leg in legs if leg.id in self._legs]
-        if shared is None or not wanted:
-            return {}
-        rows = np.flatnonzero(np.isin(shared.legs["leg"], wanted))
-        ids, talking, level = (shared.legs[name][rows].tolist() for name in ("leg", "talking", "level"))
-        return {
-            leg: Voice(bool(talks), _dbov(loud)) for leg, talks, loud in zip(ids, talking, level, strict=True)
-        }
+        return leg_voices(shared, wanted) if shared is not None and wanted else {}
 
     def send_digits(self, leg: Leg, digits: str, *, tone: float, interval: float) -> Playback:
         """Send keys as telephone events, from the next beat on: a tone of `tone` ms each and `interval` ms of
@@ -625,16 +531,6 @@ def _rtp_ports(text: str) -> list[int]:
     if not numbers or low < 1 or high > 65535:
         raise NoPort(f'rtp.ports: expected at least an even port and the odd one after it, got "{text}"')
     return numbers[:MAX_PORTS]
-
-
-def _known(figure: float, digits: int) -> float | None:
-    """The figure, rounded; None for NaN."""
-    return None if math.isnan(figure) else round(float(figure), digits)
-
-
-def _dbov(square: float) -> float:
-    """Of a mean square, `SILENCE` at least."""
-    return max(round(10.0 * math.log10(max(square, 1e-9) / 32768.0**2), 1), SILENCE)
 
 
 def _ids(legs: Iterable[Leg] | None) -> list[int] | None:
