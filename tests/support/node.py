@@ -1,5 +1,6 @@
 """The Node packages of tests/e2e/node, installed at the first use."""
 
+import fcntl
 import subprocess
 from pathlib import Path
 
@@ -20,9 +21,15 @@ def installed(what: str, oldest: int) -> Path:
     if int(found.removeprefix("v").partition(".")[0]) < oldest:
         pytest.skip(f"{what} needs Node {oldest} or newer, and this is {found.strip()}")
     lock, stamp = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
-    if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        run = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=100)
-        assert run.returncode == 0, f"{' '.join(command)}: {run.stdout}{run.stderr}"
-        stamp.touch()
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # two tests may come to it at a time, in two processes
+        if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
+            _install()
+            stamp.touch()
     return FOLDER
+
+
+def _install() -> None:
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    run = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=100)
+    assert run.returncode == 0, f"{' '.join(command)}: {run.stdout}{run.stderr}"
