@@ -313,6 +313,7 @@ class MediaClient:
     def _connect(self, leg: Leg, media: LegMedia, *, renew: bool) -> bool:
         address, port = self._in_numbers(media.remote)
         rtcp_address, rtcp_port = self._in_numbers(media.rtcp)
+        guessed = media.rtcp is None and not media.rtcp_mux
         if media.remote is not None and media.rtcp is None:
             rtcp_address, rtcp_port = address, port if media.rtcp_mux else (port + 1) % 65536  # 0: nowhere
         if leg.id not in self._legs:
@@ -340,6 +341,7 @@ class MediaClient:
                 rtcp_address=rtcp_address,
                 rtcp_port=rtcp_port,
                 rtcp_mux=media.rtcp_mux,
+                rtcp_guessed=guessed,
                 srtp=media.srtp,
             )
         )

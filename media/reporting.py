@@ -92,7 +92,8 @@ class Reporting:
         if (address, port) == tuple(self._named[row].tolist()):  # what it was found to be meanwhile stays
             address, port = int(self.reports.address[row]), int(self.reports.port[row])
         self._named[row] = named
-        self.reports.connect(row, address, port, self._socket(row), format.clock, beat)
+        waits = command.rtcp_guessed
+        self.reports.connect(row, address, port, self._socket(row), format.clock, beat, waits=waits)
 
     def move(self, row: int, port: int) -> None:
         self._local[row] = port
@@ -108,7 +109,7 @@ class Reporting:
 
     def leave(self, rows: NDArray[np.intp], wall: int) -> None:
         """These legs are closed: those that were sent reports are told so, in the beats that follow."""
-        rows = rows[self.reports.port[rows] != 0]
+        rows = rows[self.reports.begun(rows)]
         for start in range(0, len(rows), BATCH):
             part = rows[start : start + BATCH]
             slots = self._write(part, wall, bye=True)
@@ -193,6 +194,7 @@ class Reporting:
                 if not self._mux[row]:
                     self.reports.address[row] = inbox.address[place]
                     self.reports.port[row] = inbox.source[place]
+                    self.reports.reported(row)
         self.counts["rtcp_unknown"] += max(0, len(which) - READ)
 
     def hear_among(self, which: NDArray[np.intp], rows: NDArray[np.intp]) -> None:

@@ -79,6 +79,7 @@ class Reports:
         self.far_lost = np.zeros(rows, np.int64)
         self._random = np.random.default_rng(seed)
         self._due = np.full(rows, _NEVER, np.int64)
+        self._beat = 0
         self._clock = np.full(rows, 8000)
         self._cname = np.zeros((rows, _SDES_WORDS - 2), ">u4")
         self._packets = np.zeros((rows, 2), np.int64)  # sent at the last report, and at the one before it
@@ -104,21 +105,35 @@ class Reports:
         self._times[row] = self._written[row] = 0
         self._heard_ssrc[row] = self._heard_time[row] = self._heard_at[row] = 0
 
-    def connect(self, row: int, address: int, port: int, socket: int, clock: int, beat: int) -> None:
-        """Where the leg's reports go (port 0: nowhere for now), and the RTP clock of what is sent to it."""
+    def connect(
+        self, row: int, address: int, port: int, socket: int, clock: int, beat: int, *, waits: bool = False
+    ) -> None:
+        """Where the leg's reports go (port 0: nowhere for now), and the RTP clock of what is sent to it.
+        `waits`: not before the far end has reported itself."""
         self.address[row], self.port[row], self.socket[row] = address, port, socket
         self._clock[row] = clock
         if port == 0:
             self._due[row] = _NEVER
-        elif self._due[row] == _NEVER:
+        elif self._due[row] == _NEVER and not waits:
             self._due[row] = beat + self._intervals(1, INTERVAL / 2)[0]
 
     def due(self, beat: int) -> NDArray[np.intp]:
         """The rows whose reports are to be written now, each at once given its next turn."""
+        self._beat = beat
         rows = np.flatnonzero(self._due <= beat)[:BATCH]
         if len(rows):
             self._due[rows] = beat + self._intervals(len(rows), INTERVAL)
         return rows
+
+    def reported(self, row: int) -> None:
+        """The far end of a row has reported: it takes reports, too."""
+        if self.port[row] and self._due[row] == _NEVER:
+            self._due[row] = self._beat + self._intervals(1, INTERVAL / 2)[0]
+
+    def begun(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of these are sent reports."""
+        begun: NDArray[np.bool_] = self._due[rows] != _NEVER
+        return begun
 
     def write(
         self,

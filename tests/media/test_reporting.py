@@ -93,6 +93,17 @@ def test_reports_leave_from_the_odd_port_for_the_odd_port(media: Media) -> None:
     assert media.count("rtcp_sent") == len(found)
 
 
+def test_a_phone_that_has_not_said_where_gets_reports_once_it_has_sent_one(media: Media) -> None:
+    open_leg(media, rtcp_guessed=True)
+    media.beat()
+    assert not media.reports(16)
+    media.say(ALICE, rtp(1, ssrc=THEIRS))
+    media.beat()
+    media.say(ALICE_RTCP, receiver_report(), port=media.ports)
+    found = media.reports(8)
+    assert {whither for _, whither, _ in found} == {ALICE_RTCP}
+
+
 def test_reports_of_a_leg_that_multiplexes_go_where_its_sound_goes(media: Media) -> None:
     open_leg(media, port=2, rtcp_mux=True, rtcp_port=ALICE[1])
     media.beat()
