@@ -218,7 +218,9 @@ class Machine:
             del self._intervals[timer]
         self.state = state
         if state is State.TERMINATED:
-            self.on_terminated()
+            told = self.on_terminated
+            self._let_go()
+            told()
             return
         for timer in wanted:
             if timer in self._intervals:
@@ -228,6 +230,11 @@ class Machine:
                 self._fired(timer, now)
             elif seconds > 0:
                 self._start(timer, seconds, now)
+
+    def _let_go(self) -> None:
+        """What nobody needs after the end: no circle is to be left for the garbage collector, which holds
+        everything up while it looks."""
+        self.on_terminated = _nothing
 
     def _start(self, timer: Input, seconds: float, now: float) -> None:
         self._intervals[timer] = seconds
@@ -364,6 +371,10 @@ class ServerTransaction(Machine):
         self.retransmissions = 0
         self._send = send
         self._last = b""
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        self.on_ack = self.on_cancel = _nothing
 
     @property
     def answered(self) -> bool:
