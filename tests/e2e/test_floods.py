@@ -16,7 +16,7 @@ from tests.support.house import House
 from tests.support.phone import PhoneCall
 from tests.support.studio import Studio
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
 
 FLOODER = "127.0.0.2"
 MANY = 1500
