@@ -103,8 +103,9 @@ class Courier:
         """
         try:
             answer = await self._carry(self._letter(callback, event))
-        except DeliveryFailed:
+        except DeliveryFailed as error:
             self.statistics["failed"] += 1
+            logger.warning("webhook_failed", extra={**_names(event), "reason": str(error)})
             raise
         self.statistics["delivered"] += 1
         return answer

@@ -13,6 +13,7 @@ from calls.errors import Unavailable
 from calls.terms import Terms
 from media.client import Format, LegMedia, NoPort, Srtp
 from sip import sdp
+from sip.description import Description
 from sip.sdp import Agreement, Codec, SdpError
 
 if TYPE_CHECKING:
@@ -68,8 +69,10 @@ class MediaSession:
         if offer is None:
             self._our_offer(_NOT_YET)
         else:
-            _, agreed = sdp.answer(offer, self._local(_NOT_YET))
+            text, agreed = sdp.answer(offer, self._local(_NOT_YET))
             self._check_family(agreed)
+            if not any(line.port for line in Description.parse(text).media):
+                raise SdpError(488, "expected an audio line with a port, got none but with port 0")
         self._offer = offer
 
     def answer(self) -> bytes:

@@ -1,4 +1,8 @@
-"""The command line: `mixminus serve`, `mixminus check`, `mixminus lint`, `mixminus --version`."""
+"""The command line: `mixminus serve`, `mixminus check`, `mixminus lint`, `mixminus --version`.
+
+What a command needs is imported when it runs: the server takes a second of CPU to import, in which a signal
+must already be an orderly end.
+"""
 
 import argparse
 import asyncio
@@ -7,21 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import bxml
-from mixminus import logs
-from mixminus.config import PASSWORD_FILE, ConfigError, ensure_password, load
-from mixminus.descriptors import raise_limit
-from mixminus.kinds import join_port
-from mixminus.reload import reload_when
-from mixminus.server import VERSION, Server
-from mixminus.settings import Config
+if TYPE_CHECKING:
+    from mixminus.settings import Config
 
 logger = logging.getLogger(__name__)
-
-# Seconds within which two signals are one request to stop.
-_ONE_REQUEST = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,9 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     if options.command == "lint":
-        return lint(options.file, conference=options.conference)
+        from mixminus.documents import lint
 
-    def read() -> Config:
+        return lint(options.file, conference=options.conference)
+    if options.command == "serve":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit(0))  # until the server takes them itself
+    from mixminus.config import ConfigError, load
+    from mixminus.documents import check_documents
+
+    def read() -> "Config":
         config = load(options.config, os.environ, address=getattr(options, "address", None))
         check_documents(config)
         return config
@@ -48,6 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"Warning: {warning}", file=sys.stderr)
         print("The configuration is good.")
         return 0
+    return _serve(config, read)
+
+
+def _serve(config: "Config", read: Callable[[], "Config"]) -> int:
+    from mixminus import logs
+    from mixminus.config import PASSWORD_FILE, ConfigError, ensure_password
+    from mixminus.descriptors import raise_limit
+    from mixminus.serving import serve
+
     logs.configure()
     raise_limit()
     for warning in config.warnings:
@@ -59,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kept = config.data.directory / PASSWORD_FILE
             note = f", password {password} (kept in {kept})" if made else f", password in {kept}"
             config = config.with_password(password)
-        return asyncio.run(_serve(config, note, read))
+        return asyncio.run(serve(config, note, read))
     except (OSError, ConfigError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         print(f"Cannot start: {reason}", file=sys.stderr)
@@ -70,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mixminus", description="A conference server for programmable voice."
     )
-    parser.add_argument("--version", action="version", version=f"mixminus {VERSION}")
+    parser.add_argument("--version", action="version", version=f"mixminus {version('mixminus')}")
     commands = parser.add_subparsers(dest="command", required=True)
     serve = commands.add_parser("serve", help="run the server in the foreground")
     serve.add_argument("--address", metavar="IP", help="bind SIP and RTP here, and let its subnet call in")
@@ -81,97 +94,6 @@ def _parser() -> argparse.ArgumentParser:
     lint.add_argument("file", metavar="FILE", type=Path)
     lint.add_argument("--conference", action="store_true", help="it is to run in a conference")
     return parser
-
-
-def check_documents(config: Config) -> None:
-    """Parse every document that an application has on disk. Raises ConfigError naming file and place."""
-    problems = []
-    for application in config.applications:
-        if application.bxml is None:
-            continue
-        try:
-            bxml.parse(application.bxml.read_text("utf-8").replace("{user}", "user"))
-        except bxml.BxmlError as error:
-            problems.append(f"{application.bxml}:{error.line}:{error.column}: {error.message}")
-        except UnicodeDecodeError as error:
-            problems.append(f"{application.bxml}: expected text in UTF-8 (byte {error.start} is not)")
-    if problems:
-        raise ConfigError("\n".join(problems))
-
-
-def lint(path: Path, *, conference: bool) -> int:
-    """Print what is wrong with a document, and what of it is ignored, in its order, one a line."""
-    try:
-        # `{user}` stands for the called user in a document on disk; the columns stay where they are.
-        text = path.read_bytes().replace(b"{user}", b"a_user")
-    except OSError as error:
-        print(f"{path}: {error.strerror}", file=sys.stderr)
-        return 1
-    errors, warnings = bxml.lint(text, conference=conference)
-    found = [(error, "") for error in errors] + [(warning, "warning: ") for warning in warnings]
-    for remark, kind in sorted(found, key=lambda each: (each[0].line, each[0].column)):
-        print(f"{path}:{max(remark.line, 1)}:{max(remark.column, 1)}: {kind}{remark.message}")
-    return 1 if errors else 0
-
-
-async def _serve(config: Config, password_note: str, read: Callable[[], Config]) -> int:
-    server = Server(config)
-    stop, reload = asyncio.Event(), asyncio.Event()
-    terminal = sys.stdin.isatty()
-    loop = asyncio.get_running_loop()
-    asked = 0.0
-
-    def ask_to_stop() -> None:
-        nonlocal asked
-        # A signal to the process group comes twice where make passes its own on: only one that follows
-        # later is somebody who does not want to wait.
-        if stop.is_set() and loop.time() - asked > _ONE_REQUEST:
-            server.hurry()
-        asked = asked or loop.time()
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ask_to_stop)
-    # SIGHUP is also what a closed terminal sends, and nobody is left there to stop the server.
-    loop.add_signal_handler(signal.SIGHUP, lambda: (stop if terminal and _closed() else reload).set())
-    await server.start()
-    _greet(config, password_note)
-
-    def reread() -> Config:
-        again = read()
-        if not again.needs_password:
-            return again
-        return again.with_password(ensure_password(config.data.directory)[0])
-
-    reloading = asyncio.create_task(reload_when(reload, reread, server.adopt), name="reload")
-    await stop.wait()
-    reloading.cancel()
-    await server.stop()
-    return 0
-
-
-def _closed() -> bool:
-    """The terminal that we were started from is gone."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return True
-    return False
-
-
-def _greet(config: Config, password_note: str) -> None:
-    """Where to dial, where the API is, and which account to use; a password only when it is new."""
-    account = config.accounts[0]
-    for entry in config.sip.endpoints:
-        place = join_port(entry.address, entry.port)
-        if entry.transport in ("ws", "wss"):
-            print(f"Browsers  {entry.transport}://{place}")
-        else:
-            transport = "" if entry.transport == "udp" else f";transport={entry.transport}"
-            print(f"Dial      sip:NAME@{place}{transport}")
-    print(f"API       {config.http.public_url}/api/v2/accounts/{account.id}")
-    print(f"Docs      {config.http.public_url}/docs")
-    print(f"Account   {account.id}, user {account.username}{password_note}", flush=True)
 
 
 if __name__ == "__main__":

@@ -316,7 +316,9 @@ def _check_application(application: Application, key: Key, config: Config, sourc
             sources.refuse(key, "expected call_initiated_url or bxml")
     elif application.bxml:
         try:
-            application.bxml.read_bytes()
+            if not application.bxml.is_file() and application.bxml.exists():
+                raise OSError(0, "expected a file")
+            application.bxml.open("rb").close()
         except OSError as error:
             sources.refuse((*key, "bxml"), f"{application.bxml} cannot be read: {error.strerror}")
     for prefix in ("", "fallback_"):
