@@ -14,9 +14,12 @@ class AddressNotSupported(ValueError):
 
 class Addresses:
     """`bound`: where the sockets are, which says the family they carry; :: carries both. `tell` sends a
-    command to the media process."""
+    command to the media process; `held` gives the addresses of live legs, whose numbers they keep."""
 
-    def __init__(self, bound: str, tell: Callable[[messages.Command], None]) -> None:
+    def __init__(
+        self, bound: str, tell: Callable[[messages.Command], None], held: Callable[[], set[str]] = set
+    ) -> None:
+        self._held = held
         self._four = ":" not in bound or bound == "::"
         self._six = ":" in bound
         self._tell = tell
@@ -56,11 +59,16 @@ class Addresses:
         self._told.clear()
 
     def _free(self, text: str) -> int:
-        """A number for an address that has none; once all are given out, the one used longest ago."""
+        """A number for an address that has none; once all are given out, the one used longest ago of those
+        that no leg has. Raises AddressNotSupported."""
         if len(self._numbers) < SIZE:
             number = FIRST + len(self._numbers)
         else:
-            _, number = self._numbers.popitem(last=False)
+            held = {str(_parsed(address)) for address in self._held()}
+            former = next((known for known in self._numbers if known not in held), None)
+            if former is None:
+                raise AddressNotSupported(f"all {SIZE} numbers of IPv6 addresses are in use")
+            number = self._numbers.pop(former)
             self._told.discard(number)
         self._numbers[text] = number
         self._texts[number] = text

@@ -93,7 +93,9 @@ class MediaClient:
         self._legs: dict[int, Leg] = {}
         self._playbacks: dict[int, Playback] = {}
         self._library = Library()
-        self._addresses = Addresses(config.address, lambda command: self._supervisor.send(command))
+        self._addresses = Addresses(
+            config.address, lambda command: self._supervisor.send(command), self._held
+        )
         self._next_leg = 1
         self._next_play = 1
         self._supervisor = Supervisor(
@@ -312,6 +314,7 @@ class MediaClient:
 
     def _connect(self, leg: Leg, media: LegMedia, *, renew: bool) -> bool:
         address, port = self._in_numbers(media.remote)
+        leg.reports = media.rtcp[0] if media.rtcp else None
         rtcp_address, rtcp_port = self._in_numbers(media.rtcp)
         guessed = media.rtcp is None and not media.rtcp_mux
         if media.remote is not None and media.rtcp is None:
@@ -355,6 +358,11 @@ class MediaClient:
         """Signalling may come over the other family or by name; then it says nothing of where media comes
         from."""
         return address if address is not None and self._addresses.carries(address) else None
+
+    def _held(self) -> set[str]:
+        """The addresses of all that has to do with live legs."""
+        reports = {leg.reports for leg in self._legs.values() if leg.reports is not None}
+        return self._placing.addresses() | reports
 
     def _playback(self, target: Leg | Room) -> Playback:
         """A new one; it is lost at once where nothing can be played."""

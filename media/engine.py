@@ -28,6 +28,7 @@ SWEEP_BEATS = 10
 MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
 EVENT_PACKETS = 256  # telephone events looked at in a batch; more come only from one who floods
 COMFORT_TYPE = 13  # RFC 3551 table 4
+_LEAST_BITRATE = 6000  # of Opus (RFC 7587 section 6.1)
 _PLAYS = (messages.PlayToLeg, messages.PlayToRoom, messages.SendDigits)
 _OF_LEGS = (messages.Open, messages.Name, messages.Connect, messages.Treat, messages.Move, messages.Close)
 
@@ -381,7 +382,10 @@ class Engine:
         self, which: NDArray[np.intp], comfort: NDArray[np.bool_], rows: NDArray[np.intp], headers: Headers
     ) -> None:
         """Packets without audio, some of them `comfort` noise: its level is the first byte (RFC 3389)."""
-        level = self._inbox.slots[which, headers.offset[which]].astype(np.int16)
+        slots = self._inbox.slots
+        # A header may fill the whole slot: then there is no first byte, and of events none is wanted.
+        first = np.minimum(headers.offset[which], slots.shape[1] - 1)
+        level = slots[which, first].astype(np.int16)
         self._mixer.note(
             rows[which], headers.sequence[which], headers.ssrc[which], np.where(comfort, level & 0x7F, -1)
         )
@@ -447,9 +451,11 @@ class Engine:
         self._demux.expire(now)
         if self._demux.pinned:
             self._pin()
-        for row, keys in self._keys.items():
+        for row, keys in list(self._keys.items()):
             for digit, duration in keys.expire(now):
                 self._press(row, digit, duration)
+            if keys.spent(now):
+                del self._keys[row]
         if self._silence > 0.0:
             self._report_silence(now)
         if now >= self._assessed + 1.0:
@@ -524,7 +530,7 @@ def _samples(milliseconds: float) -> int:
 def _tuning(format: messages.Format) -> Tuning:
     """How Opus is encoded for a far end that takes it so."""
     usual = opus.BITRATE.get(format.rate, 0)
-    bitrate = min(usual, format.bitrate) if format.bitrate else usual
+    bitrate = max(_LEAST_BITRATE, min(usual, format.bitrate)) if format.bitrate else usual
     return Tuning(bitrate=bitrate, fec=format.fec, dtx=format.dtx)
 
 

@@ -43,14 +43,15 @@ class LegMedia:
 
 @dataclass(eq=False, slots=True)
 class Leg:
-    """One call's place in the media process; `address` and `port` belong into our SDP. `gain`, `floor`,
-    `ceiling`: see `MediaClient.treat`."""
+    """One call's place in the media process; `address` and `port` belong into our SDP; `reports`: where the
+    far end's SDP says that its RTCP is. `gain`, `floor`, `ceiling`: see `MediaClient.treat`."""
 
     id: int
     address: str
     port: int
     signalling: str | None
     learns: bool = True
+    reports: str | None = None
     gain: bool = False
     floor: float = 0.0
     ceiling: float = 0.0

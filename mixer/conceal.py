@@ -120,9 +120,17 @@ class Concealment:
         return last
 
     def smooth(
-        self, order: NDArray[np.intp], words: NDArray[np.uint16], speech: NDArray[np.int16], coming: Coming
+        self,
+        order: NDArray[np.intp],
+        words: NDArray[np.uint16],
+        speech: NDArray[np.int16],
+        coming: Coming,
+        public: NDArray[np.bool_] | None = None,
     ) -> None:
         """Fill and cross, in place, these rows' frames; `words` (n, frame) have VALID where a sample came.
+
+        `public` (n,): those whose speech all may hear have the budget first, so that none of them is treated
+        otherwise for what somebody else says in private; None for all.
 
         `coming` gives the words of the next two frames of some rows, (m, 2 * FRAME), as far as they are here;
         no rate but that of G.711 knows any ahead.
@@ -135,6 +143,8 @@ class Concealment:
         if not steady.all():
             broken = np.flatnonzero(~steady)
             if broken.size > self._budget:
+                if public is not None:
+                    broken = broken[np.argsort(~public[broken], kind="stable")]
                 rough, broken = broken[self._budget :], broken[: self._budget]
                 speech[rough] = self._faded(order[rough], words[rough] & VALID != 0, speech[rough])
             rows, came = order[broken], words[broken] & VALID != 0

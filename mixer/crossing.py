@@ -29,7 +29,6 @@ class Crossings:
 
     def add(self, plan: Plan, totals: list[NDArray[np.int32]]) -> None:
         """Add to each block's sums, (rooms + 1, frame), what the rooms' legs of other rates say."""
-        self._follow(plan)
         own = [total.copy() for total in totals]
         for place, crossing in enumerate(plan.crossings):
             said = own[crossing.source][crossing.source_rooms]
@@ -37,7 +36,6 @@ class Crossings:
 
     def whisper(self, plan: Plan, speech: list[NDArray[np.int16]], bus: list[NDArray[np.int32]]) -> None:
         """Add to what coached legs hear, (n, frame), what their coaches of other rates say."""
-        self._follow(plan)
         for place, whisper in enumerate(plan.whispers):
             said = speech[whisper.source][whisper.coaches]
             heard = self._converted(len(plan.crossings) + place, plan, whisper, said)
@@ -52,8 +50,8 @@ class Crossings:
         source, target = plan.blocks[way.source].rate, plan.blocks[way.target].rate
         return np.rint(between(source, target).convert(whole)).astype(np.int32)
 
-    def _follow(self, plan: Plan) -> None:
-        """Under a new plan, those go on that it still has."""
+    def follow(self, plan: Plan) -> None:
+        """Before each tick: under a new plan those go on that it still has."""
         if plan is self._plan:
             return
         known = {key: past for keys, pasts in self._pasts for key, past in zip(keys, pasts, strict=True)}

@@ -113,8 +113,15 @@ class Encoders:
         self._steady[row], self._route[row], self.size[row] = 0, _APART, 0
 
     def begin(self) -> None:
-        """Another tick; its blocks follow."""
+        """Another tick; its blocks follow. Now and then encoders that nobody needs any more are dropped."""
         self._ticks += 1
+        if self._ticks % WARM == 0 and self._shared:
+            kept = set(self._member.values())
+            self._shared = {
+                group: mouth
+                for group, mouth in self._shared.items()
+                if group in kept or mouth.last >= self._ticks - 1
+            }
 
     def encode(
         self,

@@ -285,6 +285,7 @@ class Mixer:
         for desk in desks:
             self._read(desk)
         totals = [mix.sums(desk.contributions_and_zeros, desk.block.rounds) for desk in desks]
+        self._crossings.follow(plan)
         if plan.crossings:
             self._crossings.add(plan, totals)
         voices = self._prompts.speak(plan)
@@ -318,7 +319,8 @@ class Mixer:
         if block.packed.size:
             self._read_packed(block, words, speech)
         self._jitter.join(block.rate, block.position, words, speech)
-        self._smoothing.at(block.rate).smooth(block.order, words, speech, self._jitter.coming)
+        public = block.speaks[:, 0] > 0
+        self._smoothing.at(block.rate).smooth(block.order, words, speech, self._jitter.coming, public)
         self.level[block.order] = np.maximum.reduce(speech, axis=1)
         for row in self._leaving:
             if block.position[row] >= 0:

@@ -9,8 +9,8 @@ Differences of timestamps and sequence numbers are taken in the width of the fie
 
 Where a leg *ought* to be read follows from the margins of its packets alone (see `mixer.target`). Where it
 is read may be some frames off, which it *owes*: it goes there in silence, or where two periods look the same.
-That is the only thing that depends on what was said, and whatever silences a leg pays its debt at once, so
-that no later timing tells of it.
+That, and when senders who stop in silence go on, is all that depends on what was said; whatever silences
+a leg pays its debt at once, so that no later timing tells of it.
 """
 
 import numpy as np
@@ -209,11 +209,12 @@ class Jitter:
         if self._moved(packets.only(newest), legs, ahead[newest], length):
             ahead = self._ahead(packets)
         front = ahead[newest]
-        in_time = front >= 0
+        here = ahead + packets.length <= SPAN  # of another timeline is what a straggler brings
+        in_time = (front >= 0) & here[newest]
         repeated = self.sequence.follow(row, packets.sequence, first, counts, in_time)
         self._fed[legs] = np.where(in_time, self.ticks, self._fed[legs])
         margin = packets.age + ahead // FRAME * FRAME
-        counted = (ahead >= -SPAN) & ~repeated
+        counted = (ahead >= -SPAN) & here & ~repeated
         late = np.where(counted & (ahead < 0), margin, _UNCOUNTED)
         least = np.where(counted, margin, self._target.quickest(row))
         most = np.where(counted, margin, _UNCOUNTED)
@@ -224,7 +225,7 @@ class Jitter:
             self._pay_at_once(hurried[0])
         self._comfort.heard(legs, packets.sequence[newest])
         end = packets.timestamp[newest] + length.view(np.uint32)
-        further = (end - self._frontier[legs]).view(np.int32) > 0
+        further = here[newest] & ((end - self._frontier[legs]).view(np.int32) > 0)
         self._frontier[legs] = np.where(further, end, self._frontier[legs])
         played = (packets.timestamp - self._read[row]).view(np.int32)
         self.late[legs] += np.add.reduceat((played < 0) & ~repeated, first)
@@ -260,7 +261,8 @@ class Jitter:
             return False
         newer = self.sequence.newer(legs, newest.sequence)
         starved = self.ticks - self._fed[legs] > _STARVED
-        straggler = self._placed[legs] & (front < -SPAN) & (front >= -_DISTANT) & ~newer & ~starved
+        behind = (front < -SPAN) & (front >= -_DISTANT) | self.sequence.recent(legs, newest.sequence)
+        straggler = self._placed[legs] & behind & ~newer & ~starved
         jumped &= ~straggler
         self.reset_count[legs] += jumped & self._placed[legs]
         self._place(newest.only(jumped | spurt))
@@ -394,19 +396,22 @@ class Jitter:
 
     def advance(self) -> None:
         """The tick is over: all go on."""
+        self.ring.advance(1)
+        if self._any_packed:
+            self.packets.advance(1)
         self._pass(1)
         if self.ticks % BLOCK == 0:
             self._settle()
 
     def skip(self, beats: int) -> None:
         """Beats that were missed: what would have been read in them is gone, and its edges are faded."""
+        self.ring.advance(beats)
+        if self._any_packed:
+            self.packets.skip(beats)
         self._pass(beats)
         self._smoothing.cut(np.arange(self._rows.capacity))
 
     def _pass(self, beats: int) -> None:
-        self.ring.advance(beats)
-        if self._any_packed:
-            self.packets.advance(beats)
         self._read += np.uint32(beats * FRAME & 0xFFFFFFFF)
         self.quiet += beats
         self.ticks += beats

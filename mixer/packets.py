@@ -98,7 +98,10 @@ class _Voice:
         room[:] = 0
         if self.opus is not None and self.speaks_on:
             if following is not None:
-                self.opus.recover(following.ctypes.data, following.size, room.ctypes.data, samples)
+                try:
+                    self.opus.recover(following.ctypes.data, following.size, room.ctypes.data, samples)
+                except opus.BadPacket:
+                    self.opus.conceal(room.ctypes.data, samples)
             else:
                 self.opus.conceal(room.ctypes.data, samples)
         self.ready += samples
@@ -174,9 +177,11 @@ class Packets:
         first = np.where(whole[owner], half * _HALF_CELLS, half * size)
         start = packets.start[owner] + piece * size
         target = (slot * self._capacity + row) * CELLS + first
-        for some in _by_width(size):
+        for some in _by_width(size, whole[owner]):
             _copy(payload, start[some], self._store, target[some], int(size[some].max()))
         self._size[slot, row, half] = size
+        long = size > _HALF_CELLS
+        self._size[slot[long], row[long], 1] = 0  # it lies where that was
         self._format[slot, row, half] = packets.format[owner]
         self._pieces[slot, row, half] = np.where(whole, packets.length // PIECE, 1)[owner]
 
@@ -294,6 +299,13 @@ class Packets:
         self._voices.pop(row, None)
         self._awake[row], self._usual[row] = False, _UNUSUAL
 
+    def skip(self, beats: int) -> None:
+        """As `advance`, of beats in which nothing was read: what was said ahead is over, too."""
+        for voice in self._voices.values():
+            voice.ready = 0
+            voice.missing += beats
+        self.advance(beats)
+
     def advance(self, beats: int) -> None:
         """These beats are over, and what was to be read in them."""
         for slot in range(min(beats, SLOTS)):
@@ -321,8 +333,6 @@ class Packets:
     def _decode(self, row: int, slot: int, rate: int) -> tuple[bool, bool]:
         """Decode what lies in the cells of one frame, where it belongs in it; which halves are there then."""
         half = rate // 100
-        self.broken.clear()
-        self.turned.clear()
         sizes, kinds = self._size[slot, row].tolist(), self._format[slot, row].tolist()
         voice = self._voices.get(row)
         came = [voice is not None and voice.ready > half * part for part in (0, 1)]
@@ -365,10 +375,12 @@ class Packets:
         return self._store[after, row, :size]
 
 
-def _by_width(size: NDArray[np.int32]) -> list[NDArray[np.intp]]:
-    """The parts of a batch that may be copied in one width: a long packet must not reach into other cells."""
+def _by_width(size: NDArray[np.int32], whole: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """The parts of a batch that may be copied in one width: a piece must not reach into the next one, which
+    may lie there already, and a long packet not into other cells."""
     long = size > _HALF_CELLS
-    return [some for some in (np.flatnonzero(~long), np.flatnonzero(long)) if some.size]
+    parts = [whole & ~long, whole & long, *(~whole & (size == each) for each in np.unique(size[~whole]))]
+    return [some for some in map(np.flatnonzero, parts) if some.size]
 
 
 def _copy(

@@ -28,6 +28,11 @@ class Sequence:
         newer: NDArray[np.bool_] = (sequence - self._top[rows]).view(np.int16) > 0
         return newer
 
+    def recent(self, rows: NDArray[np.intp], sequence: NDArray[np.uint16]) -> NDArray[np.bool_]:
+        """Whether these are among the last that were counted."""
+        recent: NDArray[np.bool_] = (self._top[rows] - sequence < _MEMORY) & (self._seen[rows] != 0)
+        return recent
+
     def follow(
         self,
         rows: NDArray[np.intp],

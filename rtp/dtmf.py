@@ -75,6 +75,10 @@ class KeyReceiver:
     def idle(self) -> bool:
         return self._current is None
 
+    def spent(self, now: float) -> bool:
+        """No key is held, and no straggler of the last one comes any more."""
+        return self.idle and now - self._heard > STRAGGLE
+
     def _report(self) -> list[tuple[str, int]]:
         current, self._current = self._current, None
         if current is None:

@@ -128,6 +128,7 @@ class Outgoing:
             begins = sending
         if (
             begins
+            or payload_type != self._type[row]
             or every != self._every[row]
             or coded != self._coded[row]
             or bool(self._halves[row]) != halved

@@ -114,6 +114,12 @@ class Placing:
             self._leave(leg, placed)
             self._retire(placed.port, (placed.named, placed.pinned, *placed.addresses), now)
 
+    def addresses(self) -> set[str]:
+        """Those that live legs may be heard from or sent to."""
+        placed = self._legs.values()
+        remotes = {remote[0] for each in placed for remote in each.remotes()}
+        return remotes.union(*(each.addresses for each in placed))
+
     def ports_in_use(self) -> int:
         return sum(1 for load in self._load if load)
 

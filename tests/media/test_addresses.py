@@ -52,3 +52,12 @@ def test_when_all_numbers_are_given_out_the_one_used_longest_ago_goes_on() -> No
     assert addresses.number("2001:db8:1::") == FIRST + 1
     assert addresses.text(FIRST + 1) == "2001:db8:1::" and len(told) == SIZE + 1
     assert addresses.number("2001:db8::1") == FIRST + 2
+
+
+def test_a_number_that_a_live_leg_has_is_given_to_no_other_address() -> None:
+    told: list[Command] = []
+    addresses = Addresses("::", told.append, lambda: {"2001:db8::1"})
+    number = addresses.number("2001:db8::1")
+    for other in range(SIZE + 5):
+        assert addresses.number(f"2001:db8:1::{other + 1:x}") != number
+    assert addresses.text(number) == "2001:db8::1"

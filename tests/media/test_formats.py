@@ -130,3 +130,40 @@ def test_an_encoder_that_has_nothing_to_say_leaves_packets_out(media):
     packets = [data for packets in sent[100:] for _, _, data in packets]
     assert packets  # a sign of life now and then
     assert all(data[1] & 0x80 for data in packets)  # marked: it begins anew
+
+
+@pytest.mark.parametrize("broken", [bytes([0x09]) + bytes(11), bytes([0x0B, 0x41, 0xFF, 0xFF]), b"\x0a\xff"])
+def test_a_broken_opus_packet_behind_a_lost_one_is_no_more_than_a_gap(media, broken):
+    opened(media, 1, ALICE, OPUS)
+    for number in range(4):
+        packet = rtp(number, payload=bytes([0x08]) + bytes(40), payload_type=96, timestamp=number * 960)
+        media.say(ALICE, packet)
+        if number < 3:
+            media.beat()
+    media.say(ALICE, rtp(5, payload=broken, payload_type=96, timestamp=5 * 960))
+    assert media.beat(8)
+
+
+def test_an_event_whose_header_fills_the_whole_slot_is_passed_over(media):
+    media.open(1, ALICE)
+    media.say(ALICE, rtp(0))
+    media.beat()
+    packet = bytearray(rtp(1, payload_type=101, payload=b""))
+    packet[0] |= 0x10
+    packet += b"\xbe\xde" + (508).to_bytes(2, "big") + bytes(508 * 4)
+    media.say(ALICE, bytes(packet))
+    assert media.beat()
+
+
+def test_a_bitrate_that_no_speech_fits_into_is_no_silence(media):
+    opened(media, 1, ALICE, Format("OPUS", 48000, 48000, bitrate=500))
+    assert len([data for _ in range(20) for _, _, data in media.beat()]) == 20
+
+
+def test_a_packet_holds_frames_of_one_codec_alone(media):
+    opened(media, 1, ALICE, PCMU, payload_type=0, ptime=40)
+    media.beat(3)
+    pcma = Format("PCMA", 8000, 8000)
+    media.commands.append(connect(1, ALICE, renew=True, format=pcma, payload_type=8, ptime=40))
+    packets = [data for _ in range(4) for _, _, data in media.beat()]
+    assert packets and all(data[12:] == b"\xd5" * 320 for data in packets)

@@ -154,3 +154,15 @@ def test_a_wide_leg_whose_far_end_sends_g711_all_the_same_is_heard(mixer):
         mixer.tick()
         listener.listen()
     assert 5000 < listener.level(700) < 7000
+
+
+def test_a_filter_between_rates_ends_with_the_people_it_stood_between(mixer):
+    talker, other = Phone(mixer).join(), Phone(mixer, "L16", 16000).join()
+    talk(mixer, {talker: 700.0}, beats=20, listeners=(other,))
+    mixer.close(talker.handle)
+    mixer.close(other.handle)
+    mixer.tick()
+    newcomer, listener = Phone(mixer).join(), Phone(mixer, "L16", 16000).join()
+    mixer.tick()
+    assert newcomer.row == talker.row
+    assert not mixer.bus(listener.handle).any()

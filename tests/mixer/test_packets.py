@@ -187,3 +187,50 @@ def test_garbage_is_no_more_than_noise(codec, rate, size):
     phone.begin()
     line.run(60)
     assert line.listener.level(200, 20) == pytest.approx(6000, rel=0.2)
+
+
+def test_gaps_of_several_legs_at_once_are_counted_for_each():
+    lines = [Phone(mixer := Mixer(8), "OPUS", 16000).join()]
+    lines += [Phone(mixer, "OPUS", 16000).join() for _ in range(3)]
+    for beat in range(40):
+        packets = [phone.packet(phone.tone(200)) for phone in lines]
+        if beat != 30:
+            push(mixer, packets)
+        mixer.tick()
+    assert [int(mixer.gaps[phone.row]) for phone in lines] == [1, 1, 1, 1]
+
+
+def test_a_stall_of_the_host_ends_what_was_said_ahead():
+    line = Line("OPUS", 48000)
+    line.run(20)
+    said = np.concatenate([line.speaker.tone(200) for _ in range(3)])
+    push(line.mixer, [line.speaker.packet(said)])
+    line.mixer.tick()
+    line.mixer.skip(100)
+    for _ in range(7):  # it dies away
+        line.mixer.tick()
+        line.listener.listen()
+    assert not line.heard(1).any()
+
+
+@pytest.mark.parametrize("late", ["with others", "alone"])
+@pytest.mark.parametrize("jump", [200_000, -200_000, -3_000, 3_000])
+@pytest.mark.parametrize(("codec", "rate"), [("PCMU", 8000), ("OPUS", 16000)])
+def test_a_private_packet_that_comes_again_after_a_jump_of_time_is_not_heard(codec, rate, jump, late):
+    mixer = Mixer(8)
+    agent, customer = Phone(mixer, "L16", 16000).join(), Phone(mixer, "L16", 16000).join()
+    coach = Phone(mixer, codec, rate).join(coaches=[agent.handle])
+    for _ in range(20):
+        last = coach.packet(coach.tone(700))
+        push(mixer, [last])
+        mixer.tick()
+    mixer.coach(coach.handle, None)
+    coach.timestamp = (coach.timestamp + jump) & 0xFFFFFFFF
+    coach.begin()
+    for beat in range(8):
+        packets = [coach.packet(coach.zeros())]
+        if beat == 3:
+            packets = [*packets, last] if late == "with others" else [last]
+        push(mixer, packets)
+        mixer.tick()
+        assert np.abs(mixer.bus(customer.handle)).max() < 40

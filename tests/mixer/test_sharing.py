@@ -94,3 +94,16 @@ def test_those_who_want_to_be_sent_to_in_other_ways_do_not_share():
     made = mixer.encoded
     mixer.tick()
     assert mixer.encoded == made + 2
+
+
+def test_encoders_of_rooms_that_are_over_are_dropped():
+    mixer = Mixer(8)
+    phones = [Phone(mixer, "OPUS", 16000) for _ in range(2)]
+    for room in range(60):
+        for phone in phones:
+            phone.join(room)
+        mixer.tick()
+        mixer.tick()
+    for _ in range(WARM):
+        mixer.tick()
+    assert len(mixer._encoders._shared) == 1

@@ -9,7 +9,7 @@ import pytest
 from mixer import Mixer, opus
 from mixer.encode import WARM
 from mixer.formats import FORMATS, number
-from tests.mixer.stage import IN_TIME, Packet, Person, push
+from tests.mixer.stage import IN_TIME, SLOT, Packet, Person, push
 from tests.mixer.test_privacy import Story
 from tests.mixer.wide import Phone, talk
 
@@ -166,3 +166,37 @@ def test_not_even_a_filter_remembers_what_a_coach_said_to_others(change):
     mixer.coach(coach.handle, both if change == "list" else [customer.handle])
     mixer.tick()
     assert not mixer.bus(customer.handle).any()
+
+
+def test_what_lies_behind_a_packet_in_its_slot_is_nobodys_speech():
+    """Halves of a frame that come the wrong way round, in slots in which a coach's packets lay before."""
+
+    def heard(secret: int) -> list[bytes]:
+        mixer = Mixer(8)
+        public, private = np.random.default_rng(1), np.random.default_rng(secret)
+        talker, observer = Phone(mixer, "G722", 16000).join(), Phone(mixer).join()
+        sent = []
+        for beat in range(30):
+            halves = [(2 * beat + half, public.integers(0, 256, 80, dtype=np.uint8)) for half in (1, 0)]
+            payload = np.zeros((2, SLOT), np.uint8)
+            payload[:] = private.integers(0, 256, payload.shape, dtype=np.uint8)
+            for line, (_, audio) in zip(payload, halves, strict=True):
+                line[12:92] = audio
+            numbers = np.array([number for number, _ in halves])
+            mixer.push(
+                np.full(2, talker.row, np.intp),
+                numbers.astype(np.uint16),
+                (80 * numbers).astype(np.uint32),
+                np.full(2, 7, np.uint32),
+                np.full(2, talker.format, np.uint8),
+                np.full(2, IN_TIME, np.int32),
+                payload,
+                np.full(2, 12, np.int32),
+                np.full(2, 80, np.int32),
+            )
+            mixer.tick()
+            sent.append(observer.payload())
+        return sent
+
+    assert heard(1) == heard(2)
+    assert len(set(heard(1))) > 20
