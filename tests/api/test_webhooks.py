@@ -85,11 +85,15 @@ async def test_credentials_are_sent_at_once_and_again_on_a_challenge(courier: Co
     assert app.got[1].event == EVENT
 
 
-async def test_a_401_without_a_challenge_is_a_failure(courier: Courier) -> None:
+async def test_a_401_without_a_challenge_is_a_failure_and_a_warning(
+    courier: Courier, caplog: pytest.LogCaptureFixture
+) -> None:
     async with Receiver(reply(401)) as app:
         with pytest.raises(DeliveryFailed, match="answered 401"):
             await courier.ask(Callback(url=app.url, username="u", password="p"), EVENT)
     assert len(app.got) == 1
+    [record] = [record for record in caplog.records if record.message == "webhook_failed"]
+    assert record.levelno == logging.WARNING
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 404, 409, 500, 503])

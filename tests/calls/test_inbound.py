@@ -108,6 +108,13 @@ async def test_no_codec_in_common_is_a_488():
     assert (verb, status) == ("reject", 488)
 
 
+async def test_an_offer_that_refuses_its_only_audio_line_is_a_488():
+    exchange = Exchange()
+    exchange.ring(sdp=OFFER.replace(b"m=audio 40000", b"m=audio 0"))
+    (verb, (_, status, _), _) = exchange.sip.done[0]
+    assert (verb, status) == ("reject", 488)
+
+
 async def test_the_built_in_document_joins_the_called_name():
     exchange = Exchange(applications=[Application(id=APPLICATION, account=ACCOUNT, numbers=("*",))])
     session = exchange.ring(called="sip:my%20room@127.0.0.1")

@@ -1,8 +1,12 @@
 """The commands that start nothing."""
 
 import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from tests.support.server import command
 
@@ -25,3 +29,28 @@ def test_check_names_what_is_wrong_by_key_and_line(tmp_path: Path) -> None:
     assert found.returncode == 2
     assert "alow" in said and "silence_hangup" in said
     assert ":3" in said and ":6" in said
+
+
+def test_check_names_the_application_whose_document_is_bad(tmp_path: Path) -> None:
+    (tmp_path / "welcome.xml").write_text("<Response><Foo/></Response>")
+    file = tmp_path / "bad.toml"
+    application = 'id = "3f1d4c4e-7b1b-4d0c-8f7e-000000000001"\naccount = "9900000"\nnumbers = ["*"]\n'
+    file.write_text(f'[[applications]]\n{application}bxml = "welcome.xml"\n')
+    found = subprocess.run(
+        [*command(), "check", "--config", str(file)], capture_output=True, text=True, timeout=20
+    )
+    assert found.returncode == 2
+    assert "applications[1].bxml" in found.stderr and "welcome.xml:1:11: <Foo>" in found.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_server_is_still_being_loaded_ends_it_properly(number: signal.Signals) -> None:
+    loading = [sys.executable, "-X", "importtime", "-m", "mixminus", "serve"]
+    with subprocess.Popen(loading, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "tomllib" not in process.stderr.readline():
+            pass  # what reads the configuration is being loaded, the server comes later
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode == 0
+    assert "Traceback" not in said

@@ -80,3 +80,8 @@ def test_a_document_for_a_conference_has_six_verbs(file: Path, capsys: pytest.Ca
 def test_a_file_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lint", str(tmp_path / "none.xml")]) == 1
     assert capsys.readouterr().err == f"{tmp_path / 'none.xml'}: No such file or directory\n"
+
+
+def test_what_is_no_file_is_not_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", "/dev/zero"]) == 1
+    assert capsys.readouterr().err == "/dev/zero: expected a file\n"
