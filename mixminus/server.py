@@ -198,8 +198,8 @@ class Server:
         gc.collect()
         gc.freeze()
         # Nor need what lives as long as its call: calls leave no circles behind, and a look at all that a
-        # busy server knows would hold up everybody for a third of a second.
-        gc.set_threshold(700, 10, 1000)
+        # busy server knows holds up everybody for a third of a second: once in many minutes is enough.
+        gc.set_threshold(700, 10, 20_000)
         self._ready = True
         logger.info("server_started", extra={"version": VERSION, "pids": self.pids})
 
