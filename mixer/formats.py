@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer import opus
 from mixer.rows import FRAME
 
 PIECE: Final = FRAME // 2
@@ -42,8 +43,6 @@ ULAW: Final = 0
 ALAW: Final = 1
 PLAIN: Final = ALAW
 """Formats up to here are G.711, whose bytes are samples; all others are *packed*: decoded one by one."""
-
-RATES: Final = (8000, 16000, 48000)
 
 RATE: Final[NDArray[np.int32]] = np.array([f.rate for f in FORMATS], np.int32)
 SCALE: Final[NDArray[np.int32]] = np.array([f.clock // 8000 for f in FORMATS], np.int32)
@@ -88,22 +87,5 @@ def units(format: NDArray[np.uint8], size: NDArray[np.int32], first: NDArray[np.
     whole = size // np.maximum(piece, 1)
     exact = (format <= PLAIN) | (whole * piece == size)
     counted = np.where(format <= PLAIN, size, whole * PIECE * exact)
-    return np.where(piece == 0, opus_units(first, size), counted).astype(np.int32)
-
-
-def opus_units(first: NDArray[np.uint8], size: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Units in Opus packets, from their TOC and, where that leaves the number of frames open, the byte after
-    it; 0 for less than 10 ms or more than 120. Source: RFC 6716 section 3.1."""
-    toc = first[:, 0].astype(np.int32)
-    config = toc >> 3
-    silk, hybrid = config < 12, config < 16
-    length = np.where(
-        silk,
-        np.array([80, 160, 320, 480])[config & 3],
-        np.where(hybrid, np.array([80, 160])[config & 1], np.array([20, 40, 80, 160])[config & 3]),
-    )
-    code = toc & 3
-    frames = np.where(code == 0, 1, np.where(code < 3, 2, first[:, 1] & 0x3F))
-    whole = length * frames
-    known = (size > 0) & (whole >= PIECE) & (whole <= 960) & ((code < 3) | (size > 1))
-    return np.where(known, whole, 0).astype(np.int32)
+    spoken = opus.duration(first[:, 0], first[:, 1], size) // (48_000 // 8_000)
+    return np.where(piece == 0, np.where(spoken >= PIECE, spoken, 0), counted).astype(np.int32)

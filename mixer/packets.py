@@ -80,6 +80,7 @@ class _Voice:
         except opus.BadPacket:
             return False
         self.pauses = size <= _DTX
+        self.missing = 0
         return whole
 
     def decode_bytes(self, data: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -146,9 +147,8 @@ class Packets:
         self.broken: list[int] = []
         self.turned: list[int] = []
         self._awake: NDArray[np.bool_] = rows.column(np.bool_)  # has something to say without a packet
-        self._usual: NDArray[np.uint8] = rows.column(
-            np.uint8, _UNUSUAL
-        )  # the format of rows that go on alike
+        # The format of rows that go on as they did.
+        self._usual: NDArray[np.uint8] = rows.column(np.uint8, _UNUSUAL)
         self._voices: dict[int, _Voice] = {}
 
     # --- packets in
