@@ -35,12 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit(0))  # until the server takes them itself
     from mixminus.config import ConfigError, load
-    from mixminus.documents import check_documents
 
     def read() -> "Config":
-        config = load(options.config, os.environ, address=getattr(options, "address", None))
-        check_documents(config)
-        return config
+        return load(options.config, os.environ, address=getattr(options, "address", None))
 
     try:
         config = read()
@@ -91,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (serve, check):
         command.add_argument("--config", metavar="FILE", type=Path, help="a TOML file; without one, defaults")
     lint = commands.add_parser("lint", help="say what is wrong with a BXML document, by line and column")
-    lint.add_argument("file", metavar="FILE", type=Path)
+    lint.add_argument("file", metavar="FILE", help="its path; - for standard input")
     lint.add_argument("--conference", action="store_true", help="it is to run in a conference")
     return parser
 

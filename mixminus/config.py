@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mixminus import kinds
+from mixminus import consistency, kinds
 from mixminus.interfaces import subnet
 from mixminus.settings import (
     BUILT_IN_APPLICATION,
@@ -74,9 +74,10 @@ def load(path: Path | None, environ: Mapping[str, str], *, address: str | None =
     if address is not None:
         config = _bound(config, address)
     config = _completed(config, path.parent.resolve() if path is not None else Path.cwd())
-    _cross_check(config, sources)
+    consistency.check(config, sources)
     sources.raise_problems()
-    return replace(config, warnings=(*config.warnings, *_overlooked(environ), *_warnings(config)))
+    doubts = (*config.warnings, *_overlooked(environ), *consistency.doubts(config))
+    return replace(config, warnings=doubts)
 
 
 def ensure_password(directory: Path) -> tuple[str, bool]:
@@ -105,7 +106,7 @@ def _build(sources: Sources) -> Config:
     known = [*TABLES, *ARRAYS]
     for name in sources.values:
         if name not in known:
-            sources.refuse((name,), "unknown section" + _suggestion(name, known, "[{}]"))
+            sources.refuse((name,), "unknown section" + _suggestion(name, known))
     found: dict[str, Any] = {}
     for name, shape in TABLES.items():
         if name in sources.values:
@@ -134,13 +135,17 @@ def _section(shape: type[_Shape], table: object, key: Key, sources: Sources) -> 
     settings = {setting.name: setting for setting in fields(shape)}  # type: ignore[arg-type]
     for name in given:
         if name not in settings:
-            sources.refuse((*key, name), "unknown key" + _suggestion(name, settings, "{}"))
+            sources.refuse((*key, name), "unknown key" + _suggestion(name, settings))
     values: dict[str, object] = {}
     for name, setting in settings.items():
         if name in given:
             try:
                 values[name] = setting.metadata["kind"](given[name])
                 continue
+            except kinds.WrongEntries as error:
+                for index, expected in error.expected.items():
+                    got = _shown(given[name][index])
+                    sources.refuse((*key, name, index), f"{expected}, got {got}")
             except ValueError as error:
                 got = "" if setting.metadata["secret"] else f", got {_shown(given[name])}"
                 sources.refuse((*key, name), f"{error}{got}")
@@ -150,9 +155,11 @@ def _section(shape: type[_Shape], table: object, key: Key, sources: Sources) -> 
     return shape(**values)
 
 
-def _suggestion(name: str, known: Iterable[str], form: str) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f", did you mean {form.format(near[0])}?" if near else ""
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    for near in get_close_matches(name.lower(), list(known), n=1):
+        form = "[[{}]]" if near in ARRAYS else "[{}]" if near in TABLES else "{}"
+        return f", did you mean {form.format(near)}?"
+    return ""
 
 
 def _shown(value: object) -> str:
@@ -210,127 +217,6 @@ def _completed(config: Config, base: Path) -> Config:
     )
 
 
-def _cross_check(config: Config, sources: Sources) -> None:
-    """Refuses what is sound by itself and wrong beside the rest."""
-    _check_unique(config, sources)
-    _check_accounts(config, sources)
-    _check_ports(config, sources)
-    _check_tls(config, sources)
-    _check_srtp(config, sources)
-    if config.data.directory.exists() and not config.data.directory.is_dir():
-        sources.refuse(("data", "directory"), f"expected a folder, {config.data.directory} is none")
-    if "applications" in sources.values:
-        for index, application in enumerate(config.applications):
-            _check_application(application, ("applications", index), config, sources)
-    _check_delay(config.rtp.delay_floor, config.rtp.delay_ceiling, ("rtp", "delay_floor"), sources)
-    for index, trunk in enumerate(config.trunks):
-        floor = trunk.delay_floor or config.rtp.delay_floor
-        ceiling = trunk.delay_ceiling or config.rtp.delay_ceiling
-        if trunk.delay_floor or trunk.delay_ceiling:
-            _check_delay(floor, ceiling, ("trunks", index, "delay_floor"), sources)
-        if trunk.password and not trunk.username:
-            sources.refuse(("trunks", index, "password"), "expected a username beside it")
-        if trunk.register and not trunk.username:
-            sources.refuse(("trunks", index, "register"), "expected a username and a password beside it")
-
-
-def _check_delay(floor: float, ceiling: float, key: Key, sources: Sources) -> None:
-    if floor > ceiling:
-        sources.refuse(key, f"expected at most delay_ceiling, which is {ceiling:g}")
-
-
-def _check_unique(config: Config, sources: Sources) -> None:
-    for section, name in (
-        ("accounts", "id"),
-        ("accounts", "username"),
-        ("applications", "id"),
-        ("users", "name"),
-        ("trunks", "name"),
-    ):
-        seen: set[str] = set()
-        for index, row in enumerate(getattr(config, section)):
-            value = getattr(row, name)
-            if value in seen and value:
-                sources.refuse((section, index, name), f'expected each {name} once, and "{value}" is taken')
-            seen.add(value)
-
-
-def _check_accounts(config: Config, sources: Sources) -> None:
-    """Whatever names an account names one that exists; `users` and `trunks` may name none."""
-    if sources.refused(("accounts",)):
-        return
-    known = [account.id for account in config.accounts]
-    for section in ("applications", "users", "trunks"):
-        for index, row in enumerate(getattr(config, section)):
-            if row.account and row.account not in known:
-                expected = " or ".join(f'"{name}"' for name in known)
-                sources.refuse(
-                    (section, index, "account"), f'expected an account\'s id, {expected}, got "{row.account}"'
-                )
-
-
-def _check_ports(config: Config, sources: Sources) -> None:
-    first, last = config.rtp.first_and_last
-    for endpoint in config.sip.endpoints:
-        if endpoint.transport == "udp" and first <= endpoint.port <= last:
-            sources.refuse(("rtp", "ports"), f"expected a range without the SIP port {endpoint.port}")
-
-
-def _check_tls(config: Config, sources: Sources) -> None:
-    listened = {endpoint.transport for endpoint in config.sip.endpoints}
-    if listened & {"tls", "wss"} and config.sip.certificate is None:
-        sources.refuse(("sip", "listen"), "expected sip.certificate beside a tls: or wss: entry")
-    for name in ("certificate", "private_key", "client_authorities", "authorities"):
-        path = getattr(config.sip, name)
-        try:
-            if path is not None:
-                path.read_bytes()
-        except OSError as error:
-            sources.refuse(("sip", name), f"{path} cannot be read: {error.strerror}")
-    for index, trunk in enumerate(config.trunks):
-        if trunk.transport == "tls" and "tls" not in listened:
-            sources.refuse(("trunks", index, "transport"), "expected a tls: entry in sip.listen beside it")
-
-
-def _check_srtp(config: Config, sources: Sources) -> None:
-    """Keys that must not be said in the clear need signalling that is not."""
-    if config.sip.srtp_keys_in_clear:
-        return
-    if config.sip.srtp == "required" and not {"tls", "wss"} & {e.transport for e in config.sip.endpoints}:
-        sources.refuse(
-            ("sip", "srtp"),
-            "expected a tls: or wss: entry in sip.listen beside it, or sip.srtp_keys_in_clear",
-        )
-    for index, trunk in enumerate(config.trunks):
-        if trunk.srtp == "required" and trunk.transport != "tls":
-            sources.refuse(
-                ("trunks", index, "srtp"), 'expected transport = "tls" beside it, or sip.srtp_keys_in_clear'
-            )
-
-
-def _check_application(application: Application, key: Key, config: Config, sources: Sources) -> None:
-    if application.bxml and application.call_initiated_url:
-        sources.refuse((*key, "bxml"), "expected either bxml or call_initiated_url, not both")
-    elif not application.bxml and not application.call_initiated_url:
-        if not sources.refused((*key, "bxml")) and not sources.refused((*key, "call_initiated_url")):
-            sources.refuse(key, "expected call_initiated_url or bxml")
-    elif application.bxml:
-        try:
-            if not application.bxml.is_file() and application.bxml.exists():
-                raise OSError(0, "expected a file")
-            application.bxml.open("rb").close()
-        except OSError as error:
-            sources.refuse((*key, "bxml"), f"{application.bxml} cannot be read: {error.strerror}")
-    for prefix in ("", "fallback_"):
-        if getattr(application, f"{prefix}password") and not getattr(application, f"{prefix}username"):
-            sources.refuse((*key, f"{prefix}password"), f"expected a {prefix}username beside it")
-    if config.webhooks.require_https:
-        for name, url in application.urls.items():
-            user = application.fallback_username if "fallback" in name else application.username
-            if user and not url.startswith("https:"):
-                sources.refuse((*key, name), "expected https, since webhooks.require_https is set")
-
-
 def _overlooked(environ: Mapping[str, str]) -> Iterable[str]:
     """Variables that look like a section and a key of it, with one underscore between them instead of two.
 
@@ -344,15 +230,3 @@ def _overlooked(environ: Mapping[str, str]) -> Iterable[str]:
         if near := get_close_matches(name, [setting.name for setting in fields(shape)], n=1, cutoff=0.8):
             right = PREFIX + section.upper() + ("" if section in ARRAYS else f"__{near[0].upper()}")
             yield f"{variable}: has no effect, did you mean {right}?"
-
-
-def _warnings(config: Config) -> Iterable[str]:
-    for network in config.sip.allow:
-        if network.prefixlen == 0:
-            yield f"sip.allow: {network} lets everybody call in without credentials"
-    outside = [e for e in config.sip.endpoints if not ip_address(e.address).is_loopback]
-    if outside and ip_address(config.rtp.address).is_loopback:
-        yield (
-            f"rtp.address: {config.rtp.address} reaches this machine alone, but {outside[0]} takes calls from"
-            " others: they will hear nothing"
-        )

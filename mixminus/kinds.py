@@ -2,13 +2,11 @@
 `ValueError` with what was expected."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
-
-from sip.codecs import CODECS
 
 Kind = Callable[[object], object]
 Network = IPv4Network | IPv6Network
@@ -70,6 +68,13 @@ def username(value: object) -> str:
     return word(value)
 
 
+def user_name(value: object) -> str:
+    """What stands before the @ of a SIP address without being escaped there."""
+    if re.search(r'[\s@:;<>"\\%]', word(value)):
+        raise ValueError('expected a name without spaces and without any of @ : ; < > " \\ %')
+    return word(value)
+
+
 def flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("expected true or false")
@@ -109,31 +114,49 @@ def choice(*names: str) -> Kind:
     return kind
 
 
-def _texts(value: object, example: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"expected a list of texts such as {example}")
-    return value
+class WrongEntries(ValueError):
+    """What was expected of single entries of a list, by their index from 0."""
+
+    def __init__(self, expected: Mapping[int, str]) -> None:
+        super().__init__("; ".join(expected.values()))
+        self.expected = expected
 
 
-def patterns(value: object) -> tuple[str, ...]:
-    """Shell patterns."""
-    found = _texts(value, '["+1919*", "*"]')
-    if not found or not all(found):
-        raise ValueError('expected at least one pattern, such as "*", and none empty')
-    return tuple(found)
+def each(kind: Kind, example: str, *, some: bool = False, once: bool = False) -> Kind:
+    """A list whose entries are of one kind. `example`: of such a list; `some`: there is an entry at least;
+    `once`: no two are the same. Raises `WrongEntries` where the fault is in entries."""
+
+    def read(value: object) -> tuple[object, ...]:
+        if not isinstance(value, list):
+            raise ValueError(f"expected a list such as {example}")
+        if some and not value:
+            raise ValueError(f"expected at least one entry, such as {example}")
+        found: list[object] = []
+        expected: dict[int, str] = {}
+        for index, item in enumerate(value):
+            try:
+                entry = kind(item)
+            except ValueError as error:
+                expected[index] = str(error)
+                continue
+            if once and entry in found:
+                expected[index] = "expected each entry once"
+            found.append(entry)
+        if expected:
+            raise WrongEntries(expected)
+        return tuple(found)
+
+    return read
 
 
-def networks(value: object) -> tuple[Network, ...]:
-    """Networks; an address is a network of one, host bits are dropped."""
-    found = []
-    for item in _texts(value, '["192.168.1.0/24", "::1"]'):
-        try:
-            found.append(ip_network(item, strict=False))
-        except ValueError:
-            raise ValueError(
-                f'expected networks such as "192.168.1.0/24" (names are not looked up), and "{item}" is none'
-            ) from None
-    return tuple(found)
+def network(value: object) -> Network:
+    """A network; an address is a network of one, host bits are dropped."""
+    try:
+        return ip_network(word(value), strict=False)
+    except ValueError:
+        raise ValueError(
+            'expected a network such as "192.168.1.0/24" or an address (names are not looked up)'
+        ) from None
 
 
 def address(value: object) -> str:
@@ -144,14 +167,19 @@ def address(value: object) -> str:
         raise ValueError('expected an IP address such as "192.168.1.10"') from None
 
 
-def optional_address(value: object) -> str:
-    """An IP address or the empty text."""
-    return "" if value == "" else address(value)
+def optional_host(value: object) -> str:
+    """The IP address of one host or the empty text."""
+    if value == "":
+        return ""
+    host = ip_address(address(value))
+    if host.is_unspecified or host.is_multicast:
+        raise ValueError("expected an address that others can send to")
+    return str(host)
 
 
 def host_port(value: object) -> tuple[str, int]:
     """An address and a port to listen on; port 0 takes a free one."""
-    example = 'expected an address and a port such as "127.0.0.1:8080"'
+    example = 'expected an IP address and a port such as "127.0.0.1:8080" or "[::1]:8080"'
     try:
         host, port = split_port(word(value))
         host = str(ip_address(host))
@@ -162,23 +190,21 @@ def host_port(value: object) -> tuple[str, int]:
     return host, port
 
 
-def listen(value: object) -> tuple[str, ...]:
-    """Entries such as `udp:127.0.0.1:5060`, as `endpoint` reads them."""
-    entries = tuple(str(endpoint(item)) for item in _texts(value, '["udp:127.0.0.1:5060"]'))
-    if not entries:
-        raise ValueError('expected at least one entry such as "udp:127.0.0.1:5060"')
-    if len(set(entries)) < len(entries):
-        raise ValueError("expected each entry once")
-    return entries
-
-
-def endpoint(entry: str) -> Endpoint:
-    """Reads one entry of `sip.listen`."""
-    transport, _, rest = entry.partition(":")
+def endpoint(value: object) -> Endpoint:
+    """An entry such as `udp:127.0.0.1:5060`."""
     try:
+        transport, _, rest = word(value).partition(":")
         return Endpoint(str(choice(*LISTEN_TRANSPORTS)(transport)), *host_port(rest))
     except ValueError:
-        raise ValueError(f'expected entries such as "udp:127.0.0.1:5060", and "{entry}" is none') from None
+        raise ValueError(
+            "expected a transport (udp, tcp, tls, ws, wss), an IP address and a port, such as "
+            '"udp:127.0.0.1:5060" or "tcp:[::1]:5060"'
+        ) from None
+
+
+def listening(value: object) -> str:
+    """The same as it is written."""
+    return str(endpoint(value))
 
 
 def port_range(value: object) -> str:
@@ -210,35 +236,11 @@ def url(value: object) -> str:
     return value
 
 
-def digests(value: object) -> tuple[str, ...]:
-    """Algorithms of digest authentication, each once."""
-    names = _texts(value, '["MD5", "SHA-256"]')
-    if not names or len(set(names)) < len(names) or not set(names) <= {"MD5", "SHA-256"}:
-        raise ValueError('expected "MD5", "SHA-256" or both, each once')
-    return tuple(names)
-
-
-def gated(value: object) -> tuple[str, ...]:
-    """Names of codecs, each once; none at all is allowed."""
-    names = _texts(value, '["G722", "OPUS"]')
-    if len(set(names)) < len(names) or not set(names) <= set(GATED):
-        raise ValueError("expected each at most once of " + ", ".join(f'"{name}"' for name in GATED))
-    return tuple(names)
-
-
-def codecs(value: object) -> tuple[str, ...]:
-    """Codecs in order of preference, each once; maybe none."""
-    names = _texts(value, '["PCMU", "PCMA"]')
-    if len(set(names)) < len(names) or not set(names) <= set(CODECS):
-        raise ValueError(f"expected some of {', '.join(CODECS)}, each once")
-    return tuple(names)
-
-
-def some_codecs(value: object) -> tuple[str, ...]:
-    """Codecs in order of preference, each once, at least one."""
-    if not (found := codecs(value)):
-        raise ValueError(f"expected at least one of {', '.join(CODECS)}")
-    return found
+def optional_base(value: object) -> str:
+    """A URL that paths are put behind, or the empty text."""
+    if value and ({"?", "#"} & set(url(value))):
+        raise ValueError("expected a URL without a query and a fragment")
+    return optional_url(value)
 
 
 def optional_url(value: object) -> str:
@@ -277,17 +279,14 @@ def transport(value: object) -> str:
     return str(choice(*TRUNK_TRANSPORTS)(value))
 
 
-def origins(value: object) -> tuple[str, ...]:
-    """Origins of web pages as browsers name them, or `*`."""
-    found = _texts(value, '["https://phone.example.com"]')
-    for item in found:
-        if item != "*" and not re.fullmatch(
-            r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", item
-        ):
-            raise ValueError(
-                f'expected origins such as "https://phone.example.com" or "*", and "{item}" is none'
-            )
-    return tuple(found)
+def origin(value: object) -> str:
+    """The origin of web pages as browsers name it, or `*`."""
+    written = word(value)
+    if written != "*" and not re.fullmatch(
+        r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", written
+    ):
+        raise ValueError('expected an origin such as "https://phone.example.com", without a path, or "*"')
+    return written
 
 
 def path(value: object) -> Path:

@@ -36,7 +36,6 @@ from sip.hep import Hep
 from sip.registrar import Registrar
 from sip.session_timer import TimerPolicy
 from sip.shell import SipServer
-from sip.tls import TlsFiles
 from sip.trace import Trace
 from sip.trunk_care import TrunkCare
 from sip.trunks import Trunks
@@ -80,7 +79,7 @@ class Server:
                 session_timers=TimerPolicy(config.sip.session_expires, config.sip.session_minimum),
             ),
             lambda event: self.switchboard.on_sip(event),
-            tls=_tls(config),
+            tls=config.sip.tls_files,
             origins=config.sip.origins,
             watchers=[watcher for watcher in (Trace() if config.sip.trace else None, self._hep) if watcher],
         )
@@ -285,18 +284,6 @@ def _named(config: configuration.Config) -> list[str]:
         )
         if url
     ]
-
-
-def _tls(config: configuration.Config) -> TlsFiles | None:
-    sip = config.sip
-    if sip.certificate is None:
-        return None
-    return TlsFiles(
-        certificate=str(sip.certificate),
-        private_key=str(sip.private_key or ""),
-        client_authorities=str(sip.client_authorities or ""),
-        authorities=str(sip.authorities or ""),
-    )
 
 
 def _trunk(trunk: configuration.Trunk) -> Trunk:

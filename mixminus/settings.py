@@ -12,7 +12,9 @@ from typing import Any, Literal, get_args
 from calls.handover import Transfers
 from mixminus import kinds
 from mixminus.kinds import Kind, Network
+from sip.codecs import CODECS
 from sip.sdp import Srtp
+from sip.tls import TlsFiles
 
 
 def setting(kind: Kind, doc: str, default: Any = MISSING, *, secret: bool = False) -> Any:
@@ -26,6 +28,9 @@ def setting(kind: Kind, doc: str, default: Any = MISSING, *, secret: bool = Fals
 
 
 SRTP = get_args(Srtp)
+NETWORKS = kinds.each(kinds.network, '["192.168.1.0/24", "::1"]')
+PATTERNS = kinds.each(kinds.word, '["+1919*", "*"]', some=True)
+CODEC = kinds.choice(*CODECS)
 METHOD = kinds.choice("POST", "GET")
 SECONDS_A_DAY = 86_400
 
@@ -35,17 +40,17 @@ class Sip:
     """Signalling."""
 
     listen: tuple[str, ...] = setting(
-        kinds.listen,
+        kinds.each(kinds.listening, '["udp:127.0.0.1:5060"]', some=True, once=True),
         "Where SIP is received: transport (udp, tcp, tls, ws or wss), address and port",
         ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"],
     )
     advertise: str = setting(
-        kinds.optional_address,
+        kinds.optional_host,
         "Address in Contact and SDP for peers of its family; empty: the one that reaches the peer",
         "",
     )
     allow: tuple[Network, ...] = setting(
-        kinds.networks,
+        NETWORKS,
         "Who may call in without credentials; others: a trunk's inbound list, a user's digest, else 403",
         ["127.0.0.0/8", "::1"],
     )
@@ -66,7 +71,7 @@ class Sip:
         "",
     )
     origins: tuple[str, ...] = setting(
-        kinds.origins,
+        kinds.each(kinds.origin, '["https://phone.example.com"]'),
         'Web pages whose scripts may connect by ws and wss, such as "https://phone.example.com", or "*"; '
         "programs that are no browsers always may",
         [],
@@ -87,7 +92,7 @@ class Sip:
     )
 
     digest: tuple[str, ...] = setting(
-        kinds.digests,
+        kinds.each(kinds.choice("MD5", "SHA-256"), '["MD5", "SHA-256"]', some=True, once=True),
         "Digest algorithms that users are challenged with, in this order (many phones read the first only)",
         ["MD5", "SHA-256"],
     )
@@ -125,6 +130,18 @@ class Sip:
         """`listen`, taken apart."""
         return tuple(map(kinds.endpoint, self.listen))
 
+    @property
+    def tls_files(self) -> TlsFiles | None:
+        """What TLS is made of, None without a certificate."""
+        if self.certificate is None:
+            return None
+        return TlsFiles(
+            certificate=str(self.certificate),
+            private_key=str(self.private_key or ""),
+            client_authorities=str(self.client_authorities or ""),
+            authorities=str(self.authorities or ""),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rtp:
@@ -137,7 +154,7 @@ class Rtp:
         "20000-20127",
     )
     codecs: tuple[str, ...] = setting(
-        kinds.some_codecs,
+        kinds.each(CODEC, '["PCMU", "PCMA"]', some=True, once=True),
         "Codecs that are agreed to, in the order of our offers: OPUS, G722, PCMU, PCMA, L16/16000, L16/8000",
         ["OPUS", "G722", "PCMU", "PCMA"],
     )
@@ -175,7 +192,9 @@ class Sound:
     """What is heard in the sound of calls, and done to it."""
 
     gate: tuple[str, ...] = setting(
-        kinds.gated, "Codecs whose calls are made exactly silent while nobody speaks there", ["G722", "OPUS"]
+        kinds.each(kinds.choice(*kinds.GATED), '["G722", "OPUS"]', once=True),
+        "Codecs whose calls are made exactly silent while nobody speaks there",
+        ["G722", "OPUS"],
     )
     gain_control: bool = setting(
         kinds.flag, "Bring everybody who speaks to one level; of single members by REST", False
@@ -199,7 +218,7 @@ class Http:
         kinds.host_port, "Where HTTP is received: address and port", "127.0.0.1:8080"
     )
     public_url: str = setting(
-        kinds.optional_url, "What clients are told to call; empty: made from `listen`", ""
+        kinds.optional_base, "What clients are told to call; empty: made from `listen`", ""
     )
 
 
@@ -236,7 +255,7 @@ class Webhooks:
     """Requests to applications."""
 
     allow: tuple[Network, ...] = setting(
-        kinds.networks,
+        NETWORKS,
         "Private ranges that URLs from BXML and REST may reach; hosts named in this file always may",
         ["127.0.0.0/8"],
     )
@@ -266,7 +285,7 @@ class Application:
     id: str = setting(kinds.identifier, "The applicationId in events and requests")
     account: str = setting(kinds.word, "The id of the account that it belongs to")
     numbers: tuple[str, ...] = setting(
-        kinds.patterns, "Shell patterns on the called user; the first match wins", ["*"]
+        PATTERNS, "Shell patterns on the called user; the first match wins", ["*"]
     )
     call_initiated_url: str = setting(kinds.optional_url, "Asked for the first BXML of an inbound call", "")
     call_initiated_method: str = setting(METHOD, "POST or GET", "POST")
@@ -294,7 +313,7 @@ class Application:
 class User:
     """A softphone that registers."""
 
-    name: str = setting(kinds.word, "The user name that it registers with")
+    name: str = setting(kinds.user_name, "The user name that it registers with")
     password: str = setting(kinds.word, "The password that it registers with", secret=True)
     account: str = setting(kinds.text, "The account that may ring it; empty: any", "")
 
@@ -309,13 +328,13 @@ class Trunk:
     )
     transport: str = setting(kinds.transport, "udp, tcp or tls", "udp")
     numbers: tuple[str, ...] = setting(
-        kinds.patterns,
+        PATTERNS,
         "Shell patterns on the called number; the first trunk that matches takes the call",
         ["*"],
     )
     username: str = setting(kinds.text, "User for its digest challenges; empty: none", "")
     password: str = setting(kinds.text, "Its password", "", secret=True)
-    inbound: tuple[Network, ...] = setting(kinds.networks, "Who may send calls in as this trunk", [])
+    inbound: tuple[Network, ...] = setting(NETWORKS, "Who may send calls in as this trunk", [])
     account: str = setting(kinds.text, "The account that may use it; empty: any", "")
     max_calls: int = setting(kinds.whole(0, 100_000), "Its calls at a time, in and out; 0: no limit", 0)
     calls_per_second: float = setting(
@@ -341,7 +360,9 @@ class Trunk:
         0,
     )
     codecs: tuple[str, ...] = setting(
-        kinds.codecs, "Codecs of its calls, as `rtp.codecs`, which empty stands for", []
+        kinds.each(CODEC, '["PCMU", "PCMA"]', once=True),
+        "Codecs of its calls, as `rtp.codecs`, which empty stands for",
+        [],
     )
     srtp: Srtp | Literal[""] = setting(  # noqa: RUF009 (a field)
         kinds.choice("", *SRTP), "Whether its calls are encrypted, as `sip.srtp`, which empty stands for", ""

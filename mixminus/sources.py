@@ -72,9 +72,7 @@ class Sources:
         try:
             self.values = tomllib.loads(content)
         except tomllib.TOMLDecodeError as error:
-            found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
-            place, why = (f"{path}:{found[2]}:{found[3]}", found[1]) if found else (str(path), str(error))
-            raise ConfigError(f"{place}: not TOML: {why}") from error
+            raise ConfigError(f"{path}:{_toml_fault(str(error), content)}") from error
         self._lines = line_numbers(content)
 
     def read_environment(self, environ: Mapping[str, str], arrays: Collection[str]) -> None:
@@ -119,6 +117,17 @@ class Sources:
         table = self.values.setdefault(str(key[0]), {})
         if isinstance(table, dict):
             table[str(key[1])] = parsed["value"]
+
+
+def _toml_fault(message: str, content: str) -> str:
+    """Line, column and what tomllib says of a text that is no TOML."""
+    end = content.rstrip("\n")
+    last = f"{end.count(chr(10)) + 1}:{len(end) - end.rfind(chr(10))}"
+    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
+    why = message if found is None else found[1]
+    place = f"{found[2]}:{found[3]}" if found is not None and found[2] else last
+    twice = " (is it there twice?)" if why.startswith("Cannot overwrite") else ""
+    return f"{place}: not TOML: {why}{twice}"
 
 
 _TOKEN = re.compile(

@@ -40,7 +40,7 @@ def test_check_names_the_application_whose_document_is_bad(tmp_path: Path) -> No
         [*command(), "check", "--config", str(file)], capture_output=True, text=True, timeout=20
     )
     assert found.returncode == 2
-    assert "applications[1].bxml" in found.stderr and "welcome.xml:1:11: <Foo>" in found.stderr
+    assert ":5: applications[0].bxml: " in found.stderr and "welcome.xml:1:11: <Foo>" in found.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

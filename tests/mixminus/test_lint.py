@@ -1,5 +1,6 @@
 """`mixminus lint`: what is wrong with a document, by line and column."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,14 @@ def test_a_document_for_a_conference_has_six_verbs(file: Path, capsys: pytest.Ca
 def test_a_file_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lint", str(tmp_path / "none.xml")]) == 1
     assert capsys.readouterr().err == f"{tmp_path / 'none.xml'}: No such file or directory\n"
+
+
+def test_a_document_may_come_by_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"<Response>\n<Dial/></Response>")))
+    assert main(["lint", "-"]) == 1
+    assert capsys.readouterr().out.startswith("standard input:2:1: <Dial> is not a verb")
 
 
 def test_what_is_no_file_is_not_read(capsys: pytest.CaptureFixture[str]) -> None:
