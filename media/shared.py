@@ -28,6 +28,7 @@ COUNTERS: Final = (
     "rtcp_byes",
     "srtp_rejected",
     "srtp_replayed",
+    "rtcp_in_clear",
     "srtp_unsent",
     "srtp_legs",
     "dropped_malformed",

@@ -17,7 +17,7 @@ from pylibsrtp._binding import ffi, lib
 
 from rtp.datagrams import OUT_SLOT, Inbox, Outbox
 from rtp.packet import SLOT, Headers, parse
-from rtp.rtcp import is_rtcp, read_among_rtp
+from rtp.rtcp import is_rtcp, parse_compound, read_among_rtp
 
 SUITES: Final = {
     "AES_CM_128_HMAC_SHA1_80": (Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 30),
@@ -68,13 +68,15 @@ class Srtp:
     """The keys of legs, by the mixer's rows. `secure` bool by row: which have some (`rtp.demux` looks at it).
 
     `counts`: what came to legs with keys and was `srtp_rejected` (another key, altered, or not protected at
-    all), what was `srtp_replayed`; what could not be protected and therefore did not leave, `srtp_unsent`.
+    all), what was `srtp_replayed`; reports that were not protected at all, `rtcp_in_clear`, which tell of no
+    attack: some phones open their way through a NAT with one before they use their keys. What could not be
+    protected and therefore did not leave, `srtp_unsent`.
     """
 
     def __init__(self, secure: NDArray[np.bool_], inbox: Inbox) -> None:
         self.secure = secure
         self.rejected = np.zeros(len(secure), np.int64)
-        self.counts = dict.fromkeys(("srtp_rejected", "srtp_replayed", "srtp_unsent"), 0)
+        self.counts = dict.fromkeys(("srtp_rejected", "srtp_replayed", "rtcp_in_clear", "srtp_unsent"), 0)
         self.inbox = inbox
         self._legs: dict[int, _Leg] = {}
         self._size = ffi.new("int *")
@@ -147,6 +149,7 @@ class Srtp:
         """The plain length; 0 if the packet does not pass."""
         leg = self._legs[row]
         context = leg.inbound
+        report = self.inbox.slots[place, :length].tobytes() if call is lib.srtp_unprotect_rtcp else b""
         if leg.former is None and source in context.sources:
             self._size[0] = length
             status = call(context.handle, self._slots + SLOT * place, self._size)
@@ -154,8 +157,11 @@ class Srtp:
             status = self._open_first(call, leg, place, source, length)
         if status == _OK:
             return int(self._size[0])
-        self.counts["srtp_replayed" if status in _REPLAYED else "srtp_rejected"] += 1
-        self.rejected[row] += 1
+        if parse_compound(report) is not None:
+            self.counts["rtcp_in_clear"] += 1
+        else:
+            self.counts["srtp_replayed" if status in _REPLAYED else "srtp_rejected"] += 1
+            self.rejected[row] += 1
         return 0
 
     def _open_first(self, call: Any, leg: _Leg, place: int, source: int, length: int) -> int:

@@ -1,9 +1,14 @@
 """Codecs on real sockets: changed within a call by either side, and heard by those who have others."""
 
 import asyncio
+import base64
+import re
+import secrets
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from G722 import G722
 
 from tests.support import ffmpeg
@@ -17,6 +22,13 @@ from tests.support.studio import Studio
 from tests.support.tones import tones
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house() -> AsyncIterator[House]:
+    house = await House.open(sections={"sip": {"srtp_keys_in_clear": True}})
+    yield house
+    await house.close()
 
 
 class Wide:
@@ -54,7 +66,9 @@ def described(call: PhoneCall, types: str, *lines: str, port: int = 0) -> bytes:
     """Of the phone's own port, if nothing else is said."""
     host, port = call.socket.address[0], port or call.socket.address[1]
     head = f"v=0\r\no=b 1 9 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
-    return "".join([head, f"m=audio {port} RTP/AVP {types}\r\n", *(f"{line}\r\n" for line in lines)]).encode()
+    secure = any(line.startswith("a=crypto:") for line in lines)
+    audio = f"m=audio {port} RTP/{'SAVP' if secure else 'AVP'} {types}\r\n"
+    return "".join([head, audio, *(f"{line}\r\n" for line in lines)]).encode()
 
 
 async def offered(call: PhoneCall, body: bytes, reply: bytes = b"") -> Message:
@@ -88,24 +102,43 @@ async def test_a_codec_changes_within_a_call_by_the_offers_of_both_sides(
     await hears(bob, [alice])
 
 
-@pytest.mark.parametrize(("codec", "payload_type"), [("OPUS", 111), ("G722", 9)])
+@pytest.mark.parametrize(
+    ("codec", "payload_type", "suite"),
+    [
+        ("OPUS", 111, None),
+        ("G722", 9, None),
+        ("OPUS", 111, "AES_CM_128_HMAC_SHA1_80"),
+        ("G722", 9, "AES_CM_128_HMAC_SHA1_32"),
+    ],
+)
 async def test_ffmpeg_speaks_and_hears_in_a_conference(
-    house: House, studio: Studio, codec: str, payload_type: int
+    house: House, studio: Studio, codec: str, payload_type: int, suite: str | None
 ) -> None:
+    """With keys: it reads and writes SRTP by its own code, not libsrtp's."""
     room, (mine, its) = house.room(), voices()[4:6]
     alice = await (await studio.phone("alice", house.server.sip, sound=mine)).dial(house.uri(room))
     bob = await (await studio.phone("bob", house.server.sip)).dial(house.uri(room))
     port = int(free_range(4).partition("-")[0])
-    lines = (f"a=rtpmap:{payload_type} {ffmpeg.CODECS[codec][2]}", "a=ptime:20")
+    lines = [f"a=rtpmap:{payload_type} {ffmpeg.CODECS[codec][2]}", "a=ptime:20"]
+    key, its_keys, our_keys = base64.b64encode(secrets.token_bytes(30)).decode(), None, None
+    if suite is not None:
+        its_keys = (suite, key)
+        lines.append(f"a=crypto:1 {suite} inline:{key}")
     bob.line.sending = False
     answer = await offered(bob, described(bob, str(payload_type), *lines, port=port))
     assert formats(answer.body) == [str(payload_type)]
-    told = await ffmpeg.hears(codec, payload_type, port=port, seconds=1.0)
+    if suite is not None:
+        line = re.search(r"a=crypto:1 (\S+) inline:(\S+)", answer.body.decode())
+        assert line is not None and line[1] == suite
+        our_keys = (suite, line[2])
+    told = await ffmpeg.hears(codec, payload_type, port=port, seconds=1.0, keys=our_keys)
     assert tones(told[-2400:]) == {mine.frequency}
 
     ours = int(answer.body.decode().partition("m=audio ")[2].partition(" ")[0])
     speech = asyncio.create_task(
-        ffmpeg.says(codec, payload_type, its.frequency, local_port=port, port=ours, seconds=1.5)
+        ffmpeg.says(
+            codec, payload_type, its.frequency, local_port=port, port=ours, seconds=1.5, keys=its_keys
+        )
     )
     await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its.frequency}, what=alice.story)
     await speech

@@ -62,14 +62,23 @@ async def test_keys_reach_baresip_and_come_from_it_on_the_clock_of_its_codec(
 
 
 @pytest.mark.parametrize(("codec", "rate", "sound"), [("opus", 48000, 48000), ("G722", 8000, 16000)])
-async def test_linphone_talks_to_a_narrowband_phone(
+async def test_linphone_hears_keys_presses_some_and_talks_to_a_narrowband_phone(
     house: House, studio: Studio, codec: str, rate: int, sound: int
 ) -> None:
-    room, (mine, its) = house.room(), (voices()[3], voices()[9])
+    room, caller, (mine, its) = house.room(), house.room(), (voices()[3], voices()[9])
+    house.tell(
+        caller,
+        '<SendDtmf toneDuration="100" toneInterval="100">15*9</SendDtmf>'
+        f'<Gather gatherUrl="/pin" maxDigits="4" tag="{room}"/>',
+    )
+    house.application.on("gather", bxml(f"<Conference>{room}</Conference>"), tag=room)
     alice = await (await studio.phone("alice", house.server.sip, sound=mine)).dial(house.uri(room))
     async with Linphone("linphone", frequency=its.frequency, codec=codec, rate=rate) as phone:
         await phone.register(f"127.0.0.1:{house.server.sip_port}", "none")
-        await phone.dial(house.uri(room))
+        await phone.dial(house.uri(caller))
+        await eventually(lambda: phone.pressed == "15*9", what=lambda: f"{phone.pressed} {phone.story()}")
+        phone.press("48#2")
+        assert (await house.application.event("gather", tag=room))["digits"] == "48#2"
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its.frequency}, what=phone.story)
         await eventually(
             lambda: tones(phone.heard(last=0.3, rate=sound)) == {mine.frequency}, what=phone.story

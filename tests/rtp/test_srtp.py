@@ -105,10 +105,24 @@ def test_what_is_altered_plain_or_anothers_is_rejected_and_what_comes_twice_repl
     altered = bytearray(good)
     altered[20] ^= 1
     assert arrive(srtp, bytes(altered), rtp(1), other.packet(1), b"", good[:5], good[:-1]) == [False] * 6
-    assert srtp.counts == {"srtp_rejected": 6, "srtp_replayed": 0, "srtp_unsent": 0}
+    assert srtp.counts == {"srtp_rejected": 6, "srtp_replayed": 0, "rtcp_in_clear": 0, "srtp_unsent": 0}
     assert arrive(srtp, good) == [True]
     assert arrive(srtp, good) == [False]
     assert srtp.counts["srtp_replayed"] == 1
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("last", [b"PONG", b"\xff\xff\xff\xff"])
+def test_reports_in_the_clear_are_no_attack_and_tell_nothing(srtp: Srtp, suite: str, last: bytes) -> None:
+    """baresip opens its way with such a packet, before it protects anything."""
+    far = Far(srtp, suite)
+    ping = b"\x80\xcc\x00\x03\x00\x00\x00\x01PING" + last
+    assert arrive(srtp, ping, ping[:-1]) == [False] * 2
+    assert srtp.counts == {"srtp_rejected": 1, "srtp_replayed": 0, "rtcp_in_clear": 1, "srtp_unsent": 0}
+    assert srtp.rejected[1] == 1
+    sealed = far.outbound.protect_rtcp(ping)
+    assert arrive(srtp, sealed[:-1] + bytes([sealed[-1] ^ 1]), sealed) == [False, True]
+    assert srtp.counts["rtcp_in_clear"] == 1 and srtp.counts["srtp_rejected"] == 2
 
 
 def test_the_rollover_is_followed_across_losses(srtp: Srtp) -> None:

@@ -122,6 +122,15 @@ class Linphone:
         self.order(f"call {uri}")
         await self.said("Media streams established")
 
+    def press(self, digits: str) -> None:
+        """Each key as an RFC 4733 event of its own: what it reads as digits it sends to its call."""
+        self.order(digits)
+
+    @property
+    def pressed(self) -> str:
+        """The keys that the far end pressed."""
+        return "".join(re.findall(r"Receiving tone (.) from", self.log_file.read_text(errors="replace")))
+
     def heard(self, *, last: float, rate: int = 8000) -> "np.typing.NDArray[np.int16]":
         """At 8 kHz; `rate` is that of the codec's sound. The file is written as fast as it hears."""
         file = self.folder / "heard.wav"
