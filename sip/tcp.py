@@ -24,10 +24,13 @@ class StreamLimits:
     """Open at once; a further one is closed on arrival."""
     idle: float = 900.0
     """Seconds without a byte after which a connection is closed. Calls outlive it."""
+    unused: float = 30.0
+    """Seconds in which whoever connects says his first message."""
     partial: float = 32.0
     """Seconds that a message may take from its first byte to its last."""
     connect: float = 5.0
-    """Seconds for a connection to be made, and as many for a handshake."""
+    """Seconds for a connection to be made, as many for a handshake, and as many for a peer to read the rest
+    of what he asked for when his connection is closed."""
     unsent: int = 1 << 20
     """Bytes that wait for a peer who does not read."""
 
@@ -49,7 +52,8 @@ class Connection(asyncio.Protocol):
         self._early = b""
         self._gone = False
         self._framer = Framer()
-        self._heard = self._began = 0.0
+        self._opened = self._heard = self._began = 0.0
+        self._used = not incoming
         self._watch: asyncio.TimerHandle | None = None
 
     def send(self, data: bytes) -> None:
@@ -84,7 +88,7 @@ class Connection(asyncio.Protocol):
             stream.abort()
             return
         self._transport = stream
-        self._heard = self._owner.now()
+        self._opened = self._heard = self._owner.now()
         self.flow = self._owner.opened(self, (local[0], self._local_port), remote[:2])
         for data in self._waiting:
             stream.write(data)
@@ -103,7 +107,7 @@ class Connection(asyncio.Protocol):
         pings = self._framer.pings
         messages = self._framer.feed(data)
         if messages:
-            self._began = self._heard
+            self._began, self._used = self._heard, True
         for _ in range(self._framer.pings - pings):
             self._transport.write(b"\r\n")
         for message in messages:
@@ -129,17 +133,27 @@ class Connection(asyncio.Protocol):
     def _close(self, why: str) -> None:
         assert self._transport is not None and self.flow is not None
         log.info("sip_connection_closed", extra={"source": str(self.flow.remote[0]), "why": why})
-        if self._transport.get_write_buffer_size() > self._owner.limits.unsent:
+        limits = self._owner.limits
+        if self._transport.get_write_buffer_size() > limits.unsent:
             self._transport.abort()
-        else:
-            self._transport.close()
+            return
+        self._transport.close()
+        if self._watch is not None:
+            self._watch.cancel()
+        # Closing waits for a peer to read, and one who never does would keep his connection.
+        self._watch = self._owner.loop.call_later(limits.connect, self._transport.abort)
 
     def _look(self) -> None:
-        """Closes an idle or dawdling connection, else looks again when it could be one."""
+        """Closes an idle, unused or dawdling connection, else looks again when it could be one."""
         limits, now = self._owner.limits, self._owner.now()
-        since = self._began + limits.partial if self._framer.partial else self._heard + limits.idle
+        ends = [(self._heard + limits.idle, "idle")]
+        if self._framer.partial:
+            ends = [(self._began + limits.partial, "message takes too long")]
+        if not self._used:
+            ends.append((self._opened + limits.unused, "no message yet"))
+        since, why = min(ends)
         if now >= since:
-            self._close("message takes too long" if self._framer.partial else "idle")
+            self._close(why)
             return
         soon = min(since, now + limits.partial)
         self._watch = self._owner.loop.call_at(soon, self._look)

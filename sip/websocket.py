@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Origin, Subprotocol
@@ -167,12 +168,17 @@ class WebSockets:
         connection = Connection(socket, flow, self._limits.unsent)
         self._by_number[flow.id] = self._by_remote[remote] = connection
         writer = asyncio.create_task(connection.write())
+        # A page may wait for somebody to press its button; a program has connected to say something.
+        seconds = self._limits.idle if "Origin" in _headers(socket) else self._limits.unused
+        silence = asyncio.get_running_loop().call_later(seconds, self._unused, connection)
         try:
             async for message in socket:
-                self._receive(connection, message)
+                if self._receive(connection, message):
+                    silence.cancel()
         except ConnectionClosed as error:
             log.info("sip_connection_closed", extra={"source": remote[0], "why": str(error)})
         finally:
+            silence.cancel()
             writer.cancel()
             del self._by_number[flow.id]
             if self._by_remote.get(remote) is connection:
@@ -180,13 +186,27 @@ class WebSockets:
             self._on_lost(flow)
             self._on_lost(Flow(self.transport, flow.local, remote))
 
-    def _receive(self, connection: Connection, message: str | bytes) -> None:
+    def _unused(self, connection: Connection) -> None:
+        log.info(
+            "sip_connection_closed", extra={"source": connection.flow.remote[0], "why": "no message yet"}
+        )
+        connection.abort()
+
+    def _receive(self, connection: Connection, message: str | bytes) -> bool:
+        """False for a mere keep-alive."""
         data = message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
         if not data.strip(b"\r\n"):
             if len(data) >= 4:
                 connection.send(b"\r\n")  # a keep-alive (RFC 5626 section 3.5.1)
-            return
+            return False
         self._on_message(data, connection.flow)
+        return True
+
+
+def _headers(socket: ServerConnection) -> Headers:
+    """Those of the handshake."""
+    assert socket.request is not None, "the handshake is done"
+    return socket.request.headers
 
 
 def _frame(data: bytes) -> str | bytes:

@@ -289,6 +289,65 @@ async def test_idle_and_dawdling_connections_are_closed(start: Start, sent: byte
     writer.close()
 
 
+@pytest.mark.parametrize("sent", [b"", b"\r\n\r\n" * 3])
+async def test_who_connects_and_says_nothing_is_sent_away_and_whoever_has_spoken_stays(
+    start: Start, sent: bytes
+) -> None:
+    house = await start(limits=StreamLimits(unused=0.3))
+    port = house.server.port("tcp")
+    spoken, speaker = await asyncio.open_connection("127.0.0.1", port)
+    speaker.write(options(1, "TCP"))
+    assert (await read_message(spoken)).status == 200
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    async with asyncio.timeout(5):
+        assert await reader.read() == sent[: len(sent) // 2]  # an answer to each ping
+    speaker.write(options(2, "TCP"))
+    assert (await read_message(spoken)).status == 200
+    writer.close()
+    speaker.close()
+
+
+async def test_a_connection_that_we_have_made_may_be_silent(start: Start) -> None:
+    """A peer who answers nothing has not connected to say something."""
+    house = await start(limits=StreamLimits(unused=0.2))
+    ended = asyncio.Event()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            pass
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    target = f"sip:x@127.0.0.1:{port};transport=tcp"
+    house.server.invite(to=target, from_uri="sip:us@127.0.0.1", sdp=SDP)
+    await eventually(lambda: house.server.statistics["tcp_connections"] == 1)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ended.wait(), 0.6)
+    await house.server.close()
+    await asyncio.wait_for(ended.wait(), 5)
+    server.close()
+
+
+async def test_a_peer_who_never_reads_does_not_keep_the_connection_that_is_closed_for_him(
+    start: Start,
+) -> None:
+    house = await start(limits=StreamLimits(idle=0.3, partial=0.5, connect=0.3, unsent=1 << 30))
+    stalled = socket.socket()
+    stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    stalled.connect(("127.0.0.1", house.server.port("tcp")))
+    stalled.setblocking(False)
+    loop = asyncio.get_running_loop()
+    long = b"Via: SIP/2.0/TCP 192.0.2.9;branch=z9hG4bK" + b"x" * 900 + b"\r\n"
+    for number in range(400):  # 10 MB of answers, more than the kernel keeps for him
+        head, _, rest = options(number, "TCP").partition(b"Max-Forwards")
+        await loop.sock_sendall(stalled, head + long * 28 + b"Max-Forwards" + rest)
+    await eventually(lambda: not house.server.statistics["tcp_connections"])
+    stalled.close()
+
+
 async def test_a_dripping_sender_gains_no_time(start: Start) -> None:
     house = await start(limits=StreamLimits(idle=5, partial=0.2))
     reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port("tcp"))

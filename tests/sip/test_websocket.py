@@ -234,6 +234,24 @@ async def test_a_stranger_that_says_nothing_is_sent_away(start: Start) -> None:
     writer.close()
 
 
+async def test_a_program_that_has_connected_says_something_and_a_page_may_wait(start: Start) -> None:
+    house = await start(limits=StreamLimits(unused=0.3), origins=("*",))
+    async with (
+        browser(house) as silent,
+        browser(house) as speaks,
+        browser(house, origin="https://phone.example.com") as page,
+    ):
+        await speaks.send(text("OPTIONS"))
+        await hear(speaks)
+        await silent.send("\r\n\r\n")
+        assert await silent.recv() == "\r\n"
+        async with asyncio.timeout(5):
+            await silent.wait_closed()
+        for number, line in enumerate((speaks, page), 1):
+            await line.send(text("OPTIONS", call_id=f"c{number}", branch=f"z9hG4bK{number}"))
+            await hear(line)
+
+
 async def test_strangers_who_speak_something_else_do_not_fill_the_log(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
