@@ -58,8 +58,8 @@ def create_app(
     )
     links = Links(base)
     contract = APIRouter(prefix=PREFIX)
-    contract.include_router(calls.routes(switchboard, links))
-    contract.include_router(conferences.routes(switchboard, links))
+    contract.include_router(calls.routes(switchboard, courier, links))
+    contract.include_router(conferences.routes(switchboard, courier, links))
     contract.include_router(recordings.routes(switchboard))
     contract.include_router(statistics.routes(switchboard))
     # Also here, where a client of the contract looks beside the conference.

@@ -38,12 +38,14 @@ class Credentials:
         # Tokens live no longer than the process: whoever holds one asks for another after a restart.
         self._key = secrets.token_bytes(32)
 
-    def adopt(self, accounts: Sequence[Account]) -> None:
-        """Other accounts from now on. If anything about them is different, tokens are good no more: they
-        were lent for credentials that may be gone."""
+    def adopt(self, accounts: Sequence[Account]) -> set[str]:
+        """Other accounts from now on; the ids of those whose credentials are good no more. If anything about
+        them is different, neither are tokens: they were lent for credentials that may be gone."""
+        gone = {account.id for account in self._accounts if account not in accounts}
         if tuple(accounts) != self._accounts:
             self._accounts = tuple(accounts)
             self._key = secrets.token_bytes(32)
+        return gone
 
     def account(self, authorization: str | None) -> Account:
         """The account that an Authorization header speaks for. Raises ApiError 401."""

@@ -23,11 +23,13 @@ from api.document import (
 )
 from api.idempotency import HEADER, REPLAYED, Idempotency, key_of
 from api.links import Links
-from api.models import CallQuery, CallState, CreateCall, CreatedCall, RedirectFields, UpdateCall
+from api.models import CallQuery, CallState, CreateCall, CreatedCall, UpdateCall, revealed
+from api.redirects import redirect
 from calls.callbacks import Callback
-from calls.order import CallOrder, Redirect
+from calls.order import CallOrder
 
 if TYPE_CHECKING:
+    from api.webhooks import Courier
     from calls.call import Call
     from calls.switchboard import Switchboard
 
@@ -45,7 +47,7 @@ class _Placed:
     enqueued_time: datetime | None
 
 
-def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
+def routes(switchboard: "Switchboard", courier: "Courier", links: Links) -> APIRouter:
     """The endpoints under /accounts/{accountId}/calls."""
     idempotency: Idempotency[_Placed] = Idempotency()
     router = APIRouter(prefix="/accounts/{accountId}/calls", tags=["Calls"])
@@ -125,7 +127,9 @@ def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
         if update.state == "completed":
             await switchboard.complete_call(call)
         else:
-            await switchboard.redirect_call(call, redirect(update, call.callback_timeout, update.tag))
+            await switchboard.redirect_call(
+                call, redirect(update, courier, call.callback_timeout, update.tag)
+            )
         return Response(status_code=200)
 
     @router.put(
@@ -146,7 +150,7 @@ def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
 
 def order(wanted: CreateCall) -> CallOrder:
     """A checked request as the switchboard takes it."""
-    username, password = wanted.username, _revealed(wanted.password)
+    username, password = wanted.username, revealed(wanted.password)
     disconnect = None
     if wanted.disconnect_url is not None:
         disconnect = Callback(
@@ -168,7 +172,7 @@ def order(wanted: CreateCall) -> CallOrder:
             username=username,
             password=password,
             fallback_username=wanted.fallback_username,
-            fallback_password=_revealed(wanted.fallback_password),
+            fallback_password=revealed(wanted.fallback_password),
             timeout=wanted.callback_timeout,
         ),
         disconnect=disconnect,
@@ -180,24 +184,6 @@ def order(wanted: CreateCall) -> CallOrder:
         display_name=wanted.display_name,
         uui=wanted.uui,
     )
-
-
-def redirect(update: RedirectFields, timeout: float, tag: str | None = None) -> Redirect:
-    """The webhook that an update of a call or a conference names."""
-    if update.redirect_url is None:
-        raise ValueError("an active update has a redirectUrl: its model sees to that")
-    callback = Callback(
-        url=update.redirect_url,
-        method=update.redirect_method,
-        fallback_url=update.redirect_fallback_url,
-        fallback_method=update.redirect_fallback_method,
-        username=update.username,
-        password=_revealed(update.password),
-        fallback_username=update.fallback_username,
-        fallback_password=_revealed(update.fallback_password),
-        timeout=timeout,
-    )
-    return Redirect(callback, tag=tag)
 
 
 async def _place(switchboard: "Switchboard", account: str, wanted: CreateCall) -> _Placed:
@@ -265,10 +251,6 @@ def _state(call: "Call") -> CallState:
 
 def _key(call: "Call") -> tuple[datetime, str]:
     return call.enqueued_time or call.start_time or call.last_update, call.id
-
-
-def _revealed(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
 
 
 def _masked(secret: SecretStr | None) -> str | None:

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from api.answers import answer, page
 from api.body import read, read_json, read_query
-from api.calls import redirect
 from api.document import BXML_BODY, AccountId, ConferenceId, MemberId, json_body, query_parameters, refusals
 from api.links import Links
 from api.models import (
@@ -20,8 +19,10 @@ from api.models import (
     UpdateConference,
     UpdateMember,
 )
+from api.redirects import redirect
 
 if TYPE_CHECKING:
+    from api.webhooks import Courier
     from calls.conference import Conference, Member
     from calls.switchboard import Switchboard
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _CALLBACK_TIMEOUT = 15.0
 
 
-def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
+def routes(switchboard: "Switchboard", courier: "Courier", links: Links) -> APIRouter:
     """The endpoints under /accounts/{accountId}/conferences."""
     router = APIRouter(prefix="/accounts/{accountId}/conferences", tags=["Conferences"])
 
@@ -90,7 +91,7 @@ def routes(switchboard: "Switchboard", links: Links) -> APIRouter:
             await switchboard.complete_conference(conference)
         else:
             timeout = conference.events.timeout if conference.events else _CALLBACK_TIMEOUT
-            await switchboard.redirect_conference(conference, redirect(update, timeout))
+            await switchboard.redirect_conference(conference, redirect(update, courier, timeout))
         return Response(status_code=204)
 
     @router.put(

@@ -37,6 +37,22 @@ _MALFORMED = _written(refusal(400, "The request is not HTTP/1.1", headers=_CLOSE
 _QUIET = 60.0
 
 
+class _Complaint:
+    """What anybody may cause as often as he likes: said at most once in `_QUIET` seconds."""
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+        self._told = -_QUIET
+        self._unsaid = 0
+
+    def log(self, now: float, **facts: object) -> None:
+        if now - self._told < _QUIET:
+            self._unsaid += 1
+            return
+        logger.warning(self._event, extra={**facts, "unsaid_before": self._unsaid})
+        self._told, self._unsaid = now, 0
+
+
 class _Door:
     """What the connections of one server share."""
 
@@ -45,14 +61,13 @@ class _Door:
         self._most = connections
         self._held: dict[_Connection, None] = {}
         """The oldest first."""
-        self._told = -_QUIET
+        self._full = _Complaint("http_connections_full")
+        self.malformed = _Complaint("http_malformed")
 
     def enter(self, connection: "_Connection", now: float) -> bool:
         """False where all places are taken by requests under way."""
         if len(self._held) >= self._most:
-            if now - self._told >= _QUIET:
-                self._told = now
-                logger.warning("http_connections_full", extra={"connections": self._most})
+            self._full.log(now, connections=self._most)
             idle = next((each for each in self._held if each.idle), None)
             if idle is None:
                 return False
@@ -91,6 +106,9 @@ class _Connection(asyncio.Protocol):
     def send_400_response(self, msg: str) -> None:
         """uvicorn's, for what it cannot read."""
         assert self._transport is not None
+        peer = self._transport.get_extra_info("peername")
+        now = asyncio.get_running_loop().time()
+        self.door.malformed.log(now, source=peer[0] if peer else None)
         self._transport.write(_MALFORMED)
         self._transport.close()
 

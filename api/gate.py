@@ -20,6 +20,9 @@ PREFIX = "/api/v2"
 OWN_PREFIX = "/api/mixminus/v1"
 """Where what this server offers beyond the contract is found."""
 
+# Where the scope has the method that came.
+_ASKED = "mixminus.asked"
+
 _ACCOUNT = re.compile(rf"(?:{PREFIX}|{OWN_PREFIX})/accounts/([^/]+)")
 
 # No path of ours needs an escape, a dot segment or an empty segment; what has one is a trick.
@@ -75,7 +78,13 @@ class Gate:
         if not _PLAIN_PATH.fullmatch(stripped):
             raise ApiError(404, "Not found")
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        return {**scope, "path": stripped.decode("ascii"), "raw_path": stripped, "method": method}
+        plain = {"path": stripped.decode("ascii"), "raw_path": stripped, "method": method}
+        return {**scope, **plain, _ASKED: scope["method"]}
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether only the header of the answer is asked for."""
+    return bool(scope[_ASKED] == "HEAD")
 
 
 def header(scope: Scope, name: bytes) -> str | None:

@@ -110,6 +110,11 @@ QueryTime = Annotated[datetime, BeforeValidator(_moment)]
 Time = Annotated[datetime, PlainSerializer(clock.text, return_type=str)]
 
 
+def revealed(secret: SecretStr | None) -> str | None:
+    """A password as it is to be sent."""
+    return None if secret is None else secret.get_secret_value()
+
+
 class Request(BaseModel):
     """A JSON body: camelCase names, strict types, null as if left out."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator
 
@@ -30,6 +31,12 @@ class _Guest(uvicorn.Server):
         self.accepts.set()
 
 
+def _tell(record: logging.LogRecord) -> bool:
+    """What uvicorn says in words, as one of our events."""
+    record.reason, record.msg, record.args = record.getMessage().strip(), "http_server_failed", ()
+    return True
+
+
 class HttpServer:
     """Serves an application at `listen`: "address:port", IPv6 in brackets, port 0 for a free one.
 
@@ -56,6 +63,8 @@ class HttpServer:
                 lifespan="off",
                 ws="none",
                 log_config=None,
+                # Below that it only speaks of requests that it could not read: see `api.connections`.
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 # The proxy on this machine may say for whom it asks; nobody else may.
@@ -63,6 +72,7 @@ class HttpServer:
                 timeout_graceful_shutdown=grace,
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(_tell)
         self._task: asyncio.Task[None] | None = None
         self.address: tuple[str, int] = ("", 0)
         """Where the server listens, once started."""

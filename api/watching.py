@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from api.answers import answer
 from api.body import read_json
 from api.document import AccountId, ConferenceId, MemberId, json_body, refusals
+from api.gate import is_head
 from api.models import MemberSound, UpdateMemberSound
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 HEARTBEAT = 15.0
 """Seconds of no news after which a comment is sent: proxies close what is silent, and by it a reader that is
 gone is found out."""
+
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     204: {"description": "The conference has ended"},
@@ -44,12 +47,14 @@ def stream_routes(switchboard: "Switchboard", *, documented: bool) -> APIRouter:
         responses={**_STREAM, **refusals(401, 403, 404, 429, 500)},
         include_in_schema=documented,
     )
-    async def get_events(account: AccountId, conference_id: ConferenceId) -> Response:
+    async def get_events(request: Request, account: AccountId, conference_id: ConferenceId) -> Response:
         """A stream of server-sent events that begins with the state of things and ends with the conference.
         For a conference that has ended the answer is 204, which tells browsers not to come back."""
         conference = switchboard.conference(account, conference_id)
         if conference.completed_time is not None:
             return Response(status_code=204)
+        if is_head(request.scope):
+            return StreamingResponse(_nothing(), headers=_HEADERS, media_type=_Stream.media_type)
         return _Stream(switchboard.gallery.watch(conference))
 
     return router
@@ -91,13 +96,12 @@ def member_routes(switchboard: "Switchboard") -> APIRouter:
 
 
 class _Stream(StreamingResponse):
-    """One spectator's news, until the conference ends or he goes."""
+    """One spectator's news, until the conference ends, he goes, or he is dismissed."""
 
     media_type = "text/event-stream"
 
     def __init__(self, spectator: "Spectator") -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(_written(spectator), headers=headers)
+        super().__init__(_written(spectator), headers=_HEADERS)
         self._spectator = spectator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,10 +111,17 @@ class _Stream(StreamingResponse):
             self._spectator.leave()
 
 
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield
+
+
 async def _written(spectator: "Spectator") -> AsyncIterator[bytes]:
     number = 0
     while True:
         news = await spectator.next(HEARTBEAT)
+        if spectator.dismissed:
+            return
         if news is None:
             yield b": still here\n\n"
             continue

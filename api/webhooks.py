@@ -95,6 +95,15 @@ class Courier:
             ("delivered", "failed", "retried", "fell_back", "dropped", "replayed"), 0
         )
 
+    def refuses(self, url: str, username: str | None) -> str | None:
+        """Why no event may be sent there, as far as the URL itself says so; None where it depends on what
+        its host's name resolves to, or where nothing is wrong."""
+        try:
+            self._client.check(url, username)
+        except Refused as error:
+            return error.reason
+        return None
+
     async def ask(self, callback: Callback, event: Event) -> Answer:
         """Deliver a synchronous event and bring its answer, at most MAX_ANSWER + 1 bytes of it.
 

@@ -8,6 +8,7 @@ to append.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +48,12 @@ class _Told:
 
 
 class Spectator:
-    """One who watches a conference. `over` once its end was told."""
+    """One who watches a conference. `dismissed`: he may not any more, and is told nothing that waits."""
 
     def __init__(self, gallery: "Gallery", conference: "Conference") -> None:
         self.conference = conference
         self.missed = 0
+        self.dismissed = False
         self._gallery = gallery
         self._waiting: deque[News] = deque()
         self._woken = asyncio.Event()
@@ -66,18 +68,27 @@ class Spectator:
         self._woken.set()
 
     async def next(self, seconds: float) -> News | None:
-        """The next piece of news; None if there is none for so long. What was missed is told before."""
+        """The next piece of news; None if there is none for so long, and for whom is dismissed. What was
+        missed is told before."""
         try:
             async with asyncio.timeout(seconds):
-                while not self._waiting:
+                while not self._waiting and not self.dismissed:
                     self._woken.clear()
                     await self._woken.wait()
         except TimeoutError:
+            return None
+        if self.dismissed:
             return None
         if self.missed:
             missed, self.missed = self.missed, 0
             return _news(self.conference, "missed", count=missed)
         return self._waiting.popleft()
+
+    def dismiss(self) -> None:
+        """Nothing more is for him."""
+        self.dismissed = True
+        self._woken.set()
+        self.leave()
 
     def leave(self) -> None:
         """Watch no more; leaving twice does nothing."""
@@ -110,6 +121,12 @@ class Gallery:
         if self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._look_again(), name="gallery")
         return spectator
+
+    def dismiss(self, accounts: Collection[str]) -> None:
+        """Let nobody watch any more whom these accounts have let in."""
+        for spectator in [one for many in self._watching.values() for one in many]:
+            if spectator.conference.account in accounts:
+                spectator.dismiss()
 
     def left(self, spectator: Spectator) -> None:
         """Somebody watches no more."""

@@ -214,7 +214,7 @@ class Server:
         self._access.adopt(trunks, _passwords(config))
         self._registrar.admit(tuple(_passwords(config)))
         self._routing.adopt({user.name: user.account for user in config.users})
-        self._credentials.adopt(_accounts(config))
+        self.switchboard.gallery.dismiss(self._credentials.adopt(_accounts(config)))
         self._trunks.adopt(trunks)
         await self._care.renew()
         return tuple(

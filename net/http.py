@@ -104,6 +104,12 @@ class HttpClient:
         except TimeoutError:
             raise TimedOut(url, f"no whole answer within {timeout:g} s") from None
 
+    def check(self, url: str, username: str | None = None) -> None:
+        """Raises Refused for what `request` would refuse whatever the host's name resolves to."""
+        target = self._checked(url)
+        if username is not None:
+            self._check_credentials(target, url, username)
+
     async def close(self) -> None:
         """Close idle connections and break off requests under way."""
         if self._session is not None:
@@ -135,15 +141,17 @@ class HttpClient:
 
     def _basic(self, target: URL, url: str, username: str, password: str) -> str:
         """The Authorization header's value (RFC 7617, UTF-8)."""
+        self._check_credentials(target, url, username)
+        if target.scheme != "https" and not self._warned:
+            self._warned = True
+            log.warning("credentials_over_plain_http", extra={"url": shown(url)})
+        return "Basic " + b64encode(f"{username}:{password}".encode()).decode("ascii")
+
+    def _check_credentials(self, target: URL, url: str, username: str) -> None:
         if ":" in username:
             raise Refused(url, "a user name for Basic credentials has no colon")
-        if target.scheme != "https":
-            if self.policy.require_https:
-                raise Refused(url, "credentials are sent over https only (webhooks.require_https)")
-            if not self._warned:
-                self._warned = True
-                log.warning("credentials_over_plain_http", extra={"url": shown(url)})
-        return "Basic " + b64encode(f"{username}:{password}".encode()).decode("ascii")
+        if target.scheme != "https" and self.policy.require_https:
+            raise Refused(url, "credentials are sent over https only (webhooks.require_https)")
 
     async def _exchange(
         self, method: str, target: URL, url: str, headers: dict[str, str], body: bytes | None, max_bytes: int

@@ -228,6 +228,13 @@ async def test_the_sdks_way_to_hang_up_is_taken(
         ({"state": "active"}, "Invalid redirectUrl: is required with state active"),
         ({"redirectUrl": "/relative"}, "Invalid redirectUrl: must be an absolute http or https URL"),
         ({"redirectUrl": 5}, "Invalid redirectUrl: must be a string"),
+        ({"redirectUrl": "http://10.0.0.1/"}, "Invalid redirectUrl: 10.0.0.1 is not a public address"),
+        ({"redirectUrl": "http://[fd00::1]/"}, "Invalid redirectUrl: fd00::1 is not a public address"),
+        ({"redirectUrl": "http://h:25/"}, "Invalid redirectUrl: port 25 may not be called"),
+        (
+            {"redirectUrl": "http://h/", "redirectFallbackUrl": "http://169.254.169.254/"},
+            "Invalid redirectFallbackUrl: 169.254.169.254 is a metadata service's address",
+        ),
         ({"state": "over"}, "Invalid state: must be 'active' or 'completed'"),
         ({"state": "completed", "redirectUrl": "http://h/"}, "Invalid redirectUrl: is not allowed with"),
         ({"state": "completed", "tag": ""}, "Invalid tag: is not allowed with state completed"),

@@ -193,6 +193,7 @@ async def test_a_conference_is_redirected(client: httpx.AsyncClient, switchboard
         ({"state": "completed"}, "Invalid redirectUrl: is required with status active"),
         ({"status": "completed"} | REDIRECT, "Invalid redirectUrl: is not allowed with status completed"),
         ({"status": 3}, "Invalid status: must be 'active' or 'completed'"),
+        ({"redirectUrl": "http://10.0.0.1/"}, "Invalid redirectUrl: 10.0.0.1 is not a public address"),
         (REDIRECT | {"redirectFallbackUrl": "x"}, "Invalid redirectFallbackUrl: must be an absolute"),
         (REDIRECT | {"username": []}, "Invalid username: must be a string"),
     ],

@@ -119,6 +119,20 @@ async def test_what_cannot_be_read_has_the_contracts_answer(app: FastAPI, data: 
             assert await (await joined.join(server, data)).refusal() == (400, "validation")
 
 
+async def test_what_cannot_be_read_is_one_line_of_the_log_with_its_source(
+    app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade = b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    async with serving(app) as server:
+        with clients() as joined:
+            for _ in range(20):
+                await (await joined.join(server, b"\x16\x03\x01\x02\x00\x01")).refusal()
+            assert await (await joined.join(server, upgrade)).status() == 200
+    said = [record for record in caplog.records if record.levelname != "INFO"]
+    assert [record.message for record in said] == ["http_malformed"]
+    assert said[0].source == "127.0.0.1"  # type: ignore[attr-defined]
+
+
 async def test_a_slow_answer_is_not_cut_short(own_app: FastAPI) -> None:
     entered, release = asyncio.Event(), asyncio.Event()
 

@@ -223,10 +223,11 @@ def test_an_account_does_not_show_its_password() -> None:
 
 def test_other_accounts_count_at_once_and_end_the_tokens_of_those_before() -> None:
     credentials = Credentials([Account("1", "a", "old"), Account("2", "b", "same")])
+    assert credentials.adopt([Account("2", "b", "same"), Account("1", "a", "old")]) == set()
     token = credentials.lend_token(Account("2", "b", "same"))
-    credentials.adopt([Account("1", "a", "old"), Account("2", "b", "same")])
+    assert credentials.adopt([Account("2", "b", "same"), Account("1", "a", "old")]) == set()
     assert credentials.account(f"Bearer {token}").id == "2"
-    credentials.adopt([Account("1", "a", "new")])
+    assert credentials.adopt([Account("1", "a", "new")]) == {"1", "2"}
     for gone in (basic("a:old")["Authorization"], basic("b:same")["Authorization"], f"Bearer {token}"):
         with pytest.raises(ApiError):
             credentials.account(gone)

@@ -145,6 +145,29 @@ async def test_a_reader_that_stalls_holds_a_bounded_queue_and_delays_nobody(
     await eventually(lambda: len(switchboard.gallery) == 0)
 
 
+async def test_who_may_not_watch_any_more_is_told_nothing_more(
+    switchboard: FakeSwitchboard, conference: FakeConference, watcher: httpx.AsyncClient
+) -> None:
+    async with watcher.stream("GET", f"{OWN}/{conference.id}/events") as response:
+        lines = response.aiter_lines()
+        await told(lines)
+        switchboard.gallery.dismiss({"1111111"})
+        switchboard.gallery.tell(conference, "mute", mute=True)  # type: ignore[arg-type]
+        assert (await told(lines))["eventType"] == "mute"
+        switchboard.gallery.tell(conference, "mute", mute=False)  # type: ignore[arg-type]
+        switchboard.gallery.dismiss({"9900000"})
+        assert len(switchboard.gallery) == 0
+        assert [line async for line in lines] == []
+
+
+async def test_who_asks_for_the_header_alone_holds_no_place(
+    switchboard: FakeSwitchboard, conference: FakeConference, watcher: httpx.AsyncClient
+) -> None:
+    response = await watcher.head(f"{OWN}/{conference.id}/events")
+    assert response.status_code == 200 and response.headers["content-type"].startswith("text/event-stream")
+    assert len(switchboard.gallery) == 0
+
+
 async def test_one_stream_too_many_is_refused_with_a_time(
     switchboard: FakeSwitchboard, conference: FakeConference, watcher: httpx.AsyncClient
 ) -> None:

@@ -299,6 +299,14 @@ async def test_credentials_over_plain_http_are_refused_where_https_is_required()
 async def test_what_may_not_be_requested_is_refused_before_anything_is_sent(client, url):
     with pytest.raises(Refused):
         await client.request("GET", url)
+    with pytest.raises(Refused):
+        client.check(url)
+
+
+async def test_a_name_may_be_called_as_far_as_can_be_told_beforehand(client):
+    client.check("http://nobody.example:9000/", "user")
+    with pytest.raises(Refused, match="no colon"):
+        client.check("http://nobody.example:9000/", "us:er")
 
 
 @pytest.mark.parametrize("host", ["0x7f000001", "localhost", "127.0.0.1.nip.example", "0x7f.1"])
