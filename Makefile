@@ -17,7 +17,7 @@ MISSING = $(foreach pair,$(PHONES),$(if $(shell command -v $(firstword $(subst =
 serve: $(VENV)/.serve
 	@exec $(BIN)/mixminus serve $(ARGS)
 
-# Two at a time, those of a file in one process, since most of the time tests wait; then what measures and
+# Two at a time, those of a file in one process, since most of the time tests wait; then what loads the server and
 # wants the machine for itself. (5: there is none of that among the tests that were asked for.)
 test: $(VENV)/.test phones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" $(TESTS) || [ $$? -eq 5 ]

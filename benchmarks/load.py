@@ -163,8 +163,12 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
         "void": late_share > VOID,
     }
     if beats := counted.get("mixminus_media_beats_total"):
+        skipped = counted["mixminus_media_skipped_beats_total"]
         figures["system_calls_per_beat"] = round(counted["mixminus_media_system_calls_total"] / beats, 1)
-        figures["beats_skipped"] = round(counted["mixminus_media_skipped_beats_total"])
+        figures["packets_per_beat"] = round(
+            counted["mixminus_media_packets_sent_total"] / (beats - skipped), 1
+        )
+        figures["beats_skipped"] = round(skipped)
     checked = alive if audible else []
     figures["listeners_checked"] = len(checked[:: max(1, len(checked) // options.sample)])
     figures["listeners_wrong"] = wrong_listeners(checked, size, options.sample)

@@ -1,4 +1,7 @@
-"""200 calls in rooms of four, by the load generator: what does not depend on how quiet the machine is."""
+"""200 calls in rooms of four, by the load generator: what holds on any machine.
+
+How much CPU time that takes and how long anything lasts is for `make bench` to say.
+"""
 
 from typing import Any
 
@@ -30,27 +33,15 @@ def test_200_legs_end_on_16_ports_and_60_system_calls_a_beat(figures: dict[str, 
     assert figures["system_calls_per_beat"] <= 60
 
 
-def test_every_packet_comes_back(figures: dict[str, Any]) -> None:
+def test_every_beat_has_a_packet_for_everybody_and_none_is_lost(figures: dict[str, Any]) -> None:
+    assert figures["packets_per_beat"] == 200
     assert figures["packets_missing_by_sequence"] == 0
-    assert abs(figures["packets_back"] - figures["packets_expected"]) <= 2 * 200
 
 
-def test_cpu_time_of_a_leg_and_frame(figures: dict[str, Any]) -> None:
-    assert figures["cpu_us_per_leg_frame"]["all"] <= 20
-
-
-def test_calls_are_answered_soon(figures: dict[str, Any]) -> None:
-    if figures["void"]:
-        pytest.skip("the machine is too busy to time anything")
-    assert figures["setup_ms_median"] <= 20
-
-
-def test_delay_is_measured_and_bounded() -> None:
+def test_delay_is_measured() -> None:
     options = latency.arguments(["--pairs", "6", "--seconds", "4", "--settle", "4"])
     with subject(None, None, pinned=True) as found:
         figures = latency.measure(found, options)
-    assert figures["clicks_back"] >= 0.9 * figures["clicks_sent"]
+    assert figures["up"] == 12, figures["failures"]
+    assert 0 < figures["clicks_back"] <= figures["clicks_sent"]
     assert figures["delay_ms_p5"] > 0
-    if figures["void"]:
-        pytest.skip("the machine is too busy to time anything")
-    assert figures["delay_ms_median"] <= 40  # the goal is 22 in a quiet run: `make bench` says

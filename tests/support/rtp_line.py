@@ -157,7 +157,7 @@ class Line:
         self.timestamp = random.getrandbits(32) if timestamp is None else timestamp
         self.ssrc = random.getrandbits(32) if ssrc is None else ssrc
         self.position = 0
-        self.sent: list[tuple[float, int]] = []  # (time, sequence) of each packet
+        self.sent: list[tuple[float, int]] = []  # of each packet the time, and that on the line's own clock
         self.marker = True
         self.received: list[Packet] = []
         self.reports: list[bytes] = []  # RTCP that came to this socket
@@ -202,7 +202,7 @@ class Line:
         header = struct.pack("!BBHII", 0x80, kind | (marker << 7), self.sequence, timestamp, self.ssrc)
         packet = header + payload
         self.media.send(packet if self.sealing is None else self.sealing.protect(packet), self.remote)
-        self.sent.append((time.time(), self.sequence))
+        self.sent.append((time.time(), self.timestamp))
         self.sequence = (self.sequence + 1) & 0xFFFF
 
     def _send_digit(self, samples: int) -> None:
@@ -224,10 +224,12 @@ class Line:
             self._digit_start = None
             self.marker = True
 
-    def longest_pause(self, since: float) -> float:
-        """The most seconds between two packets sent since then: over its ptime, and the phone was held up."""
-        times = [since, *(at for at, _ in self.sent if at >= since)]
-        return max((later - sooner for sooner, later in pairwise(times)), default=0.0)
+    def unevenness(self, since: float) -> float:
+        """Seconds by which some packet sent since then was later than another, each by when it was due."""
+        sent = [packet for packet in self.sent if packet[0] >= since]
+        due = unwrapped(timestamp for _, timestamp in sent)
+        late = [at - place / 8000 for (at, _), place in zip(sent, due, strict=True)]
+        return max(late, default=0.0) - min(late, default=0.0)
 
     def report(self, data: bytes) -> None:
         """Sends RTCP from the socket of RTP."""
