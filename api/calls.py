@@ -31,6 +31,7 @@ from calls.order import CallOrder
 if TYPE_CHECKING:
     from api.webhooks import Courier
     from calls.call import Call
+    from calls.ended import EndedCall
     from calls.switchboard import Switchboard
 
 logger = logging.getLogger(__name__)
@@ -226,7 +227,7 @@ def _created(account: str, placed: _Placed, wanted: CreateCall, links: Links) ->
     )
 
 
-def _state(call: "Call") -> CallState:
+def _state(call: "Call | EndedCall") -> CallState:
     return CallState(
         call_id=call.id,
         parent_call_id=call.parent,
@@ -249,7 +250,7 @@ def _state(call: "Call") -> CallState:
     )
 
 
-def _key(call: "Call") -> tuple[datetime, str]:
+def _key(call: "Call | EndedCall") -> tuple[datetime, str]:
     return call.enqueued_time or call.start_time or call.last_update, call.id
 
 

@@ -24,6 +24,7 @@ from api.redirects import redirect
 if TYPE_CHECKING:
     from api.webhooks import Courier
     from calls.conference import Conference, Member
+    from calls.ended import EndedConference
     from calls.switchboard import Switchboard
 
 # A conference without event webhooks was created without a time-out for them.
@@ -142,7 +143,7 @@ def routes(switchboard: "Switchboard", courier: "Courier", links: Links) -> APIR
     return router
 
 
-def _row(conference: "Conference") -> ConferenceRow:
+def _row(conference: "Conference | EndedConference") -> ConferenceRow:
     return ConferenceRow(
         id=conference.id,
         name=conference.name,
@@ -154,7 +155,7 @@ def _row(conference: "Conference") -> ConferenceRow:
     )
 
 
-def _member(conference: "Conference", member: "Member", links: Links) -> ConferenceMember:
+def _member(conference: "Conference | EndedConference", member: "Member", links: Links) -> ConferenceMember:
     return ConferenceMember(
         call_id=member.call_id,
         conference_id=conference.id,
@@ -165,5 +166,5 @@ def _member(conference: "Conference", member: "Member", links: Links) -> Confere
     )
 
 
-def _key(conference: "Conference") -> tuple[datetime, str]:
+def _key(conference: "Conference | EndedConference") -> tuple[datetime, str]:
     return conference.created_time, conference.id

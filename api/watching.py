@@ -20,6 +20,7 @@ from api.models import MemberSound, UpdateMemberSound
 
 if TYPE_CHECKING:
     from calls.conference import Conference, Member
+    from calls.ended import EndedConference
     from calls.gallery import News, Spectator
     from calls.switchboard import Switchboard
 
@@ -136,7 +137,9 @@ def _event(number: int, news: "News") -> bytes:
     return f"id: {number}\nevent: {news['eventType']}\ndata: {json.dumps(news)}\n\n".encode()
 
 
-def _sound(switchboard: "Switchboard", conference: "Conference", member: "Member") -> MemberSound:
+def _sound(
+    switchboard: "Switchboard", conference: "Conference | EndedConference", member: "Member"
+) -> MemberSound:
     figures = switchboard.sound_of(member)
     return MemberSound(
         call_id=member.call_id,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bxml import Document, verbs
 from calls import ids
 from calls.callbacks import Event, named
+from calls.ended import EndedCall
 from calls.errors import Conflict
 from calls.joining import Pair
 
@@ -31,8 +32,9 @@ class _Failure:
 
 async def bridge(call: "Call", verb: verbs.Bridge) -> Document | None:
     """Join the two until either leaves; returns what `call` performs next, None for its next verb."""
-    target = call.services.find(call.account, verb.call_id)
-    failure = _refusal(call, target, verb.call_id)
+    found = call.services.find(call.account, verb.call_id)
+    failure = _refusal(call, found, verb.call_id)
+    target = None if isinstance(found, EndedCall) else found
     if target is not None and failure is None:
         failure = await _talk(call, target, verb)
     callback = named(verb, "bridge_complete", call.callback_timeout)
@@ -41,7 +43,7 @@ async def bridge(call: "Call", verb: verbs.Bridge) -> Document | None:
     return await call.ask(callback, call.event("bridgeComplete", **(failure.fields if failure else {})))
 
 
-def _refusal(call: "Call", target: "Call | None", call_id: str) -> _Failure | None:
+def _refusal(call: "Call", target: "Call | EndedCall | None", call_id: str) -> _Failure | None:
     if target is None:
         return _Failure("unknown", f"Call {call_id} not found")
     if target is call:

@@ -31,6 +31,7 @@ from sip.uri import readable
 if TYPE_CHECKING:
     from bxml.element import Verb
     from calls.dialling import Listener
+    from calls.ended import EndedCall
     from calls.handover import Handover
     from calls.order import LegOrder
     from calls.refer import Referral
@@ -45,6 +46,8 @@ logger = logging.getLogger(__name__)
 State = Literal["queued", "initiated", "answered", "disconnected"]
 Direction = Literal["inbound", "outbound"]
 Source = Callable[[], Awaitable[Document]]
+
+NOT_NOW = "Call [{}] cannot be modified in its current state"
 
 # The final response to an unanswered inbound call, by why it ends (contract bxml.md 4.6).
 _REFUSALS = {
@@ -70,16 +73,10 @@ class Services:
     terms: TermsPolicy
     ended: "Callable[[Call], None]"
     """Told when a call has ended, while it still has its session and leg."""
-    find: "Callable[[str, str], Call | None]"
+    find: "Callable[[str, str], Call | EndedCall | None]"
     """A call, live or ended, by account and id."""
     place_leg: "Callable[[Call, LegOrder, Listener], Call]"
     """Dial a call for another one; the listener is told of its ringing, and of its answer or failure."""
-
-
-# What all calls share that are over: nobody presses their keys, and nobody waits for anything of theirs.
-_NO_KEYS = Keypad()
-_PAST = asyncio.Event()
-_PAST.set()
 
 
 class Call:
@@ -296,10 +293,10 @@ class Call:
         self.ended.set()
 
     def forget(self) -> None:
-        """It ended a while ago: what only a live call needs is let go, down to what REST tells of it."""
+        """It ended a while ago, and nobody has to do with it any more: the circles in which a call and its
+        parts refer to each other are opened, so that all of it is freed without the garbage collector."""
         self.session = self.media = self.order = self.line = None
-        self.pair = self.referral = self.handover = self._disconnect = self._script = None
-        self.keypad, self.ended, self._acknowledged = _NO_KEYS, _PAST, _PAST
+        self.pair = self.referral = self.handover = self._script = None
 
     # Documents
 
@@ -325,7 +322,7 @@ class Call:
         """
         async with self._replacing:
             if self.state != "answered" and not (self.direction == "inbound" and self.live):
-                raise Conflict(f"Call [{self.id}] cannot be modified in its current state")
+                raise Conflict(NOT_NOW.format(self.id))
             if self._script is not None:
                 self._script.cancel()
                 await asyncio.wait([self._script])

@@ -17,6 +17,7 @@ from bxml import BxmlError
 from calls import clock, ids
 from calls.callbacks import Answer, Callback, Courier, Event
 from calls.conference_script import ConferenceScript, read
+from calls.ended import EndedConference
 from calls.errors import Invalid, NotFound, VerbFailed
 from calls.gallery import Gallery
 from calls.history import History
@@ -135,7 +136,7 @@ class Conferences:
         speech: "Speech",
         courier: Courier,
         limits: Limits,
-        records: History[Conference],
+        records: History[Conference, EndedConference],
         gallery: Gallery,
     ) -> None:
         self._media = media
@@ -261,7 +262,7 @@ class Conferences:
         conference.completed_time = clock.now()
         conference.script.stop()
         del self._live[conference.account, conference.name]
-        self._records.retire(conference)
+        self._records.retire(EndedConference.of(conference))
         if conference.expiry is not None:
             conference.expiry.cancel()
         self._gallery.tell(conference, "end")

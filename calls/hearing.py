@@ -14,6 +14,7 @@ from calls import clock
 if TYPE_CHECKING:
     from calls.call import Call
     from calls.conference import Conference, Member
+    from calls.ended import EndedCall
     from media.client import LegStatistics
     from sip.sdp import Agreement
 
@@ -34,7 +35,7 @@ _FIRST_PACKETS = 1.0
 class Party:
     """One of the two calls, and what media knows of its leg (None: it has none, or nothing is known yet)."""
 
-    call: "Call"
+    call: "Call | EndedCall"
     figures: "LegStatistics | None"
 
     @property
@@ -83,7 +84,7 @@ def examine(listener: Party, speaker: Party, now: datetime) -> Hearing:
     return Hearing(listener, speaker, tuple(findings))
 
 
-def _state(role: str, call: "Call") -> list[Finding]:
+def _state(role: str, call: "Call | EndedCall") -> list[Finding]:
     if call.state == "answered":
         return []
     if not call.live:
@@ -230,13 +231,13 @@ def _place(address: tuple[str, int]) -> str:
     return f"{address[0]}:{address[1]}"
 
 
-def _signalling(call: "Call") -> str:
+def _signalling(call: "Call | EndedCall") -> str:
     return call.session.remote_ip if call.session is not None else "nowhere"
 
 
-def _age(call: "Call", now: datetime) -> float:
+def _age(call: "Call | EndedCall", now: datetime) -> float:
     return (now - call.answer_time).total_seconds() if call.answer_time is not None else 0.0
 
 
-def _for(call: "Call", now: datetime) -> str:
+def _for(call: "Call | EndedCall", now: datetime) -> str:
     return f"in the {_age(call, now):.0f} s since the answer"

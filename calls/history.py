@@ -1,19 +1,17 @@
-"""Records that outlive what they record: calls and conferences, live and ended, oldest first."""
+"""Calls and conferences, live ones and the records of those that are over, oldest first."""
 
 from collections import deque
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 from calls import clock
 
-# Contract rest.md section 1, "Retention"; the number bounds the memory of a busy server.
+# Contract rest.md section 1, "Retention"; the number of records bounds the memory of a busy server.
 _KEPT_FOR = timedelta(days=7)
-_MOST_ENDED = 20_000
 
 
-class Record(Protocol):
-    """Something with an id that may have ended."""
+class Named(Protocol):
+    """What has an id and an account."""
 
     @property
     def id(self) -> str: ...
@@ -22,39 +20,46 @@ class Record(Protocol):
     def account(self) -> str: ...
 
 
+class Record(Named, Protocol):
+    """What is kept of something that is over."""
+
+    @property
+    def over_at(self) -> datetime: ...
+
+
+L = TypeVar("L", bound=Named)
 R = TypeVar("R", bound=Record)
 
 
-class History(Generic[R]):
-    """Records by id, in the order in which they were added; ended ones are forgotten in time."""
+class History(Generic[L, R]):
+    """By id, in the order in which they began: what is live, and the records of what is over. Those are
+    forgotten after seven days, and the oldest where there are more than `most`."""
 
-    def __init__(self, *, most_ended: int = _MOST_ENDED) -> None:
-        self._records: dict[str, R] = {}
-        self._ended: deque[tuple[datetime, str]] = deque()
-        self._most_ended = most_ended
-
-    def __iter__(self) -> Iterator[R]:
-        return iter(list(self._records.values()))
+    def __init__(self, *, most: int) -> None:
+        self._known: dict[str, L | R] = {}
+        self._over: deque[R] = deque()
+        self._most = most
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._known)
 
-    def add(self, record: R) -> None:
-        """A new record, live."""
-        self._records[record.id] = record
+    def add(self, live: L) -> None:
+        """Something has begun."""
+        self._known[live.id] = live
 
     def retire(self, record: R) -> None:
-        """The record ended now; it stays findable for a while."""
-        now = clock.now()
-        self._ended.append((now, record.id))
-        while len(self._ended) > self._most_ended or self._ended[0][0] < now - _KEPT_FOR:
-            del self._records[self._ended.popleft()[1]]
+        """It is over, and this is what is kept of it."""
+        self._known[record.id] = record
+        self._over.append(record)
+        oldest = clock.now() - _KEPT_FOR
+        while len(self._over) > self._most or self._over[0].over_at < oldest:
+            del self._known[self._over.popleft().id]
 
-    def find(self, account: str, identifier: str) -> R | None:
-        """The record of this id, if it is this account's."""
-        record = self._records.get(identifier)
-        return record if record is not None and record.account == account else None
+    def find(self, account: str, identifier: str) -> L | R | None:
+        """What has this id, if it is this account's."""
+        found = self._known.get(identifier)
+        return found if found is not None and found.account == account else None
 
-    def of(self, account: str) -> list[R]:
-        """All records of an account, oldest first."""
-        return [record for record in self._records.values() if record.account == account]
+    def of(self, account: str) -> list[L | R]:
+        """All of an account, oldest first."""
+        return [each for each in self._known.values() if each.account == account]

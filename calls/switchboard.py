@@ -15,11 +15,12 @@ from bxml import BxmlError, Document
 from calls import clock
 from calls.admission import TOO_MANY, AccountLimits
 from calls.application import Application, called
-from calls.call import Call, Services, from_application
+from calls.call import NOT_NOW, Call, Services, from_application
 from calls.callbacks import Courier
 from calls.causes import ending
 from calls.conference import Conference, Conferences, Limits, Member
 from calls.digits import Source
+from calls.ended import EndedCall, EndedConference
 from calls.errors import Conflict, Invalid, NotFound, Unavailable
 from calls.gallery import Gallery
 from calls.handover import Handovers, Transfers
@@ -57,6 +58,10 @@ MEDIA_LOST = "media process lost"
 
 # How long a `completed` for a call that has just ended is answered as if it had come in time.
 _GRACE_SECONDS = 60.0
+
+# How many of those that are over REST tells of: 600 bytes each, so that hours of a busy server cost little.
+_ENDED_CALLS = 20_000
+_ENDED_CONFERENCES = 10_000
 
 # After this time everybody who had to do with a call that has ended has seen that.
 _SETTLED_SECONDS = 10.0
@@ -100,8 +105,8 @@ class Switchboard:
         self._sip = sip
         self._trunks = trunks
         self._media = media
-        self._calls: History[Call] = History()
-        self._conferences: History[Conference] = History()
+        self._calls: History[Call, EndedCall] = History(most=_ENDED_CALLS)
+        self._conferences: History[Conference, EndedConference] = History(most=_ENDED_CONFERENCES)
         self.gallery = Gallery(media)
         self.live_conferences = Conferences(
             media, speech, courier, settings.limits, self._conferences, self.gallery
@@ -351,7 +356,7 @@ class Switchboard:
         min_start: datetime | None = None,
         max_start: datetime | None = None,
         cause: str | None = None,
-    ) -> list[Call]:
+    ) -> list[Call | EndedCall]:
         """The account's calls, oldest first. Source: contract rest.md section 2.2."""
         return [
             call
@@ -362,7 +367,7 @@ class Switchboard:
             and (cause is None or call.disconnect_cause == cause)
         ]
 
-    def call(self, account: str, call_id: str) -> Call:
+    def call(self, account: str, call_id: str) -> Call | EndedCall:
         """One call, live or ended. Raises NotFound."""
         call = self._calls.find(account, call_id)
         if call is None:
@@ -379,26 +384,27 @@ class Switchboard:
         figures = None if call.leg is None else self._media.leg_statistics(call.leg)
         return Party(call, figures)
 
-    async def redirect_call(self, call: Call, redirect: Redirect) -> None:
+    async def redirect_call(self, call: Call | EndedCall, redirect: Redirect) -> None:
         """Interrupt a call and fetch its next document. Raises Conflict."""
 
         async def source() -> Document:
             if redirect.tag is not None:
-                call.tag = redirect.tag or None
-            return await call.ask(redirect.callback, call.event("redirect"))
+                live.tag = redirect.tag or None
+            return await live.ask(redirect.callback, live.event("redirect"))
 
-        await call.replace(source)
+        live = _going_on(call)
+        await live.replace(source)
 
-    async def complete_call(self, call: Call) -> None:
+    async def complete_call(self, call: Call | EndedCall) -> None:
         """Hang up, cancel or reject a call. Raises Conflict when it ended a while ago."""
         if not call.live:
             if not call.ended_before(_GRACE_SECONDS):
                 return
-            raise Conflict(f"Call [{call.id}] cannot be modified in its current state")
+            raise Conflict(NOT_NOW.format(call.id))
         unanswered = call.direction == "outbound" and call.state != "answered"
         call.end("cancel" if unanswered else "hangup")
 
-    async def replace_bxml(self, call: Call, text: bytes) -> None:
+    async def replace_bxml(self, call: Call | EndedCall, text: bytes) -> None:
         """Interrupt a call and perform this document. Raises Invalid (bad document), Conflict."""
         try:
             document = read(text, base=call.document_url, call_id=call.id)
@@ -408,7 +414,7 @@ class Switchboard:
         async def source() -> Document:
             return document
 
-        await call.replace(source)
+        await _going_on(call).replace(source)
 
     def statistics(self, account: str) -> tuple[int, int]:
         """Calls that wait to be dialled, and how many may. Source: contract rest.md section 5."""
@@ -423,7 +429,7 @@ class Switchboard:
         name: str | None = None,
         min_created: datetime | None = None,
         max_created: datetime | None = None,
-    ) -> list[Conference]:
+    ) -> list[Conference | EndedConference]:
         """The account's conferences, oldest first. Source: contract rest.md section 3.1."""
         return [
             conference
@@ -432,29 +438,31 @@ class Switchboard:
             and _within(conference.created_time, min_created, max_created)
         ]
 
-    def conference(self, account: str, conference_id: str) -> Conference:
+    def conference(self, account: str, conference_id: str) -> Conference | EndedConference:
         """One conference, live or ended. Raises NotFound."""
         conference = self._conferences.find(account, conference_id)
         if conference is None:
             raise NotFound("Conference", conference_id)
         return conference
 
-    def member(self, conference: Conference, call_id: str) -> Member:
+    def member(self, conference: Conference | EndedConference, call_id: str) -> Member:
         """One member. Raises NotFound."""
+        if isinstance(conference, EndedConference):
+            raise NotFound("Member", call_id)
         return self.live_conferences.member(conference, call_id)
 
-    async def complete_conference(self, conference: Conference) -> None:
+    async def complete_conference(self, conference: Conference | EndedConference) -> None:
         """End a conference; its calls go on. Raises NotFound when it has ended."""
         self.live_conferences.end(_live(conference))
 
-    async def redirect_conference(self, conference: Conference, redirect: Redirect) -> None:
+    async def redirect_conference(self, conference: Conference | EndedConference, redirect: Redirect) -> None:
         """Ask for a conference document. Raises NotFound when the conference has ended.
 
         The request is answered before the webhook is made, so its outcome is only logged.
         """
         self.live_conferences.redirect(_live(conference), redirect.callback)
 
-    async def replace_conference_bxml(self, conference: Conference, text: bytes) -> None:
+    async def replace_conference_bxml(self, conference: Conference | EndedConference, text: bytes) -> None:
         """Perform this document instead of what plays and waits. Raises Invalid (bad document), NotFound."""
         try:
             self.live_conferences.replace_document(_live(conference), text)
@@ -463,7 +471,7 @@ class Switchboard:
 
     async def update_member(
         self,
-        conference: Conference,
+        conference: Conference | EndedConference,
         call_id: str,
         *,
         mute: bool | None = None,
@@ -521,13 +529,19 @@ class Switchboard:
         if call.line is not None:
             call.line.release()
         self.silence.heard(call)
-        self._calls.retire(call)
+        self._calls.retire(EndedCall.of(call))
         while self._ended_lately and self._ended_lately[0].ended_before(_SETTLED_SECONDS):
             self._ended_lately.popleft().forget()
         self._ended_lately.append(call)
 
 
-def _live(conference: Conference) -> Conference:
+def _going_on(call: Call | EndedCall) -> Call:
+    if isinstance(call, EndedCall):
+        raise Conflict(NOT_NOW.format(call.id))
+    return call
+
+
+def _live(conference: Conference | EndedConference) -> Conference:
     if conference.completed_time is not None:
         raise NotFound("Conference", conference.id)
     return conference

@@ -242,11 +242,12 @@ class TestRefer:
 
     async def test_a_call_that_ends_meanwhile_cancels_the_ringing(self):
         a = await (await Asking().begin()).refer()
+        leg = a.leg
         a.call.end("hangup")
         await settle()
-        assert a.leg.disconnect_cause == "cancel" and a.told() == ["accept", 487]
+        assert leg.disconnect_cause == "cancel" and a.told() == ["accept", 487]
         hung_up = [arguments[0] for _, arguments in verbs(a.exchange, "hang_up")]
-        assert {session.id for session in hung_up} == {a.before.id, a.leg.session.id}
+        assert {session.id for session in hung_up} == {a.before.id, leg.session.id}
         assert a.exchange.switchboard.live_calls == [] and a.exchange.media.open == set()
 
     async def test_an_invite_that_replaces_the_call_meanwhile_wins(self):

@@ -238,20 +238,3 @@ async def test_a_re_invite_without_a_codec_of_ours_changes_nothing():
     )
     assert exchange.sip.last("refuse_media")[1][1] == 488
     assert exchange.media.of("update") == [] and call.live
-
-
-async def test_a_call_that_is_over_keeps_what_rest_tells_and_nothing_else(monkeypatch):
-    monkeypatch.setattr("calls.switchboard._SETTLED_SECONDS", 0.0)
-    exchange = Exchange()
-    first = await exchange.dial_in(join(room="first"))
-    before = exchange.switchboard.call(ACCOUNT, first.id)
-    exchange.switchboard.on_sip(sip_events.CallEnded(first.session, "BYE"))
-    await settle()
-    second = await exchange.dial_in(join(room="second"))
-    exchange.switchboard.on_sip(sip_events.CallEnded(second.session, "BYE"))
-    await settle()
-    assert before is exchange.switchboard.call(ACCOUNT, first.id)
-    assert (first.session, first.media, first.leg, first.ended.is_set()) == (None, None, None, True)
-    assert (first.state, first.disconnect_cause, first.from_) == ("disconnected", "hangup", "+19195550001")
-    await exchange.switchboard.complete_call(first)
-    assert exchange.switchboard.hearing(ACCOUNT, first.id, second.id).findings[0].code == "speaker-ended"
