@@ -186,7 +186,8 @@ class Engine:
             self._srtp.drop_keys(row)
         else:
             srtp = command.srtp
-            self._srtp.set_keys(row, srtp.suite, srtp.send, srtp.receive, renew=command.renew)
+            if self._srtp.set_keys(row, srtp.suite, srtp.send, srtp.receive, renew=command.renew):
+                self._outgoing.begin_source(row)
         kinds = {COMFORT_TYPE: COMFORT}
         for number, format in command.accepts.items():
             kinds[number] = formats.number(format.codec, format.rate)

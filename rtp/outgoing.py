@@ -90,8 +90,9 @@ class Outgoing:
         """A leg takes a row and a local port; it is sent nothing yet."""
         self._sending[row] = False
         self._port[row] = port
-        self._begin_stream(row, 1)
-        self._sequence[row] = secrets.randbits(15)  # far from the wrap: SRTP's receivers count those
+        self._timestamp[row] = secrets.randbits(32)
+        self._scale[row] = 1
+        self.begin_source(row)
         self._every[row] = 1
         self.sent[row] = 0
         self._sent_before[row] = 0
@@ -124,7 +125,9 @@ class Outgoing:
         halved = ptime == 10
         begins = sending and not self._sending[row]
         if clock // CLOCK != self._scale[row]:
-            self._begin_stream(row, clock // CLOCK)
+            self._timestamp[row] = secrets.randbits(32)
+            self._scale[row] = clock // CLOCK
+            self.begin_source(row)
             begins = sending
         if (
             begins
@@ -148,9 +151,9 @@ class Outgoing:
         self._sending[row] = sending
         self._dirty = True
 
-    def _begin_stream(self, row: int, scale: int) -> None:
-        self._scale[row] = scale
-        self._timestamp[row] = secrets.randbits(32)
+    def begin_source(self, row: int) -> None:
+        """The leg's next packet is the first of another SSRC."""
+        self._sequence[row] = secrets.randbits(15)  # far from the wrap: SRTP's receivers count those
         self._header["ssrc"][self._slots_of + row] = secrets.randbits(32)
         self._sent_before[row] = self.sent[row]
         self._octets[self._slots_of + row] = 0

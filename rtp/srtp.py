@@ -3,7 +3,9 @@
 
 A packet counts for a leg with keys only once it has passed: what does not pass is counted, and changes
 nothing. New keys are sent under and accepted at once; packets under the old ones until the first under the
-new. The rollover counter begins at zero with each new key, as elsewhere.
+new. The rollover counter begins at zero with each new key. By RFC 3711 section 3.3.1 it is kept where the
+source stays the same, while those who make another session of libsrtp for another key begin anew: what is
+sent under a new key is therefore another source, of which all begin at zero.
 
 pylibsrtp's own methods copy each packet twice; its binding is called instead, on the slots themselves.
 """
@@ -86,24 +88,26 @@ class Srtp:
         """How many legs have keys."""
         return len(self._legs)
 
-    def set_keys(self, row: int, suite: str, send: bytes, receive: bytes, *, renew: bool = True) -> None:
+    def set_keys(self, row: int, suite: str, send: bytes, receive: bytes, *, renew: bool = True) -> bool:
         """The leg's keys from now on, each a master key with its salt behind it; what is as before goes on as
-        it was. `renew`: of the same far end, which may go on under its old key for a moment. Raises
-        ValueError, without the key in it."""
+        it was. `renew`: of the same far end, which may go on under its old key for a moment. Returns whether
+        what is sent is under another key than before. Raises ValueError, without the key in it."""
         if suite not in SUITES:
             raise ValueError(f"expected a suite out of {', '.join(SUITES)}, got {suite}")
         leg = self._legs.get(row)
         if leg is None:
             self._legs[row] = _Leg(suite, send, receive)
             self.secure[row] = True
-            return
-        if (leg.outbound.suite, leg.outbound.key) != (suite, send):
+            return False
+        another = (leg.outbound.suite, leg.outbound.key) != (suite, send)
+        if another:
             leg.outbound = _Context(suite, send, Policy.SSRC_ANY_OUTBOUND)
         if (leg.inbound.suite, leg.inbound.key) != (suite, receive):
             fresh = _Context(suite, receive, Policy.SSRC_ANY_INBOUND)
             leg.inbound, leg.former = fresh, leg.former or leg.inbound  # the one that packets came under
         if not renew:
             leg.former = None
+        return another
 
     def drop_keys(self, row: int) -> None:
         """The leg is a plain one from now on, or no more."""

@@ -234,13 +234,34 @@ def test_new_keys_by_a_reinvite_take_over_without_a_gap(media: Media, alice: Pho
     assert media.count("srtp_rejected") == 1
 
 
+def test_a_new_key_of_ours_is_another_source_whose_rollover_counter_is_zero_by_any_reading(
+    media: Media, alice: Phone
+) -> None:
+    """After a wrap of our numbers one far end keeps the counter of a source, another begins anew."""
+    media.dial(1, alice)
+    media.beat()
+    media.engine._outgoing._sequence[1] = 65_530
+    before = [data for _ in range(10) for _, to, data in media.beat() if to == ALICE]
+    media.commands.append(connect(1, ALICE, renew=True, srtp=alice.rekey()))
+    after = [data for _ in range(10) for _, to, data in media.beat() if to == ALICE]
+    sources = [{data[8:12] for data in packets} for packets in (before, after)]
+    assert len(sources[0]) == len(sources[1]) == 1 and sources[0] != sources[1]
+    first = int.from_bytes(after[0][2:4], "big")
+    assert first < 1 << 15  # RFC 3711 section 3.3.1: or a loss would hide a wrap
+    times = [int.from_bytes(data[4:8], "big") for data in (before[-1], after[0])]
+    assert (times[1] - times[0]) % (1 << 32) == 160
+    assert all(len(alice.inbound.unprotect(data)) == 172 for data in after)
+
+
 def test_the_same_keys_again_change_nothing(media: Media, alice: Phone) -> None:
     media.dial(1, alice)
-    alice.hears(talk(media, alice, beats=1))
+    ours = talk(media, alice, beats=1)
+    alice.hears(ours)
     media.commands.append(connect(1, ALICE, renew=True, srtp=alice.keys))
     packet = alice.packet()
     media.say(ALICE, packet)
-    assert alice.hears(media.beat())
+    sent = media.beat()
+    assert alice.hears(sent) and sent[0][2][8:12] == ours[0][2][8:12]
     media.say(ALICE, packet)
     assert alice.hears(media.beat())
     assert media.count("srtp_replayed") == 1

@@ -23,12 +23,13 @@ class Sealing:
         self._theirs = ""
         self._inbound: Session | None = None
         self.renew()
+        self._outbound = self._next
 
     def renew(self) -> None:
-        """Send under another key from now on."""
+        """Offer another key, and send under it as soon as the answer is here."""
         profile, size = SUITES[self.suite]
         self._ours = secrets.token_bytes(size)
-        self._outbound = Session(Policy(self._ours, Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile))
+        self._next = Session(Policy(self._ours, Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile))
 
     def line(self) -> str:
         """For our SDP."""
@@ -38,6 +39,7 @@ class Sealing:
         """The server's key is in its SDP."""
         found = re.search(r"a=crypto:1 (\S+) inline:([^|\s]+)", sdp)
         assert found is not None and found[1] == self.suite, f"no crypto line of {self.suite}:\n{sdp}"
+        self._outbound = self._next
         if found[2] != self._theirs:
             self._theirs = found[2]
             key, profile = base64.b64decode(found[2]), SUITES[self.suite][0]
