@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from calls.media_session import MediaSession
 from calls.order import Dial
 from calls.routing import WITHHELD, Route
+from calls.terms import Terms
 from sip.uri import sip_uri
 
 if TYPE_CHECKING:
@@ -60,11 +61,7 @@ class Attempt:
         )
         if route.insists:
             terms = replace(terms, srtp="required")
-        if self._lent is None:
-            self._media = MediaSession(services.media, signalling=flow.remote[0], terms=terms)
-        else:
-            self._media = self._lent.successor(signalling=flow.remote[0], terms=terms)
-        self._media.call_id = self._call.id
+        self._media = sound(self._call, self._lent, signalling=flow.remote[0], terms=terms)
         caller = identify(dial, flow.local[0], trusted=route.trusted)
         self.session = services.sip.invite(
             to=route.uri,
@@ -89,6 +86,16 @@ class Attempt:
             self._media.close()
         if self.line is not None:
             self.line.release()
+
+
+def sound(call: "Call", lent: MediaSession | None, *, signalling: str, terms: Terms) -> MediaSession:
+    """For somebody who may come to be the far end of a call that is dialled; `lent`: whose leg he gets."""
+    if lent is not None:
+        media = lent.successor(signalling=signalling, terms=terms)
+    else:
+        media = MediaSession(call.services.media, signalling=signalling, terms=terms)
+    media.call_id = call.id
+    return media
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,8 @@ class Call:
         """Where the last document came from: the base of relative URLs in one put by REST."""
         self.ended = asyncio.Event()
         self._acknowledged = asyncio.Event()
+        if direction == "outbound":
+            self._acknowledged.set()
         self.prompts_from = 0.0
         """No prompt begins before, by the clock of the event loop."""
         self._disconnect = disconnect
@@ -165,8 +167,9 @@ class Call:
 
     @property
     def awaits_ack(self) -> bool:
-        """Inbound, and its caller has not said yet that he has our answer."""
-        return self.direction == "inbound" and not self._acknowledged.is_set()
+        """Who called in, to begin a call or to take a far end's place, has not said yet that he has our
+        answer."""
+        return not self._acknowledged.is_set()
 
     def _enter(self, state: State) -> None:
         self.state = state
@@ -231,14 +234,12 @@ class Call:
         return True
 
     async def answer(self) -> None:
-        """Answer an inbound call if it is not answered yet, and wait for its ACK.
+        """Answer an inbound call if it is not answered yet, and wait for the ACK of whoever has called in.
 
         Nothing is played before the ACK, whichever document asks: until then the far end may not be
         listening. Raises Unavailable where no port or row is free.
         """
-        if self.direction != "inbound":
-            return
-        if self.state == "initiated":
+        if self.direction == "inbound" and self.state == "initiated":
             if self.session is None or self.media is None:
                 raise RuntimeError(f"{self.id} has no session to answer")
             sdp = self.media.answer()

@@ -10,7 +10,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from calls.attempt import Attempt
+from calls.attempt import Attempt, sound
 from calls.causes import failure
 from calls.errors import Unavailable
 from calls.order import Dial
@@ -22,8 +22,10 @@ from sip.sdp import SdpError
 if TYPE_CHECKING:
     from calls.call import Call
     from calls.media_session import MediaSession
+    from calls.terms import Terms
     from media.client import Leg
     from sip.session import Session
+    from sip.trunks import Line
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +203,21 @@ class Dialling:
         if moved is not None:
             call.services.sip.reinvite(session, moved)
         call.connected()
+        self._listener.answered(call)
+
+    def sound_of_another(self, *, signalling: str, terms: "Terms") -> "MediaSession":
+        """For somebody who may take the call from those who ring; see `taken`."""
+        return sound(self._call, self._lent, signalling=signalling, terms=terms)
+
+    def taken(self, session: "Session", media: "MediaSession", line: "Line | None") -> None:
+        """Somebody else has taken the call over, and has our 2xx; nobody rings any more."""
+        self.stop()
+        self._abandon_all()
+        call = self._call
+        call.session, call.media, call.line = session, media, line
+        self._sessions[session.id] = call
+        call.connected()
+        call.answered_anew()
         self._listener.answered(call)
 
     def failed(self, session: "Session", status: int, reason: str, reasons: Sequence[Reason] = ()) -> None:

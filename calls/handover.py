@@ -21,6 +21,8 @@ from sip.trunks import TrunkFull
 
 if TYPE_CHECKING:
     from calls.call import Call, Services
+    from calls.dialling import Dialling
+    from calls.outbound import Outbound
     from calls.routing import Routing
     from sip.session import Session
     from sip.trunks import Line
@@ -40,6 +42,7 @@ class Handovers:
         self,
         services: "Services",
         routing: "Routing",
+        outbound: "Outbound",
         sessions: "MutableMapping[int, Call]",
         *,
         allowed: Transfers,
@@ -47,23 +50,25 @@ class Handovers:
     ) -> None:
         self._services = services
         self._routing = routing
+        self._outbound = outbound
         self._sessions = sessions
         self._allowed = allowed
         self._address = address
 
     def incoming(self, event: IncomingCall) -> None:
         """An INVITE that may come in and names the dialog of a live call: it is answered in that call's
-        place."""
+        place, or in the place of whoever rings for it."""
         sip, session = self._services.sip, event.session
         call = None if event.replaces is None else self._sessions.get(event.replaces.id)
-        if call is None or call.state != "answered" or call.media is None:
+        dialling = None if call is None else self._outbound.dialling(call)
+        if call is None or (dialling is None and (call.state != "answered" or call.media is None)):
             sip.reject(session, 481)
             return
         line: Line | None = None
         try:
             if event.trunk is not None:
                 line = self._services.trunks.seize(event.trunk)
-            media = self._successor(call.media, session, event.trunk)
+            media = self._sound(call, dialling, session, event.trunk)
             media.consider(event.sdp)
             answer = media.answer()
         except TrunkFull:
@@ -77,6 +82,10 @@ class Handovers:
             return
         sip.answer(session, answer)
         media.begin()
+        if dialling is not None:
+            logger.info("call_picked_up", extra={"call_id": call.id, "sip_call_id": session.call_id})
+            self._outbound.taken(call, session, media, line)
+            return
         call.answered_anew()
         if call.handover is not None:
             call.handover.close()
@@ -152,14 +161,20 @@ class Handovers:
         extra = {"call_id": call.id, "sip_call_id": session.call_id}
         logger.info("call_handed_over", extra=extra)
 
-    def _successor(self, media: MediaSession, session: "Session", trunk: str | None) -> MediaSession:
+    def _sound(
+        self, call: "Call", dialling: "Dialling | None", session: "Session", trunk: str | None
+    ) -> MediaSession:
+        """For who takes a place: the leg of the call, or one of his own while it is dialled."""
         services = self._services
         terms = services.terms.towards(
             session.flow,
             None if trunk is None else services.trunks[trunk].trunk,
             self._address or services.sip.local_address(session),
         )
-        return media.successor(signalling=session.remote_ip, terms=terms)
+        if dialling is not None:
+            return dialling.sound_of_another(signalling=session.remote_ip, terms=terms)
+        assert call.media is not None, "it is answered"
+        return call.media.successor(signalling=session.remote_ip, terms=terms)
 
 
 class Handover(Listener):
@@ -210,6 +225,8 @@ class Handover(Listener):
             leg.end("cancel")
             return
         self._over()
+        if leg.awaits_ack:
+            self._call.answered_anew()
         session, media, line = leg.session, leg.media, leg.line
         # What the leg had is the call's from now on; there is nothing left of it to be ended.
         leg.session = leg.media = leg.line = None

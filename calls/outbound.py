@@ -21,6 +21,7 @@ from sip.events import CallAnswered, CallFailed, CallRinging
 if TYPE_CHECKING:
     from calls.media_session import MediaSession
     from sip.session import Session
+    from sip.trunks import Line
 
 logger = logging.getLogger(__name__)
 
@@ -169,6 +170,14 @@ class Outbound:
         """The sound of a call in this session: of one that is being dialled, that of whoever rings there."""
         dialling = self._dialling.get(call.id)
         return call.media if dialling is None else dialling.media_of(session)
+
+    def dialling(self, call: Call) -> Dialling | None:
+        """How this call is being dialled, None where it is not."""
+        return self._dialling.get(call.id)
+
+    def taken(self, call: Call, session: "Session", media: "MediaSession", line: "Line | None") -> None:
+        """A call that was being dialled has been taken from those who ring."""
+        self._dialling.pop(call.id).taken(session, media, line)
 
     def ended(self, call: Call) -> None:
         """A call is over, inbound or outbound, answered or not."""

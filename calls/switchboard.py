@@ -136,6 +136,7 @@ class Switchboard:
         self._handovers = Handovers(
             self._services,
             routing,
+            self.outbound,
             self._by_session,
             allowed=settings.transfers,
             address=settings.address,

@@ -25,7 +25,8 @@ class IncomingCall:
     sdp: bytes | None
     """The offer; None when the caller wants ours (then `answer` carries an offer)."""
     replaces: Session | None = None
-    """The answered call whose place it is to take (RFC 3891); the caller has named its dialog's tags."""
+    """Whose place it is to take (RFC 3891), an answered call or one of ours that rings; the caller has named
+    the dialog's tags."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,9 +111,8 @@ def inspect(core: Core, request: Request) -> Refusal | None:
 
 
 def replaced(core: Core, request: Request, now: float) -> Session | Refusal | None:
-    """The session that a new INVITE wants to replace, None for a plain one (section 3). A call that is not
-    answered yet is not given to another: who rings a phone of ours, or waits for our answer, has called
-    somebody, and only BXML may send him on."""
+    """The session that a new INVITE wants to replace, None for a plain one (RFC 3891 section 3). Of calls
+    without an answer only ours can be taken over, from whoever rings."""
     values = request.get_all("Replaces")
     if not values:
         return None
@@ -133,8 +132,8 @@ def replaced(core: Core, request: Request, now: float) -> Session | Refusal | No
     session, _ = found
     if session.ended or session.closing:
         return Refusal(603)
-    if session.state is not State.ESTABLISHED:
-        return Refusal(481)
+    if session.state is State.EARLY:
+        return session if session.direction == "outbound" else Refusal(481)
     return Refusal(486) if wanted.early_only else session
 
 

@@ -11,7 +11,7 @@ from sip.replaces import Replaces
 from sip.uri import Uri
 from tests.calls.test_relay import WITHOUT_EVENTS
 from tests.calls.test_transfer import Transferring
-from tests.calls.test_ways import registered
+from tests.calls.test_ways import registered, ringing
 from tests.support.exchange import ACCOUNT, OFFER, Exchange, join, settle
 
 ELSEWHERE = OFFER.replace(b"40000", b"41000")
@@ -138,6 +138,87 @@ class TestReplaces:
         replace(exchange, call)
         assert call.leg.port != port
         assert f"m=audio {call.leg.port} ".encode() in exchange.sip.last("answer")[1][1]
+
+
+class TestPickUp:
+    """Somebody takes a call of ours that rings elsewhere."""
+
+    async def test_who_takes_it_is_answered_in_the_place_of_all_who_ring(self):
+        exchange, call, (first, second) = await ringing(6001, 6002)
+        exchange.answer_with(join(), "answer")
+        exchange.switchboard.on_sip(sip_events.CallRinging(second, 180, None))
+        taker = exchange.session()
+        event = sip_events.IncomingCall(taker, None, None, ELSEWHERE, replaces=second)
+        exchange.switchboard.on_sip(event)
+        await settle()
+        assert call.state == "answered" and call.session is taker
+        assert [arguments[0] for _, arguments in verbs(exchange, "hang_up")] == [first, second]
+        assert exchange.media.open == {call.leg.id}
+        assert connected(exchange) == [(call.leg.id, ("127.0.0.1", 41000))]
+        for session in (first, second):
+            exchange.switchboard.on_sip(sip_events.CallFailed(session, 487, "Request Terminated"))
+        exchange.switchboard.on_sip(sip_events.CallAcknowledged(taker, None))
+        await settle()
+        assert call.live and call.membership is not None
+        exchange.switchboard.on_sip(sip_events.CallEnded(taker, "BYE"))
+        await settle()
+        assert call.disconnect_cause == "hangup" and exchange.media.open == set()
+        assert exchange.switchboard._by_session == {}
+
+    async def test_no_prompt_is_played_before_his_ack(self):
+        exchange, _, (first,) = await ringing(6001)
+        exchange.answer_with("<Response><SpeakSentence>one</SpeakSentence></Response>", "answer")
+        exchange.switchboard.on_sip(sip_events.CallRinging(first, 180, None))
+        taker = exchange.session()
+        exchange.switchboard.on_sip(sip_events.IncomingCall(taker, None, None, ELSEWHERE, replaces=first))
+        await settle()
+        assert exchange.media.playbacks == []
+        exchange.switchboard.on_sip(sip_events.CallAcknowledged(taker, None))
+        await settle()
+        assert exchange.media.playbacks[-1].samples.startswith(b"one")
+
+    async def test_an_offer_that_cannot_be_used_lets_it_ring_on(self):
+        exchange, call, (first,) = await ringing(6001)
+        exchange.switchboard.on_sip(sip_events.CallRinging(first, 180, None))
+        taker = exchange.session()
+        video = ELSEWHERE.replace(b"RTP/AVP 0 8 101", b"RTP/AVP 96")
+        exchange.switchboard.on_sip(sip_events.IncomingCall(taker, None, None, video, replaces=first))
+        await settle()
+        assert exchange.sip.last("reject")[1][:2] == (taker, 488) and verbs(exchange, "hang_up") == []
+        exchange.switchboard.on_sip(sip_events.CallAnswered(first, OFFER))
+        await settle()
+        assert call.state == "answered" and call.session is first
+
+    async def test_without_an_offer_ours_is_answered_in_the_ack(self):
+        exchange, call, (first,) = await ringing(6001)
+        exchange.switchboard.on_sip(sip_events.CallRinging(first, 180, None))
+        taker = exchange.session()
+        exchange.switchboard.on_sip(sip_events.IncomingCall(taker, None, None, None, replaces=first))
+        exchange.switchboard.on_sip(sip_events.CallAcknowledged(taker, ELSEWHERE))
+        assert connected(exchange) == [(call.leg.id, ("127.0.0.1", 41000))]
+
+    async def test_a_transfer_is_joined_with_who_takes_it(self):
+        t = await Transferring().begin()
+        (leg,) = t.legs
+        before = leg.session
+        t.on(leg, sip_events.CallRinging, 180, None)
+        taker = t.exchange.session()
+        t.exchange.switchboard.on_sip(sip_events.IncomingCall(taker, None, None, ELSEWHERE, replaces=before))
+        t.exchange.switchboard.on_sip(sip_events.CallAcknowledged(taker, None))
+        await settle()
+        assert t.joined(leg) and leg.session is taker
+
+    async def test_one_who_is_called_for_a_refer_may_be_someone_who_takes_that_call(self):
+        a = await (await Asking().begin()).refer()
+        await a.on(sip_events.CallRinging, 180, None)
+        taker, mixed = a.exchange.session(), a.call.leg
+        event = sip_events.IncomingCall(taker, None, None, ELSEWHERE, replaces=a.leg.session)
+        a.exchange.switchboard.on_sip(event)
+        await settle()
+        assert a.call.session is taker and a.call.leg is mixed and a.told() == ["accept", 180, 200]
+        assert a.call.awaits_ack
+        a.exchange.switchboard.on_sip(sip_events.CallAcknowledged(taker, None))
+        assert not a.call.awaits_ack and a.exchange.media.open == {mixed.id}
 
 
 class Asking:

@@ -13,6 +13,7 @@ from tests.support.eventually import eventually
 from tests.support.free_ports import free_port
 from tests.support.house import House
 from tests.support.server import APPLICATION
+from tests.support.sip_text import tag
 from tests.support.sipp import Sipp
 from tests.support.studio import Studio
 
@@ -46,6 +47,28 @@ def order(house: House, to: str, **more: Any) -> dict[str, Any]:
         "disconnectUrl": house.application.url("/gone"),
         **more,
     }
+
+
+async def test_a_call_that_rings_at_one_phone_is_picked_up_at_another(house: House, studio: Studio) -> None:
+    desk = await studio.phone("desk", answers="ring")
+    room = house.room()
+    house.tell(room, f"<Transfer><SipUri>{desk.uri}</SipUri></Transfer>")
+    caller = await studio.phone("caller", house.server.sip, sound=voices()[0])
+    call = await caller.dial(house.uri(room))
+    ringing = await desk.incoming()
+    await eventually(lambda: ringing.state == "ringing", what=ringing.story)
+    dialog = f"{ringing.call_id};to-tag={tag(ringing.remote)};from-tag={ringing.local_tag}"
+    other = await studio.phone("other", house.server.sip, sound=voices()[5])
+    wrong = other.invite(house.uri(room), headers=(("Replaces", f"{dialog}x;early-only"),))
+    assert await wrong.refused() == 481 and ringing.state == "ringing"
+    taken = await other.dial(house.uri(room), headers=(("Replaces", f"{dialog};early-only"),))
+    await ringing.ended()
+    assert ringing.goodbye is not None and ringing.goodbye.method == "CANCEL"
+    await all_hear_the_others([call, taken])
+    again = desk.invite(house.uri(room), headers=(("Replaces", f"{dialog};early-only"),))
+    assert await again.refused() in (481, 603), "it rings no more"
+    await taken.bye()
+    await call.ended()
 
 
 async def test_an_answered_call_gets_its_bxml_and_joins(house: House, studio: Studio) -> None:

@@ -3,12 +3,13 @@
 import pytest
 
 from sip.access import Access
-from sip.events import IncomingCall
-from sip.message import Response
+from sip.events import CallFailed, IncomingCall
+from sip.message import Request, Response
 from sip.replaces import Replaces
 from sip.session import Session
 from tests.sip.test_inbound import answered, assert_empty, ring_in
-from tests.support.sip_pair import SDP, Wire, config, request_text
+from tests.sip.test_outbound import call, methods
+from tests.support.sip_pair import SDP, Wire, config, request_text, response_text
 
 
 def dialog(session: Session, flags: str = "") -> str:
@@ -110,7 +111,7 @@ def test_a_call_that_we_are_ending_is_603() -> None:
 
 
 @pytest.mark.parametrize("ringing", [True, False])
-def test_a_call_that_is_not_answered_is_nobody_elses(ringing: bool) -> None:
+def test_a_call_that_came_in_and_is_not_answered_is_nobody_elses(ringing: bool) -> None:
     wire = Wire()
     session = ring_in(wire)
     if ringing:
@@ -121,12 +122,81 @@ def test_a_call_that_is_not_answered_is_nobody_elses(ringing: bool) -> None:
     assert not session.ended
 
 
-def test_one_that_waits_for_its_ack_is_not_given_away_yet() -> None:
+@pytest.mark.parametrize(("flags", "status"), [("", 0), (";early-only", 486)])
+def test_our_2xx_makes_a_call_one_that_can_be_taken_over_before_its_ack(flags: str, status: int) -> None:
     wire = Wire()
     session = ring_in(wire)
     wire.endpoint.answer(session, SDP, wire.now)
     wire.heard()
-    assert takes_over(wire, dialog(session)) == (481, [])
+    final, events = takes_over(wire, dialog(session, flags))
+    assert final == status
+    if status:
+        assert events == []
+        return
+    (event,) = events
+    assert isinstance(event, IncomingCall) and event.replaces is session
+    wire.endpoint.hang_up(session, wire.now)
+    assert session.dialog is not None
+    ack = request_text("ACK", branch="z9hG4bKack", to_tag=session.dialog.local.tag)
+    assert methods(wire.say(ack)) == ["BYE"], "the callee says it after the ACK (RFC 3261 section 15)"
+
+
+def early(invite: Request, tag: str = "far", flags: str = "") -> str:
+    """The Replaces value that names whoever rings under that tag for a call of ours."""
+    return f"{invite.call_id};to-tag={invite.from_.tag};from-tag={tag}{flags}"
+
+
+@pytest.mark.parametrize("flags", ["", ";early-only"])
+def test_a_call_of_ours_that_rings_is_told_to_whoever_picks_it_up(flags: str) -> None:
+    wire = Wire()
+    session, invite = call(wire)
+    wire.say(response_text(invite, 180, tag="one"))
+    wire.say(response_text(invite, 180, tag="two"))
+    wire.events()
+    status, events = takes_over(wire, early(invite, "two", flags))
+    (event,) = events
+    assert status == 0 and isinstance(event, IncomingCall) and event.replaces is session
+    wire.endpoint.answer(event.session, SDP, wire.now)
+    wire.endpoint.hang_up(session, wire.now)
+    assert methods(wire.heard()) == [200, "CANCEL"]
+
+
+def test_before_anybody_rings_there_is_nothing_to_pick_up() -> None:
+    wire = Wire()
+    _, invite = call(wire)
+    wire.say(response_text(invite, 100))
+    assert takes_over(wire, early(invite)) == (481, [])
+
+
+def test_a_tag_of_nobody_who_rings_is_481() -> None:
+    wire = Wire()
+    session, invite = call(wire)
+    wire.say(response_text(invite, 183))
+    wire.events()
+    assert takes_over(wire, early(invite, "near")) == (481, []) and not session.ended
+
+
+def test_a_call_of_ours_that_we_have_given_up_cannot_be_picked_up() -> None:
+    wire = Wire()
+    session, invite = call(wire)
+    wire.say(response_text(invite, 180))
+    wire.events()
+    wire.endpoint.hang_up(session, wire.now)
+    assert takes_over(wire, early(invite)) == (603, [])
+
+
+def test_an_answer_that_crosses_the_pick_up_gets_its_ack_and_a_bye() -> None:
+    wire = Wire()
+    session, invite = call(wire)
+    wire.say(response_text(invite, 180))
+    wire.events()
+    _, (event,) = takes_over(wire, early(invite))
+    assert isinstance(event, IncomingCall)
+    wire.endpoint.answer(event.session, SDP, wire.now)
+    wire.endpoint.hang_up(session, wire.now)
+    wire.heard()
+    assert methods(wire.say(response_text(invite, 200, body=SDP))) == ["ACK", "BYE"]
+    assert [type(event) for event in wire.events()] == [CallFailed] and not event.session.ended
 
 
 def test_early_only_finds_an_answered_call_busy() -> None:
