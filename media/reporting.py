@@ -84,7 +84,8 @@ class Reporting:
         self._mux[row] = command.rtcp_mux
         format = command.format
         self._equipment[row] = quality.EQUIPMENT[format.codec]
-        self._robustness[row] = quality.ROBUSTNESS[format.codec]
+        bears = quality.ROBUSTNESS[format.codec]
+        self._robustness[row] = quality.ROBUSTNESS_WITH_FEC if format.fec else bears
         self._coding[row] = command.ptime / 1000.0 + quality.LOOKAHEAD[format.codec]
         self.reception.set_clock(row, format.clock)
         named = (command.rtcp_address, command.rtcp_port)

@@ -1,9 +1,11 @@
 """How good a leg sounds, by the E-model: R = 93.2 - Id - Ie,eff, and the mean opinion score that it stands
 for.
 
-Source: ITU-T G.107 with its default values; Ie and Bpl from G.113 Appendix I. The scale is the narrowband one
-of G.107, up to 4.4, for wideband codecs too: G.113 has no narrowband figures for them, and they are taken to
-be as transparent and to bear loss as well as G.711 with concealment. All arguments and results are columns.
+Source: ITU-T G.107 with its default values; Ie and Bpl of G.711 from G.113 Appendix I. The scale is the
+narrowband one of G.107, up to 4.4, for wideband codecs too: it tells what a call loses on its way, and not
+that it was wider. (On the scale of G.107.1, up to R = 129, G.722 has 116 and G.711 93.2: here both have 93.2,
+where this scale ends.) G.113 has no figures on this scale for the others, nor for this concealment; theirs
+are measured beside G.711's: `python -m benchmarks.impairment`. All arguments and results are columns.
 """
 
 from typing import Final
@@ -12,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 BEST: Final = 93.2
-EQUIPMENT: Final = {"PCMU": 0.0, "PCMA": 0.0, "L16": 0.0, "G722": 0.0, "OPUS": 0.0}
+EQUIPMENT: Final = {"PCMU": 0.0, "PCMA": 0.0, "L16": 0.0, "G722": 0.0, "OPUS": 3.0}
 """Ie: what a codec takes away without any loss."""
 
 ROBUSTNESS: Final = {"PCMU": 25.1, "PCMA": 25.1, "L16": 25.1, "G722": 25.1, "OPUS": 25.1}
-"""Bpl: how well it bears loss; 25.1 is G.711's with concealment (4.3 without)."""
+ROBUSTNESS_WITH_FEC: Final = 60.0
+"""Bpl: how well it bears loss; 25.1 is G.711's with concealment (4.3 without). Opus with in-band FEC bears
+more than twice as much."""
 
 LOOKAHEAD: Final = {"PCMU": 0.0, "PCMA": 0.0, "L16": 0.0, "G722": 0.0015, "OPUS": 0.0065}
 """Seconds of algorithmic delay beside the packet's own: the filters of G.722, the lookahead of RFC 6716."""

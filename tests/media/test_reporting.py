@@ -298,6 +298,22 @@ def test_a_clean_leg_scores_well_and_a_lossy_one_worse(media: Media) -> None:
     assert lossy["mos"] < recovered["mos_mean"] < recovered["mos"]
 
 
+def test_a_leg_with_in_band_fec_scores_better_for_the_same_loss(media: Media) -> None:
+    carol = ("198.51.100.3", 4000)
+    for leg, remote, fec in ((1, ALICE, False), (2, BOB, False), (3, carol, True)):
+        opus = Format("OPUS", 48000, 48000, fec=fec)
+        format = {} if leg == 1 else {"format": opus, "payload_type": 111, "accepts": {111: opus}}
+        open_leg(media, leg, remote, **format)
+    for number in range(500):
+        for leg, remote in enumerate((ALICE, BOB, carol), 1):
+            sound = {} if leg == 1 else {"payload_type": 111, "timestamp": 960 * number, "payload": b"\x08"}
+            if number % 10:
+                media.say(remote, rtp(number, ssrc=leg, **sound))  # type: ignore[arg-type]
+        media.beat()
+    plain, opus, sturdy = (float(media.figures(leg)["mos"]) for leg in (1, 2, 3))
+    assert plain - 0.2 < opus < plain and sturdy > plain + 0.2
+
+
 def test_a_long_way_costs_a_good_score(media: Media) -> None:
     open_leg(media)
     media.talk(3)

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from benchmarks import results
+from benchmarks.impairment import CODECS as MEASURED
+from benchmarks.impairment import LOSSES, impairment
 from rtp.quality import (
     BEST,
     EQUIPMENT,
     LOOKAHEAD,
     ROBUSTNESS,
+    ROBUSTNESS_WITH_FEC,
     burst_ratio,
     delay_impairment,
     loss_impairment,
@@ -19,6 +23,26 @@ CODECS = {"PCMU", "PCMA", "L16", "G722", "OPUS"}
 
 def test_every_codec_has_its_figures() -> None:
     assert set(EQUIPMENT) == set(ROBUSTNESS) == set(LOOKAHEAD) == CODECS
+
+
+def test_a_codec_costs_as_much_as_the_loss_of_g711_by_which_it_would_score_the_same() -> None:
+    g711 = {"PCMU/8 clean": 4.4} | {f"PCMU/8 {loss}% lost": 4.4 - 0.1 * loss for loss in LOSSES}
+    same = {name.replace("PCMU/8", "same"): score for name, score in g711.items()}
+    sturdy = {"sturdy clean": 4.3} | {f"sturdy {loss}% lost": 4.3 - 0.05 * loss for loss in LOSSES}
+    networks = {name: {"pesq": score} for name, score in (g711 | same | sturdy).items()}
+    assert impairment(networks, "same") == (0.0, pytest.approx(25.1))
+    assert impairment(networks, "sturdy") == (pytest.approx(95 * 1 / 26.1), pytest.approx(50.2))
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_figures_are_near_those_that_the_published_measurement_gives(name: str) -> None:
+    measured = results.load("quality")
+    assert measured is not None
+    equipment, robustness = impairment(measured["networks"], name)
+    codec = MEASURED[name]
+    taken = ROBUSTNESS_WITH_FEC if codec == "OPUS" else ROBUSTNESS[codec]
+    assert EQUIPMENT[codec] == pytest.approx(equipment, abs=3)
+    assert 0.6 < robustness / taken < 1.6
 
 
 @pytest.mark.parametrize(
