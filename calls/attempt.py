@@ -3,7 +3,7 @@
 A call has several when its callee is tried in several ways; see `calls.dialling`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calls.media_session import MediaSession
@@ -58,9 +58,8 @@ class Attempt:
             flow,
             None if route.trunk is None else services.trunks[route.trunk].trunk,
             address or services.sip.local_address(flow),
+            srtp=route.srtp,
         )
-        if route.insists:
-            terms = replace(terms, srtp="required")
         self._media = sound(self._call, self._lent, signalling=flow.remote[0], terms=terms)
         caller = identify(dial, flow.local[0], trusted=route.trusted)
         self.session = services.sip.invite(

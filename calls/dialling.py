@@ -241,7 +241,7 @@ class Dialling:
     def _insist(self, route: Route) -> None:
         """A phone that wants RTP/SAVP refuses RTP/AVP with keys in it: the same way once more, with SRTP or
         not at all."""
-        again = replace(route, insists=True)
+        again = replace(route, srtp="required")
         if self._sending is not None and not self._sending.done():
             self._group.append(again)
             return

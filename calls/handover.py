@@ -68,7 +68,7 @@ class Handovers:
         try:
             if event.trunk is not None:
                 line = self._services.trunks.seize(event.trunk)
-            media = self._sound(call, dialling, session, event.trunk)
+            media = self._sound(call, dialling, event)
             media.consider(event.sdp)
             answer = media.answer()
         except TrunkFull:
@@ -161,15 +161,14 @@ class Handovers:
         extra = {"call_id": call.id, "sip_call_id": session.call_id}
         logger.info("call_handed_over", extra=extra)
 
-    def _sound(
-        self, call: "Call", dialling: "Dialling | None", session: "Session", trunk: str | None
-    ) -> MediaSession:
+    def _sound(self, call: "Call", dialling: "Dialling | None", event: IncomingCall) -> MediaSession:
         """For who takes a place: the leg of the call, or one of his own while it is dialled."""
-        services = self._services
+        services, session, trunk, user = self._services, event.session, event.trunk, event.user
         terms = services.terms.towards(
             session.flow,
             None if trunk is None else services.trunks[trunk].trunk,
             self._address or services.sip.local_address(session),
+            srtp=self._routing.srtp_of(user, session.flow, asyncio.get_running_loop().time()),
         )
         if dialling is not None:
             return dialling.sound_of_another(signalling=session.remote_ip, terms=terms)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from calls.errors import Invalid
 from sip.access import Access, Trunk
@@ -11,6 +12,7 @@ from sip.flow import Flow
 from sip.headers import NameAddr
 from sip.registrar import Binding, Registrar
 from sip.registration import believed
+from sip.sdp import Srtp
 from sip.trunks import Trunks
 from sip.uri import Uri, host_port, readable, sip_uri
 
@@ -58,7 +60,8 @@ class Route:
 
     `uri`: the Request-URI; `next_hop`: the `host[:port]` that the INVITE is sent to; `flow`: the way
     a registered phone came by, None to find one; `trunk`: the name of the trunk that it leads to;
-    `headers`: what else the INVITE says; `insists`: SRTP is offered, or nothing.
+    `headers`: what else the INVITE says; `srtp`: whether its sound is encrypted, empty where that is not said
+    of who is there.
     """
 
     uri: str
@@ -68,7 +71,7 @@ class Route:
     credentials: tuple[str, str] | None = None
     trunk: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    insists: bool = False
+    srtp: Srtp | Literal[""] = ""
 
     @property
     def trusted(self) -> bool:
@@ -80,6 +83,15 @@ Ways = Sequence[Sequence[Route]]
 """How a callee is tried: the routes of a group at once, a group after the one before has failed."""
 
 
+@dataclass(frozen=True)
+class User:
+    """A user who registers. `account`: the one that may ring him, empty for any; `srtp`: whether his calls
+    are encrypted, empty for what holds for all."""
+
+    account: str = ""
+    srtp: Srtp | Literal[""] = ""
+
+
 class Unreachable(Exception):
     """A user who exists but is not registered anywhere."""
 
@@ -87,8 +99,8 @@ class Unreachable(Exception):
 class Routing:
     """Numbers to trunks, users to their contacts, other SIP URIs to themselves.
 
-    `users` maps the names of configured users to the account that may ring them ("" = any);
-    `hosts` are the names and addresses by which this server is called.
+    `users` are those who are configured, by name; `hosts` are the names and addresses by which this server
+    is called.
     """
 
     def __init__(
@@ -97,7 +109,7 @@ class Routing:
         registrar: Registrar,
         trunks: Trunks,
         *,
-        users: Mapping[str, str],
+        users: Mapping[str, User],
         hosts: frozenset[str],
     ) -> None:
         self._access = access
@@ -106,9 +118,19 @@ class Routing:
         self._users = dict(users)
         self._hosts = hosts
 
-    def adopt(self, users: Mapping[str, str]) -> None:
+    def adopt(self, users: Mapping[str, User]) -> None:
         """Other users from now on."""
         self._users = dict(users)
+
+    def srtp_of(self, name: str | None, flow: Flow, now: float) -> Srtp | Literal[""]:
+        """Whether the sound of a user's call is to be encrypted, empty where that is not said of him. He has
+        proved to be `name`; who needs not prove anything is known by where he registered from."""
+        if name is not None:
+            return self._users.get(name, User()).srtp
+        for user, settings in self._users.items():
+            if settings.srtp and any(_came_by(each, flow) for each in self._registrar.contacts(user, now)):
+                return settings.srtp
+        return ""
 
     def ways(self, account: str, to: str, *, now: float) -> Ways:
         """Find the ways to a number or a SIP URI. `now`: the registrar's clock.
@@ -159,14 +181,15 @@ class Routing:
     def _contacts(self, account: str, user: str, now: float) -> tuple[Route, ...] | None:
         """All phones of a user of ours; None where nobody of that name can be."""
         bindings = self._registrar.contacts(user, now)
-        known = user in self._users
-        if known and self._users[user] not in ("", account):
+        known = self._users.get(user)
+        if known is not None and known.account not in ("", account):
             raise Invalid(f"Invalid to: the user {user} belongs to another account")
         if not bindings:
-            if known:
+            if known is not None:
                 raise Unreachable(f"{user} is not registered")
             return None
-        return tuple(to_phone(binding) for binding in bindings)
+        srtp = "" if known is None else known.srtp
+        return tuple(replace(to_phone(binding), srtp=srtp) for binding in bindings)
 
 
 def _by(trunk: Trunk, number: str) -> Route:
@@ -178,6 +201,12 @@ def _by(trunk: Trunk, number: str) -> Route:
         credentials=trunk.credentials,
         trunk=trunk.name,
     )
+
+
+def _came_by(binding: Binding, flow: Flow) -> bool:
+    """Whether a phone registered from where a call comes from."""
+    source = binding.source
+    return isinstance(source, Flow) and (source.transport, source.remote) == (flow.transport, flow.remote)
 
 
 def to_phone(binding: Binding) -> Route:

@@ -104,6 +104,7 @@ class Switchboard:
         self._applications = {application.id: application for application in applications}
         self._sip = sip
         self._trunks = trunks
+        self._routing = routing
         self._media = media
         self._calls: History[Call, EndedCall] = History(most=_ENDED_CALLS)
         self._conferences: History[Conference, EndedConference] = History(most=_ENDED_CONFERENCES)
@@ -238,6 +239,7 @@ class Switchboard:
                 session.flow,
                 trunk,
                 self._settings.address or self._sip.local_address(session),
+                srtp=self._routing.srtp_of(event.user, session.flow, asyncio.get_running_loop().time()),
             ),
         )
         try:

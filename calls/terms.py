@@ -1,6 +1,7 @@
 """On which terms sound is exchanged: what the operator decided, for phones and for each trunk."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sip.access import Trunk
 from sip.flow import Flow
@@ -41,13 +42,16 @@ class TermsPolicy:
     keys_in_clear: bool = False
     hold_music: bool = False
 
-    def towards(self, flow: Flow, trunk: Trunk | None, address: str) -> Terms:
-        """The terms of a call that is signalled over this way, by a trunk or by none."""
+    def towards(
+        self, flow: Flow, trunk: Trunk | None, address: str, *, srtp: Srtp | Literal[""] = ""
+    ) -> Terms:
+        """The terms of a call that is signalled over this way, by a trunk or by none; `srtp`: what is said of
+        the very user at its far end, empty: nothing."""
         return Terms(
             address=address,
             codecs=(trunk.codecs if trunk is not None else ()) or self.codecs,
             ours_first=self.ours_first,
-            srtp=(trunk.srtp if trunk is not None else "") or self.srtp,
+            srtp=srtp or (trunk.srtp if trunk is not None else "") or self.srtp,
             private=self.keys_in_clear or flow.transport in _PRIVATE,
             hold_music=self.hold_music,
             leading_silence=0.0 if trunk is None else trunk.leading_silence / 1000,

@@ -135,11 +135,13 @@ def _check_srtp(config: Config, sources: Sources) -> None:
     """Keys that must not be said in the clear need signalling that is not."""
     if config.sip.srtp_keys_in_clear:
         return
-    if config.sip.srtp == "required" and not {"tls", "wss"} & {e.transport for e in config.sip.endpoints}:
-        sources.refuse(
-            ("sip", "srtp"),
-            "expected a tls: or wss: entry in sip.listen beside it, or sip.srtp_keys_in_clear",
-        )
+    if not {"tls", "wss"} & {endpoint.transport for endpoint in config.sip.endpoints}:
+        wanting: list[Key] = [("sip", "srtp")] if config.sip.srtp == "required" else []
+        wanting += [("users", i, "srtp") for i, user in enumerate(config.users) if user.srtp == "required"]
+        for key in wanting:
+            sources.refuse(
+                key, "expected a tls: or wss: entry in sip.listen beside it, or sip.srtp_keys_in_clear"
+            )
     for index, trunk in enumerate(config.trunks):
         if trunk.srtp == "required" and trunk.transport != "tls":
             sources.refuse(

@@ -18,7 +18,7 @@ from calls.admission import AccountLimits
 from calls.application import BUILT_IN, Application
 from calls.callbacks import Callback
 from calls.conference import Limits
-from calls.routing import Routing
+from calls.routing import Routing, User
 from calls.switchboard import Settings, Switchboard
 from calls.terms import TermsPolicy
 from media.client import MediaClient, MediaConfig, Sound
@@ -111,7 +111,7 @@ class Server:
             self._access,
             self._registrar,
             self._trunks,
-            users={user.name: user.account for user in config.users},
+            users=_users(config),
             hosts=_own_hosts(config),
         )
         self.switchboard = Switchboard(
@@ -213,7 +213,7 @@ class Server:
         self._policy.name(_named(config))
         self._access.adopt(trunks, _passwords(config))
         self._registrar.admit(tuple(_passwords(config)))
-        self._routing.adopt({user.name: user.account for user in config.users})
+        self._routing.adopt(_users(config))
         self.switchboard.gallery.dismiss(self._credentials.adopt(_accounts(config)))
         self._trunks.adopt(trunks)
         await self._care.renew()
@@ -259,6 +259,10 @@ class Server:
 
 def _passwords(config: configuration.Config) -> dict[str, str]:
     return {user.name: user.password for user in config.users}
+
+
+def _users(config: configuration.Config) -> dict[str, User]:
+    return {user.name: User(user.account, user.srtp) for user in config.users}
 
 
 def _accounts(config: configuration.Config) -> list[Account]:

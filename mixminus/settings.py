@@ -316,6 +316,9 @@ class User:
     name: str = setting(kinds.user_name, "The user name that it registers with")
     password: str = setting(kinds.word, "The password that it registers with", secret=True)
     account: str = setting(kinds.text, "The account that may ring it; empty: any", "")
+    srtp: Srtp | Literal[""] = setting(  # noqa: RUF009 (a field)
+        kinds.choice("", *SRTP), "Whether its calls are encrypted, as `sip.srtp`, which empty stands for", ""
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

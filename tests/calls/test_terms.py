@@ -64,6 +64,7 @@ def test_a_trunk_has_its_own_terms_where_it_says_so() -> None:
     assert policy.towards(flow("udp"), plain, "192.0.2.1").codecs == ("G722", "PCMU")
     terms = policy.towards(flow("tls"), own, "192.0.2.1")
     assert (terms.codecs, terms.srtp, terms.private) == (("PCMA",), "required", True)
+    assert policy.towards(flow("udp"), None, "192.0.2.1", srtp="off").srtp == "off"
 
 
 @pytest.mark.parametrize(

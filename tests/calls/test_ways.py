@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from calls.dialling import Failure
+from calls.routing import User
 from calls.terms import TermsPolicy
 from sip import events as sip_events
 from sip.access import Trunk
@@ -33,9 +34,9 @@ def registered(exchange, *phones, user="alice"):
         )
 
 
-async def ringing(*ports, terms=None):
+async def ringing(*ports, terms=None, alice=""):
     """An exchange where alice's phones ring; their sessions, in the order of `ports`."""
-    exchange = Exchange(users={"alice": ""}, terms=terms)
+    exchange = Exchange(users={"alice": alice}, terms=terms)
     registered(exchange, *reversed(ports))  # the newest is asked first
     exchange.answer_with(PAUSE, "answer")
     call = await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="sip:alice@127.0.0.1"))
@@ -148,6 +149,34 @@ async def test_a_phone_that_refuses_an_offer_without_keys_is_not_asked_again(ter
     exchange, call, sessions = await ringing(5070, terms=terms)
     await refuses(exchange, sessions[0], 488)
     assert not call.live and profiles(exchange) == [("RTP/AVP", False)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "all_others", "profile"),
+    [
+        ("required", "off", ("RTP/SAVP", True)),
+        ("optional", "off", ("RTP/AVP", True)),
+        ("off", "required", ("RTP/AVP", False)),
+        ("", "required", ("RTP/SAVP", True)),
+    ],
+)
+async def test_what_a_user_wants_of_srtp_counts_before_what_holds_for_all(wanted, all_others, profile):
+    terms = TermsPolicy(srtp=all_others, keys_in_clear=True)
+    exchange, _, _ = await ringing(5070, terms=terms, alice=User(srtp=wanted))
+    assert profiles(exchange) == [profile]
+
+
+@pytest.mark.parametrize(("proved", "port"), [("alice", 6999), (None, 5070)])
+async def test_a_user_who_calls_is_known_by_his_digest_or_by_where_he_registered_from(proved, port):
+    exchange = Exchange(users={"alice": User(srtp="required"), "bob": ""}, terms=TermsPolicy(srtp="off"))
+    registered(exchange, 5070)
+    registered(exchange, 5071, user="bob")
+    for user, source, refused in [(proved, port, True), ("bob", port, False), (None, 5071, False)]:
+        session = exchange.session()
+        session.flow = Flow("udp", LOCAL, ("192.0.2.5", source))
+        exchange.switchboard.on_sip(sip_events.IncomingCall(session, None, user, OFFER))
+        rejected = [arguments for verb, arguments, _ in exchange.sip.done if verb == "reject"]
+        assert any(each[:2] == (session, 488) for each in rejected) == refused, (user, source)
 
 
 def dialled(exchange):

@@ -27,7 +27,11 @@ NUMBER = "+19195550100"
 async def house() -> AsyncIterator[House]:
     trunk = {"transport": "udp", "username": "carrier-user", "password": "carrier-secret"}
     sections = {
-        "users": [{"name": "alice", "password": "alices-secret"}],
+        "sip": {"srtp": "off", "srtp_keys_in_clear": True},
+        "users": [
+            {"name": "alice", "password": "alices-secret"},
+            {"name": "careful", "password": "careful-secret", "srtp": "required"},
+        ],
         "trunks": [
             {"name": "carrier", "host": f"127.0.0.1:{CARRIER}", "numbers": ["+1919*"], **trunk},
             {"name": "sipp", "host": f"127.0.0.1:{SIPP}", "numbers": ["+1920*"], **trunk},
@@ -138,6 +142,23 @@ async def test_a_registered_user_is_rung_where_he_is(house: House, studio: Studi
     call = await alice.incoming()
     await eventually(lambda: call.state == "answered")
     await call.bye()
+
+
+async def test_a_user_who_wants_srtp_alone_calls_and_is_called_with_nothing_else(
+    house: House, studio: Studio
+) -> None:
+    room = house.room()
+    phone = await studio.phone("careful", house.server.sip, password="careful-secret", answers="ring")
+    assert (await phone.register()).status == 200
+    assert await phone.invite(house.uri(room)).refused() == 488
+    status, _ = await house.rest.post("/calls", order(house, house.uri("careful")))
+    assert status == 201
+    rung = await phone.incoming()
+    assert rung.invite is not None and b"RTP/SAVP" in rung.invite.body
+    rung.refuse(486)
+    other = await studio.phone("caller", house.server.sip, sound=voices()[0])
+    sealed = await phone.dial(house.uri(room), suite="AES_CM_128_HMAC_SHA1_80", sound=voices()[3])
+    await all_hear_the_others([sealed, await other.dial(house.uri(room))])
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ callback_timeout = 15
 name = "alice"
 password = "secret"
 account = ""
+srtp = ""
 
 [[trunks]]
 name = "carrier"

@@ -290,6 +290,9 @@ def test_required_encryption_needs_signalling_that_hides_its_keys(tmp_path: Path
     assert line == (
         'my.toml:4: trunks[0].srtp: expected transport = "tls" beside it, or sip.srtp_keys_in_clear'
     )
+    user = '[[users]]\nname = "a"\npassword = "hush"\nsrtp = "required"\n'
+    (line,) = complaints(tmp_path, user)
+    assert line.startswith("my.toml:4: users[0].srtp: expected a tls: or wss: entry in sip.listen beside it")
     (line,) = complaints(tmp_path, '[sip]\nsrtp = "required"\n')
     assert line.startswith("my.toml:2: sip.srtp: expected a tls: or wss: entry in sip.listen beside it")
     allowed = read(tmp_path, '[sip]\nsrtp = "required"\nsrtp_keys_in_clear = true\n' + trunk)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from calls.application import Application
 from calls.callbacks import Answer, Callback, DeliveryFailed
 from calls.conference import Limits
-from calls.routing import Routing
+from calls.routing import Routing, User
 from calls.switchboard import Settings, Switchboard
 from calls.terms import TermsPolicy
 from sip import events as sip_events
@@ -278,7 +278,10 @@ class Exchange:
                 Access(allow=["127.0.0.0/8"], trunks=trunks),
                 self.registrar,
                 self.trunks,
-                users=users or {},
+                users={
+                    name: User(account) if isinstance(account, str) else account
+                    for name, account in (users or {}).items()
+                },
                 hosts=frozenset({"127.0.0.1"}),
             ),
             sip=self.sip,
