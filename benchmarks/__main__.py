@@ -9,13 +9,13 @@ import sys
 
 from benchmarks import chart, results
 
-ALL = ("tick", "analysis", "packets", "load", "calls", "latency", "rest")
+ALL = ("tick", "analysis", "packets", "load", "calls", "latency", "rest", "recovery")
 
 
 def main(argv: list[str] | None = None) -> int:
     """0; 3 when a run was void."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--short", action="store_true", help="four minutes in all")
+    parser.add_argument("--short", action="store_true", help="some four minutes in all")
     options = parser.parse_args(argv)
     worst = 0
     for name in ALL:

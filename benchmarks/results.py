@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -34,11 +35,20 @@ def load(name: str) -> dict[str, Any] | None:
 
 
 def table(title: str, rows: Iterable[tuple[str, str, str]]) -> None:
-    """Rows of what, measured, wanted."""
+    """Rows of what, measured, wanted; where the first number measured misses a bar, that is said."""
     rows = [("", "measured", "wanted"), *rows]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     sys.stdout.write(f"\n{title}\n")
     for row in rows:
         cells = (row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2]))
-        sys.stdout.write("  " + "  ".join(cells).rstrip() + "\n")
+        said = "MISSED" if missed(row[1], row[2]) else ""
+        sys.stdout.write("  " + "  ".join((*cells, said)).rstrip() + "\n")
     sys.stdout.flush()
+
+
+def missed(measured: str, wanted: str) -> bool:
+    bar, found = re.search(r"([<>])= ([\d.]+)", wanted), re.search(r"-?\d+(\.\d+)?", measured)
+    if bar is None or found is None:
+        return False
+    value, bound = float(found[0]), float(bar[2])
+    return value > bound if bar[1] == "<" else value < bound

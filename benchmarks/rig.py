@@ -11,11 +11,13 @@ from tests.support.server import Server
 
 @dataclass
 class Subject:
-    """`target` is the URI template to call; `processes` are root pids whose CPU time counts, by name."""
+    """`target` is the URI template to call; `processes` are root pids whose CPU time counts, by name.
+    `clean`: our own server is to end without an error in its log."""
 
     target: str
     processes: dict[str, int] = field(default_factory=dict)
     server: Server | None = None
+    clean: bool = True
 
     def cpu_seconds(self) -> dict[str, float]:
         """CPU time by name; "all" is every process of the tree once."""
@@ -81,7 +83,7 @@ def subject(
         if apart:
             _keep_apart(found, cpus)
         yield found
-        server.stop()
+        server.stop(expect_clean=found.clean)
     finally:
         _let_go(cpus)
         server.close()

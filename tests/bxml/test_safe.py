@@ -1,7 +1,6 @@
 """What hostile XML gets: an error with a place, soon, and nothing else."""
 
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -222,9 +221,8 @@ LARGE = {
 }
 
 
+@pytest.mark.timeout(20)  # each takes some hundredths of a second, and what goes by the square of it minutes
 @pytest.mark.parametrize("name", LARGE)
-def test_large_nonsense_is_read_in_no_time(name: str) -> None:
-    began = time.process_time()
+def test_large_nonsense_does_not_hold_up_who_reads_it(name: str) -> None:
     errors = bxml.check(LARGE[name])
-    assert time.process_time() - began < 0.5
     assert all(len(str(error)) < 500 for error in errors)

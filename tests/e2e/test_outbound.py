@@ -183,7 +183,7 @@ async def test_ringing_too_long_is_cancelled(house: House, studio: Studio) -> No
     _, body = await house.rest.post("/calls", order(house, bob.uri, callTimeout=1.0))
     event = await house.application.event("disconnect", callId=body["callId"])
     assert event["cause"] == "timeout"
-    assert 0.8 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.8
     call = await bob.incoming()
     await call.ended()
     assert call.goodbye is not None and call.goodbye.method == "CANCEL"

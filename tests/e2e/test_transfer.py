@@ -222,7 +222,7 @@ async def test_nobody_answers_in_time(house: House, studio: Studio) -> None:
     began = time.monotonic()
     _, call_id = await transferred(house, studio, to_transfer(agent, attributes='callTimeout="1"'))
     complete = await house.application.event("transferComplete", callId=call_id)
-    assert complete["cause"] == "timeout" and 0.8 < time.monotonic() - began < 4
+    assert complete["cause"] == "timeout" and time.monotonic() - began > 0.8
     leg = await agent.incoming()
     await leg.ended()
     assert leg.goodbye is not None and leg.goodbye.method == "CANCEL"

@@ -1,7 +1,6 @@
 """What the log shows of SIP, and what it never does."""
 
 import logging
-import time
 
 import pytest
 
@@ -56,11 +55,10 @@ def test_what_is_no_sip_is_shown_as_far_as_it_can_be_read() -> None:
     assert len(readable(b"x" * 70_000)) == 8192
 
 
+@pytest.mark.timeout(20)  # it takes some hundredths of a second, and what goes by the square of it minutes
 def test_a_message_made_to_be_slow_is_not() -> None:
-    began = time.process_time()
     readable(b"INVITE sip:x SIP/2.0\r\nContact: " + b"sip:x:" * 10_000)
     readable(b"Authorization: \r\n" + b" \r\n" * 20_000)
-    assert time.process_time() - began < 1.0
 
 
 def ladder(caplog: pytest.LogCaptureFixture) -> list[str]:
