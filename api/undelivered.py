@@ -1,9 +1,6 @@
-"""Asynchronous events that nobody took: kept, listed, and sent again on demand. Beyond the contract."""
+"""Events that nobody took, by REST: listed, and sent again on demand. Beyond the contract."""
 
-from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from pydantic import Field
@@ -12,60 +9,11 @@ from starlette.responses import Response
 
 from api.answers import page
 from api.body import read_query
+from api.dead_letters import Undelivered
 from api.document import AccountId, query_parameters, refusals
-from api.letter import Letter
 from api.links import Links
 from api.models import Answer, Page, Time
-from calls import clock
-from calls.errors import NotFound
-
-if TYPE_CHECKING:
-    from api.webhooks import Courier
-
-# Of one account. An event has some hundred bytes, and at most a tag of four kilobytes.
-_MOST_KEPT = 1000
-
-
-@dataclass(frozen=True)
-class Undelivered:
-    """A letter that was given up. `reason` says what each address did."""
-
-    letter: Letter
-    failed_time: datetime
-    reason: str
-
-    @property
-    def id(self) -> str:
-        return self.letter.id
-
-
-class DeadLetters:
-    """What could not be delivered, by account and id, oldest first; `most` bounds each account's."""
-
-    def __init__(self, *, most: int = _MOST_KEPT) -> None:
-        self._most = most
-        self._kept: dict[str, OrderedDict[str, Undelivered]] = {}
-
-    def __len__(self) -> int:
-        return sum(map(len, self._kept.values()))
-
-    def keep(self, letter: Letter, reason: str) -> None:
-        """Keep a letter; the account's oldest makes room."""
-        kept = self._kept.setdefault(letter.account, OrderedDict())
-        kept[letter.id] = Undelivered(letter, clock.now(), reason)
-        if len(kept) > self._most:
-            kept.popitem(last=False)
-
-    def of(self, account: str) -> list[Undelivered]:
-        """The account's, oldest failure first."""
-        return list(self._kept.get(account, {}).values())
-
-    def take(self, account: str, identifier: str) -> Undelivered:
-        """Hand one out, and keep it no longer. Raises NotFound."""
-        kept = self._kept.get(account, OrderedDict())
-        if identifier not in kept:
-            raise NotFound("Undelivered event", identifier)
-        return kept.pop(identifier)
+from api.webhooks import Courier
 
 
 class UndeliveredQuery(Page):
@@ -89,7 +37,7 @@ class UndeliveredEvent(Answer):
 EventId = Annotated[str, Path(alias="eventId", description="From the list.")]
 
 
-def routes(courier: "Courier", links: Links) -> APIRouter:
+def routes(courier: Courier, links: Links) -> APIRouter:
     """The endpoints under /accounts/{accountId}/undelivered."""
     router = APIRouter(prefix="/accounts/{accountId}/undelivered", tags=["Events"])
 

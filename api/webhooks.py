@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode, urlsplit
 from weakref import WeakValueDictionary
 
+from api.dead_letters import DeadLetters
 from api.letter import ID, SEQUENCE, SIGNATURE, Letter, Sequences, about, signature
-from api.undelivered import DeadLetters
 from calls.callbacks import Answer, Callback, DeliveryFailed, Event
 from net.errors import HttpError, Refused, Unreachable, shown
 from net.http import HttpClient, request_target

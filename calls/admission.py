@@ -7,13 +7,10 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from calls.call import Call
 from calls.errors import LimitReached
 from calls.queue import CallQueue, QueueFull
-
-if TYPE_CHECKING:
-    from calls.call import Call
 
 UNLIMITED = 2**31 - 1
 """The queue's largest size, as told by REST, where nothing ever waits: no client takes it for a full one."""
@@ -39,7 +36,7 @@ class Admission:
     `start` is given each outbound call when its turn has come.
     """
 
-    def __init__(self, limits: AccountLimits, start: "Callable[[Call], None]") -> None:
+    def __init__(self, limits: AccountLimits, start: Callable[[Call], None]) -> None:
         self._concurrent = limits.concurrent_calls
         self._queue: CallQueue[Call] | None = None
         if limits.calls_per_second:
@@ -93,7 +90,7 @@ class Admission:
         """A call of the account exists, inbound or outbound."""
         self._known += 1
 
-    def submit(self, call: "Call", priority: int) -> None:
+    def submit(self, call: Call, priority: int) -> None:
         """Start an outbound call, now or in its turn; `check` has allowed it."""
         if self._queue is None:
             self._start(call)
@@ -106,7 +103,7 @@ class Admission:
         if self._queue is not None:
             self._queue.skip(asyncio.get_running_loop().time())
 
-    def ended(self, call: "Call") -> None:
+    def ended(self, call: Call) -> None:
         """A call is over; it waits no more, and its place is free."""
         self._known -= 1
         if self._queue is not None:

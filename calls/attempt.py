@@ -6,6 +6,7 @@ A call has several when its callee is tried in several ways; see `calls.dialling
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from calls.call import Call
 from calls.media_session import MediaSession
 from calls.order import Dial
 from calls.routing import WITHHELD, Route
@@ -13,7 +14,6 @@ from calls.terms import Terms
 from sip.uri import sip_uri
 
 if TYPE_CHECKING:
-    from calls.call import Call
     from sip.session import Session
     from sip.trunks import Line
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Attempt:
     """One way to the callee, from `send` to its answer, its failure or `abandon`."""
 
-    def __init__(self, call: "Call", route: Route, lent: MediaSession | None = None) -> None:
+    def __init__(self, call: Call, route: Route, lent: MediaSession | None = None) -> None:
         """`lent`: whose leg it takes over when it is answered."""
         self.route = route
         self._lent = lent
@@ -87,7 +87,7 @@ class Attempt:
             self.line.release()
 
 
-def sound(call: "Call", lent: MediaSession | None, *, signalling: str, terms: Terms) -> MediaSession:
+def sound(call: Call, lent: MediaSession | None, *, signalling: str, terms: Terms) -> MediaSession:
     """For somebody who may come to be the far end of a call that is dialled; `lent`: whose leg he gets."""
     if lent is not None:
         media = lent.successor(signalling=signalling, terms=terms)

@@ -5,17 +5,14 @@ Source: contract bxml.md section 4.1, callbacks.md section 3.10.
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bxml import Document, verbs
 from calls import ids
+from calls.call import Call
 from calls.callbacks import Event, named
 from calls.ended import EndedCall
 from calls.errors import Conflict
 from calls.joining import Pair
-
-if TYPE_CHECKING:
-    from calls.call import Call
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class _Failure:
         return {"cause": self.cause, "errorMessage": self.message, "errorId": ids.error_id()}
 
 
-async def bridge(call: "Call", verb: verbs.Bridge) -> Document | None:
+async def bridge(call: Call, verb: verbs.Bridge) -> Document | None:
     """Join the two until either leaves; returns what `call` performs next, None for its next verb."""
     found = call.services.find(call.account, verb.call_id)
     failure = _refusal(call, found, verb.call_id)
@@ -43,7 +40,7 @@ async def bridge(call: "Call", verb: verbs.Bridge) -> Document | None:
     return await call.ask(callback, call.event("bridgeComplete", **(failure.fields if failure else {})))
 
 
-def _refusal(call: "Call", target: "Call | EndedCall | None", call_id: str) -> _Failure | None:
+def _refusal(call: Call, target: "Call | EndedCall | None", call_id: str) -> _Failure | None:
     if target is None:
         return _Failure("unknown", f"Call {call_id} not found")
     if target is call:
@@ -59,7 +56,7 @@ def _refusal(call: "Call", target: "Call | EndedCall | None", call_id: str) -> _
     return None
 
 
-async def _talk(call: "Call", target: "Call", verb: verbs.Bridge) -> _Failure | None:
+async def _talk(call: Call, target: Call, verb: verbs.Bridge) -> _Failure | None:
     """Returns when the target has left; cancelling it is this call's leaving."""
     pair = Pair(call, target, "Bridge", call.services.conferences.next_room())
     pair.hold()
@@ -76,7 +73,7 @@ async def _talk(call: "Call", target: "Call", verb: verbs.Bridge) -> _Failure | 
         pair.leave(call)
 
 
-async def _take(pair: Pair, target: "Call", verb: verbs.Bridge) -> _Failure | None:
+async def _take(pair: Pair, target: Call, verb: verbs.Bridge) -> _Failure | None:
     """Cancel what the target performs, and let it be in the pair instead."""
 
     async def source() -> Document:
@@ -95,7 +92,7 @@ async def _take(pair: Pair, target: "Call", verb: verbs.Bridge) -> _Failure | No
     return None
 
 
-async def _following(target: "Call", verb: verbs.Bridge) -> Document:
+async def _following(target: Call, verb: verbs.Bridge) -> Document:
     """What the target performs when the other one has left; without a URL for it, it is hung up."""
     callback = named(verb, "bridge_target_complete", target.callback_timeout)
     if callback is None:

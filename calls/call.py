@@ -9,32 +9,29 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bxml import BxmlError, Document
 from bxml import runner as bxml_runner
-from bxml.runner import Unsupported
+from bxml.runner import Performer, Unsupported
 from calls import arrival, clock, ids
 from calls.application import Application
 from calls.callbacks import Answer, Callback, Courier, DeliveryFailed, Event
-from calls.conference import Conference, Conferences, Member
+from calls.conference import Conference, Member
+from calls.conferences import Conferences
 from calls.digits import Keypad
+from calls.documents import read
+from calls.ended import EndedCall
 from calls.errors import Conflict, Unavailable, VerbFailed
-from calls.joining import Pair
 from calls.media_session import MediaSession
-from calls.order import CallOrder
-from calls.performance import Performance, read
+from calls.order import CallOrder, LegOrder
+from calls.referral import Referral
 from calls.terms import TermsPolicy
 from sip.reason import Reason
 from sip.uri import readable
 
 if TYPE_CHECKING:
     from bxml.element import Verb
-    from calls.dialling import Listener
-    from calls.ended import EndedCall
-    from calls.handover import Handover
-    from calls.order import LegOrder
-    from calls.refer import Referral
     from media.client import Leg, MediaClient
     from sip.session import Session
     from sip.shell import SipServer
@@ -59,6 +56,46 @@ _REFUSALS = {
 _REFUSAL = (480, "Temporarily Unavailable")
 
 
+class Listener:
+    """Whoever had a call dialled, and is told what becomes of it. Here nothing is done about it."""
+
+    def rings(self, call: "Call") -> None:
+        """The callee is being alerted; may be told more than once."""
+
+    def sounds(self, call: "Call", leg: "Leg | None") -> None:
+        """What the callee's side lets hear before the answer (early media) comes in on this leg; None: it
+        comes no more."""
+
+    def answered(self, call: "Call") -> None:
+        """The callee has answered, and media flows."""
+
+    def failed(self, call: "Call") -> None:
+        """The call has ended without an answer; why stands in it."""
+
+
+class Pairing(Protocol):
+    """What joins a call with another one; see `calls.joining`."""
+
+    @property
+    def verb(self) -> Literal["Bridge", "Forward", "Transfer"]: ...
+
+    @property
+    def over(self) -> asyncio.Event: ...
+
+    def partner(self, call: "Call") -> "Call | None":
+        """Who hears this call, None while they are not joined."""
+
+
+class Handing(Protocol):
+    """What is about to give a call another far end; see `calls.handover`."""
+
+    def far_end_left(self) -> None:
+        """The one before has hung up."""
+
+    def close(self) -> None:
+        """The call has ended, or has another far end already."""
+
+
 @dataclass(frozen=True)
 class Services:
     """What a call works with."""
@@ -73,6 +110,8 @@ class Services:
     terms: TermsPolicy
     ended: "Callable[[Call], None]"
     """Told when a call has ended, while it still has its session and leg."""
+    performer: "Callable[[Call], Performer]"
+    """What performs the verbs of its documents."""
     find: "Callable[[str, str], Call | EndedCall | None]"
     """A call, live or ended, by account and id."""
     place_leg: "Callable[[Call, LegOrder, Listener], Call]"
@@ -130,11 +169,11 @@ class Call:
         self.membership: tuple[Conference, Member] | None = None
         self.line: Line | None = None
         """Its place on the trunk that it came or goes by."""
-        self.pair: Pair | None = None
+        self.pair: Pairing | None = None
         """Set while the call is joined, or about to be, with one other."""
         self.referral: Referral | None = None
         """Set while a Refer waits for what comes of it."""
-        self.handover: Handover | None = None
+        self.handover: Handing | None = None
         """Set while somebody is called who is to take the far end's place."""
         self.document_url: str | None = None
         """Where the last document came from: the base of relative URLs in one put by REST."""
@@ -293,6 +332,30 @@ class Call:
             self.services.courier.tell(self._disconnect, self.event(self._farewell))
         self.ended.set()
 
+    def record(self) -> EndedCall:
+        """What is kept of it when it has ended."""
+        assert self.end_time is not None, f"{self.id} is still live"
+        return EndedCall(
+            id=self.id,
+            account=self.account,
+            application_id=self.application_id,
+            direction=self.direction,
+            to=self.to,
+            from_=self.from_,
+            parent=self.parent,
+            callback_timeout=self.callback_timeout,
+            enqueued_time=self.enqueued_time,
+            start_time=self.start_time,
+            answer_time=self.answer_time,
+            end_time=self.end_time,
+            last_update=self.last_update,
+            disconnect_cause=self.disconnect_cause,
+            error_message=self.error_message,
+            error_id=self.error_id,
+            identity=self.identity,
+            stir_shaken=self.stir_shaken or None,
+        )
+
     def forget(self) -> None:
         """It ended a while ago, and nobody has to do with it any more: the circles in which a call and its
         parts refer to each other are opened, so that all of it is freed without the garbage collector."""
@@ -337,7 +400,7 @@ class Call:
     ) -> None:
         """Fetch and perform documents until one ends the call; whatever fails ends it with a cause."""
         try:
-            await bxml_runner.run(await source(), Performance(self), barred=barred, then=then)
+            await bxml_runner.run(await source(), self.services.performer(self), barred=barred, then=then)
         except BxmlError as error:
             self.end("invalid-bxml", str(error))
         except DeliveryFailed as error:

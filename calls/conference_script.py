@@ -8,7 +8,6 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-import bxml
 from bxml import Document
 from bxml.element import Verb
 from bxml.runner import Unsupported
@@ -24,14 +23,6 @@ logger = logging.getLogger(__name__)
 
 # Sound takes longer than its webhook's answer: what waits longer than this is about who is long gone.
 _MOST_WAITING = 100
-
-
-def read(body: bytes, *, base: str | None, conference_id: str) -> Document:
-    """Parse a conference document and make its URLs absolute. Raises BxmlError."""
-    document = bxml.parse(body, conference=True)
-    for warning in document.warnings:
-        logger.warning("bxml_warning", extra={"conference_id": conference_id, "warning": warning})
-    return document.resolve(base)
 
 
 class ConferenceScript:

@@ -11,19 +11,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from calls.attempt import Attempt, sound
+from calls.call import Call, Listener
 from calls.causes import failure
 from calls.errors import Unavailable
+from calls.media_session import MediaSession
 from calls.order import Dial
 from calls.routing import Route, Ways
+from calls.terms import Terms
 from sip.errors import SipError
 from sip.reason import Reason
 from sip.sdp import SdpError
 
 if TYPE_CHECKING:
-    from calls.call import Call
-    from calls.media_session import MediaSession
-    from calls.terms import Terms
-    from media.client import Leg
     from sip.session import Session
     from sip.trunks import Line
 
@@ -63,23 +62,6 @@ class Failure:
         return {486: 3, 408: 1, 480: 1}.get(self.status, 2)
 
 
-class Listener:
-    """Whoever had a call dialled, and is told what becomes of it. Here nothing is done about it."""
-
-    def rings(self, call: "Call") -> None:
-        """The callee is being alerted; may be told more than once."""
-
-    def sounds(self, call: "Call", leg: "Leg | None") -> None:
-        """What the callee's side lets hear before the answer (early media) comes in on this leg; None: it
-        comes no more."""
-
-    def answered(self, call: "Call") -> None:
-        """The callee has answered, and media flows."""
-
-    def failed(self, call: "Call") -> None:
-        """The call has ended without an answer; why stands in it."""
-
-
 class Dialling:
     """One outbound call on its way: begun by `start`, fed with what SIP says, over at the answer.
 
@@ -89,12 +71,12 @@ class Dialling:
 
     def __init__(
         self,
-        call: "Call",
+        call: Call,
         dial: Dial,
         ways: Ways,
         listener: Listener,
-        sessions: "MutableMapping[int, Call]",
-        lent: "MediaSession | None" = None,
+        sessions: MutableMapping[int, Call],
+        lent: MediaSession | None = None,
     ) -> None:
         self._lent = lent
         self._call = call
@@ -183,7 +165,7 @@ class Dialling:
                 self._listener.sounds(self._call, attempt.media.leg)
         self._listener.rings(self._call)
 
-    def media_of(self, session: "Session") -> "MediaSession | None":
+    def media_of(self, session: "Session") -> MediaSession | None:
         """The sound of the one who rings there, who may offer anew before he answers (UPDATE)."""
         attempt = self._attempts.get(session.id)
         return None if attempt is None else attempt.media
@@ -205,11 +187,11 @@ class Dialling:
         call.connected()
         self._listener.answered(call)
 
-    def sound_of_another(self, *, signalling: str, terms: "Terms") -> "MediaSession":
+    def sound_of_another(self, *, signalling: str, terms: Terms) -> MediaSession:
         """For somebody who may take the call from those who ring; see `taken`."""
         return sound(self._call, self._lent, signalling=signalling, terms=terms)
 
-    def taken(self, session: "Session", media: "MediaSession", line: "Line | None") -> None:
+    def taken(self, session: "Session", media: MediaSession, line: "Line | None") -> None:
         """Somebody else has taken the call over, and has our 2xx; nobody rings any more."""
         self.stop()
         self._abandon_all()

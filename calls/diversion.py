@@ -1,14 +1,10 @@
 """What the callee of a Forward or Transfer is told of the call's way here."""
 
-from typing import TYPE_CHECKING
-
+from calls.call import Call
 from sip import diversion
 
-if TYPE_CHECKING:
-    from calls.call import Call
 
-
-def headers(call: "Call", treatment: str, reason: str) -> tuple[tuple[str, str], ...]:
+def headers(call: Call, treatment: str, reason: str) -> tuple[tuple[str, str], ...]:
     """Headers for the new INVITE; `treatment` and `reason` are the contract's (bxml.md 4.4). Only an
     inbound call has been diverted."""
     if treatment == "none" or call.direction != "inbound" or call.session is None:

@@ -6,15 +6,11 @@ small and the garbage collector need not look at them.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal, Never
 
 import msgspec
 
 from calls import clock
-
-if TYPE_CHECKING:
-    from calls.call import Call
-    from calls.conference import Conference, Member
 
 
 class EndedCall(msgspec.Struct, frozen=True, gc=False):
@@ -48,31 +44,6 @@ class EndedCall(msgspec.Struct, frozen=True, gc=False):
     pair: ClassVar[None] = None
     document_url: ClassVar[None] = None
 
-    @classmethod
-    def of(cls, call: "Call") -> "EndedCall":
-        """The record of a call that has ended."""
-        assert call.end_time is not None, f"{call.id} is still live"
-        return cls(
-            id=call.id,
-            account=call.account,
-            application_id=call.application_id,
-            direction=call.direction,
-            to=call.to,
-            from_=call.from_,
-            parent=call.parent,
-            callback_timeout=call.callback_timeout,
-            enqueued_time=call.enqueued_time,
-            start_time=call.start_time,
-            answer_time=call.answer_time,
-            end_time=call.end_time,
-            last_update=call.last_update,
-            disconnect_cause=call.disconnect_cause,
-            error_message=call.error_message,
-            error_id=call.error_id,
-            identity=call.identity,
-            stir_shaken=call.stir_shaken or None,
-        )
-
     @property
     def over_at(self) -> datetime:
         return self.end_time
@@ -95,23 +66,8 @@ class EndedConference(msgspec.Struct, frozen=True, gc=False):
     tag: str | None
 
     events: ClassVar[None] = None
-    members: ClassVar["Mapping[str, Member]"] = {}
+    members: ClassVar[Mapping[str, Never]] = {}
 
     @property
     def over_at(self) -> datetime:
         return self.completed_time
-
-    @classmethod
-    def of(cls, conference: "Conference") -> "EndedConference":
-        """The record of a conference that is over."""
-        assert conference.completed_time is not None, f"{conference.id} is still live"
-        return cls(
-            id=conference.id,
-            account=conference.account,
-            name=conference.name,
-            created_time=conference.created_time,
-            completed_time=conference.completed_time,
-            event_url=conference.event_url,
-            event_method=conference.event_method,
-            tag=conference.tag,
-        )

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 
 from bxml import Document, verbs
 from calls import diversion
-from calls.dialling import Listener
+from calls.call import Call, Listener
 from calls.errors import VerbFailed
 from calls.joining import Pair
 from calls.order import Dial, LegOrder, user_to_user
 from calls.preview import Preview
 
 if TYPE_CHECKING:
-    from calls.call import Call
     from media.client import Leg
 
 
-async def forward(call: "Call", verb: verbs.Forward) -> None:
+async def forward(call: Call, verb: verbs.Forward) -> None:
     """Returns when the call has ended. Raises VerbFailed for one that it is too late to forward."""
     if call.direction != "inbound":
         raise VerbFailed("Forward: only an inbound call can be forwarded")
@@ -45,7 +44,7 @@ async def forward(call: "Call", verb: verbs.Forward) -> None:
     call.end(leg.disconnect_cause or "hangup", leg.error_message)
 
 
-def _order(call: "Call", verb: verbs.Forward) -> LegOrder:
+def _order(call: Call, verb: verbs.Forward) -> LegOrder:
     return LegOrder(
         dial=Dial(
             to=verb.to,
@@ -64,32 +63,32 @@ def _order(call: "Call", verb: verbs.Forward) -> LegOrder:
 class _Ringing(Listener):
     """The destination of a Forward, up to its answer."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: Call) -> None:
         self._call = call
         self._settled = asyncio.Event()
         self._pair: Pair | None = None
         self._sounding = False
         self.preview = Preview(call)
 
-    async def answer(self, leg: "Call", pair: Pair) -> bool:
+    async def answer(self, leg: Call, pair: Pair) -> bool:
         """Whether it has answered and is still there."""
         self._pair = pair
         if leg.live:
             await self._settled.wait()
         return leg.state == "answered"
 
-    def rings(self, leg: "Call") -> None:
+    def rings(self, leg: Call) -> None:
         if not self._sounding:
             self._call.ring()
 
-    def sounds(self, call: "Call", leg: "Leg | None") -> None:
+    def sounds(self, call: Call, leg: "Leg | None") -> None:
         self._sounding = leg is not None and self._call.progress()
         if leg is not None and self._sounding:
             self.preview.hear(leg)
         else:
             self.preview.stop()
 
-    def answered(self, leg: "Call") -> None:
+    def answered(self, leg: Call) -> None:
         pair = self._pair
         if pair is None:
             raise RuntimeError(f"{leg.id} was answered before it was dialled")
@@ -101,5 +100,5 @@ class _Ringing(Listener):
         pair.leave_with(leg, leg.begin(source))
         self._settled.set()
 
-    def failed(self, leg: "Call") -> None:
+    def failed(self, leg: Call) -> None:
         self._settled.set()

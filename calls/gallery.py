@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calls import clock
+from calls.conference import Conference, Member
 from calls.errors import LimitReached
 
 if TYPE_CHECKING:
-    from calls.conference import Conference, Member
     from media.client import MediaClient
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class _Told:
 class Spectator:
     """One who watches a conference. `dismissed`: he may not any more, and is told nothing that waits."""
 
-    def __init__(self, gallery: "Gallery", conference: "Conference") -> None:
+    def __init__(self, gallery: "Gallery", conference: Conference) -> None:
         self.conference = conference
         self.missed = 0
         self.dismissed = False
@@ -108,7 +108,7 @@ class Gallery:
     def __len__(self) -> int:
         return sum(map(len, self._watching.values()))
 
-    def watch(self, conference: "Conference") -> Spectator:
+    def watch(self, conference: Conference) -> Spectator:
         """Watch from now on; the first news is the state of things. Raises LimitReached."""
         spectators = [one for many in self._watching.values() for one in many]
         mine = sum(one.conference.account == conference.account for one in spectators)
@@ -136,9 +136,7 @@ class Gallery:
             if not spectators:
                 self._forget(spectator.conference)
 
-    def tell(
-        self, conference: "Conference", kind: str, member: "Member | None" = None, **more: object
-    ) -> None:
+    def tell(self, conference: Conference, kind: str, member: Member | None = None, **more: object) -> None:
         """Something has happened in a conference."""
         spectators = self._watching.get(conference.id)
         if not spectators:
@@ -181,11 +179,11 @@ class Gallery:
         finally:
             self._looking = None
 
-    def _forget(self, conference: "Conference") -> None:
+    def _forget(self, conference: Conference) -> None:
         self._watching.pop(conference.id, None)
         self._told.pop(conference.id, None)
 
-    def _state(self, conference: "Conference") -> News:
+    def _state(self, conference: Conference) -> News:
         voices = self._media.voices(member.leg for member in conference.members.values())
         members = []
         for member in conference.members.values():
@@ -202,6 +200,6 @@ class Gallery:
         return _news(conference, "state", name=conference.name, members=members)
 
 
-def _news(conference: "Conference", kind: str, **more: object) -> News:
+def _news(conference: Conference, kind: str, **more: object) -> News:
     moment = clock.text(clock.now())
     return {"eventType": kind, "eventTime": moment, "conferenceId": conference.id, **more}

@@ -10,20 +10,19 @@ import logging
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Literal
 
-from calls.dialling import Listener
+from calls.call import Call, Listener, Services
+from calls.dialling import Dialling
 from calls.errors import Unavailable, VerbFailed
 from calls.loudspeaker import Loudspeaker
 from calls.media_session import MediaSession
 from calls.order import Dial, LegOrder
+from calls.outbound import Outbound
+from calls.routing import Routing
 from sip.events import IncomingCall, ReferRequested
 from sip.sdp import SdpError
 from sip.trunks import TrunkFull
 
 if TYPE_CHECKING:
-    from calls.call import Call, Services
-    from calls.dialling import Dialling
-    from calls.outbound import Outbound
-    from calls.routing import Routing
     from sip.session import Session
     from sip.trunks import Line
 
@@ -40,10 +39,10 @@ class Handovers:
 
     def __init__(
         self,
-        services: "Services",
-        routing: "Routing",
-        outbound: "Outbound",
-        sessions: "MutableMapping[int, Call]",
+        services: Services,
+        routing: Routing,
+        outbound: Outbound,
+        sessions: MutableMapping[int, Call],
         *,
         allowed: Transfers,
         address: str,
@@ -91,7 +90,7 @@ class Handovers:
             call.handover.close()
         self.take_place(call, session, media, line)
 
-    def requested(self, call: "Call", event: ReferRequested) -> None:
+    def requested(self, call: Call, event: ReferRequested) -> None:
         """A REFER: whom it names is called, or it is refused and the call goes on."""
         sip, session = self._services.sip, event.session
         now = asyncio.get_running_loop().time()
@@ -116,7 +115,7 @@ class Handovers:
         logger.info("refer_taken", extra={"call_id": call.id, "to": to})
         Handover(self, call, session).begin(LegOrder(dial=dial, lent=call.media))
 
-    def _connect(self, call: "Call", referrer: "Session", consulted: "Call | None") -> None:
+    def _connect(self, call: Call, referrer: "Session", consulted: Call | None) -> None:
         """An attended transfer whose two calls are both here: the one whom the far end of `call` has
         consulted in another call takes its place, and that other call ends. Nobody is called for it."""
         sip = self._services.sip
@@ -145,7 +144,7 @@ class Handovers:
             each.end("hangup")
         before.close()
 
-    def take_place(self, call: "Call", session: "Session", media: MediaSession, line: "Line | None") -> None:
+    def take_place(self, call: Call, session: "Session", media: MediaSession, line: "Line | None") -> None:
         """The far end of `call` is another one from now on."""
         if call.referral is not None:
             # The one who was to go elsewhere is not here any more.
@@ -161,7 +160,7 @@ class Handovers:
         extra = {"call_id": call.id, "sip_call_id": session.call_id}
         logger.info("call_handed_over", extra=extra)
 
-    def _sound(self, call: "Call", dialling: "Dialling | None", event: IncomingCall) -> MediaSession:
+    def _sound(self, call: Call, dialling: Dialling | None, event: IncomingCall) -> MediaSession:
         """For who takes a place: the leg of the call, or one of his own while it is dialled."""
         services, session, trunk, user = self._services, event.session, event.trunk, event.user
         terms = services.terms.towards(
@@ -182,7 +181,7 @@ class Handover(Listener):
     Many phones hang up as soon as we try; the call then waits for its new far end without one.
     """
 
-    def __init__(self, handovers: Handovers, call: "Call", referrer: "Session") -> None:
+    def __init__(self, handovers: Handovers, call: Call, referrer: "Session") -> None:
         self._handovers = handovers
         self._call = call
         self._referrer = referrer
@@ -214,12 +213,12 @@ class Handover(Listener):
 
     # What becomes of the one who is called
 
-    def rings(self, leg: "Call") -> None:
+    def rings(self, leg: Call) -> None:
         if self._ringback is None and self._call.handover is self:
             self._call.services.sip.tell_refer(self._referrer, 180)
             self._ringback = asyncio.create_task(self._ring(), name=f"ringback {self._call.id}")
 
-    def answered(self, leg: "Call") -> None:
+    def answered(self, leg: Call) -> None:
         if self._call.handover is not self or leg.session is None or leg.media is None:
             leg.end("cancel")
             return
@@ -233,7 +232,7 @@ class Handover(Listener):
         self._call.services.sip.tell_refer(self._referrer, 200)
         self._handovers.take_place(self._call, session, media, line)
 
-    def failed(self, leg: "Call") -> None:
+    def failed(self, leg: Call) -> None:
         if self._call.handover is not self:
             return
         self._over()

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from calls import clock
+from calls.call import Call
+from calls.conference import Conference, Member
+from calls.ended import EndedCall
 
 if TYPE_CHECKING:
-    from calls.call import Call
-    from calls.conference import Conference, Member
-    from calls.ended import EndedCall
     from media.client import LegStatistics
     from sip.sdp import Agreement
 
@@ -35,11 +35,11 @@ _FIRST_PACKETS = 1.0
 class Party:
     """One of the two calls, and what media knows of its leg (None: it has none, or nothing is known yet)."""
 
-    call: "Call | EndedCall"
+    call: Call | EndedCall
     figures: "LegStatistics | None"
 
     @property
-    def seat(self) -> "tuple[Conference, Member] | None":
+    def seat(self) -> tuple[Conference, Member] | None:
         return self.call.membership
 
     @property
@@ -84,7 +84,7 @@ def examine(listener: Party, speaker: Party, now: datetime) -> Hearing:
     return Hearing(listener, speaker, tuple(findings))
 
 
-def _state(role: str, call: "Call | EndedCall") -> list[Finding]:
+def _state(role: str, call: Call | EndedCall) -> list[Finding]:
     if call.state == "answered":
         return []
     if not call.live:
@@ -217,13 +217,13 @@ def _leaves(listener: Party, now: datetime) -> list[Finding]:
     return []
 
 
-def _origin(member: "Member", setting: str) -> str:
+def _origin(member: Member, setting: str) -> str:
     change = member.changes[setting]
     by = "its document" if change.by == "document" else "REST"
     return f"since {clock.text(change.at)}, by {by}"
 
 
-def _room(seat: "tuple[Conference, Member] | None") -> str:
+def _room(seat: tuple[Conference, Member] | None) -> str:
     return "none" if seat is None else f"{seat[0].name} ({seat[0].id})"
 
 
@@ -231,13 +231,13 @@ def _place(address: tuple[str, int]) -> str:
     return f"{address[0]}:{address[1]}"
 
 
-def _signalling(call: "Call | EndedCall") -> str:
+def _signalling(call: Call | EndedCall) -> str:
     return call.session.remote_ip if call.session is not None else "nowhere"
 
 
-def _age(call: "Call | EndedCall", now: datetime) -> float:
+def _age(call: Call | EndedCall, now: datetime) -> float:
     return (now - call.answer_time).total_seconds() if call.answer_time is not None else 0.0
 
 
-def _for(call: "Call | EndedCall", now: datetime) -> str:
+def _for(call: Call | EndedCall, now: datetime) -> str:
     return f"in the {_age(call, now):.0f} s since the answer"

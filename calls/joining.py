@@ -6,12 +6,10 @@ what follows for the one that is left.
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from calls.call import Call
 from calls.relay import Relay
-
-if TYPE_CHECKING:
-    from calls.call import Call
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +21,7 @@ class Pair:
     """
 
     def __init__(
-        self, first: "Call", second: "Call", verb: Literal["Bridge", "Forward", "Transfer"], room: int
+        self, first: Call, second: Call, verb: Literal["Bridge", "Forward", "Transfer"], room: int
     ) -> None:
         self.verb = verb
         self.over = asyncio.Event()
@@ -39,14 +37,14 @@ class Pair:
         for call in self._calls:
             call.pair = self
 
-    def partner(self, call: "Call") -> "Call | None":
+    def partner(self, call: Call) -> Call | None:
         """Who hears this call, None while they are not joined."""
         if len(self._seated) < 2 or self.over.is_set():
             return None
         first, second = self._calls
         return second if call is first else first
 
-    def seat(self, call: "Call") -> None:
+    def seat(self, call: Call) -> None:
         """Let one of them hear what the other says, and the keys of either reach the other once both are
         there; nothing, if it is over."""
         if self.over.is_set() or call.leg is None:
@@ -59,7 +57,7 @@ class Pair:
                 pressing.keypad.pass_on = relay.press
         logger.info("call_joined", extra={"call_id": call.id, "verb": self.verb, "room": self._room})
 
-    def leave(self, call: "Call") -> None:
+    def leave(self, call: Call) -> None:
         """This call leaves; nothing, if one of them has left before."""
         if self.over.is_set():
             return
@@ -75,7 +73,7 @@ class Pair:
             relay.close()
         logger.info("call_parted", extra={"call_id": call.id, "verb": self.verb, "room": self._room})
 
-    def leave_with(self, call: "Call", script: "asyncio.Task[None]") -> None:
+    def leave_with(self, call: Call, script: "asyncio.Task[None]") -> None:
         """This call leaves when the script which holds it here is at its end, for whatever reason.
 
         A task that is cancelled before its first step runs no `finally`; this is told all the same.

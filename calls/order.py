@@ -1,12 +1,9 @@
 """What a REST client orders: a new call, or another document for one."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from calls.callbacks import Callback, Event
-
-if TYPE_CHECKING:
-    from calls.media_session import MediaSession
+from calls.media_session import MediaSession
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class LegOrder:
     tag: str | None = None
     disconnect: Callback | None = None
     fields: Event = field(default_factory=dict)
-    lent: "MediaSession | None" = None
+    lent: MediaSession | None = None
     """Whose leg the call is to take over when it is answered; without, it has one of its own."""
 
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from bxml import Document
 from calls import clock
 from calls.admission import TOO_MANY, AccountLimits, Admission
-from calls.call import Call, Services
-from calls.dialling import Dialling, Listener
+from calls.call import Call, Listener, Services
+from calls.dialling import Dialling
 from calls.errors import Invalid
+from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder
 from calls.routing import Routing, Unreachable, Ways
 from sip.events import CallAnswered, CallFailed, CallRinging
 
 if TYPE_CHECKING:
-    from calls.media_session import MediaSession
     from sip.session import Session
     from sip.trunks import Line
 
@@ -134,7 +134,7 @@ class Outbound:
             raise RuntimeError(f"{call.id} was queued and not ordered")
         self._dial(call, call.order.dial, _Ordered(call.order))
 
-    def _dial(self, call: Call, dial: Dial, listener: Listener, lent: "MediaSession | None" = None) -> None:
+    def _dial(self, call: Call, dial: Dial, listener: Listener, lent: MediaSession | None = None) -> None:
         """Find the way and send the INVITE. Raises Invalid, of nothing done."""
         try:
             ways = self._ways(call.account, dial.to)
@@ -166,7 +166,7 @@ class Outbound:
                 dialling.failed(session, status, reason, reasons)
         return call
 
-    def media_of(self, call: Call, session: "Session") -> "MediaSession | None":
+    def media_of(self, call: Call, session: "Session") -> MediaSession | None:
         """The sound of a call in this session: of one that is being dialled, that of whoever rings there."""
         dialling = self._dialling.get(call.id)
         return call.media if dialling is None else dialling.media_of(session)
@@ -175,7 +175,7 @@ class Outbound:
         """How this call is being dialled, None where it is not."""
         return self._dialling.get(call.id)
 
-    def taken(self, call: Call, session: "Session", media: "MediaSession", line: "Line | None") -> None:
+    def taken(self, call: Call, session: "Session", media: MediaSession, line: "Line | None") -> None:
         """A call that was being dialled has been taken from those who ring."""
         self._dialling.pop(call.id).taken(session, media, line)
 

@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-import bxml
 from bxml import Document, verbs
 from calls.bridge import bridge
+from calls.call import Call
 from calls.callbacks import named, required
 from calls.errors import VerbFailed
 from calls.forward import forward
@@ -18,24 +17,13 @@ from calls.refer import refer
 from calls.transfer import transfer
 from media import tones
 
-if TYPE_CHECKING:
-    from calls.call import Call
-
 logger = logging.getLogger(__name__)
-
-
-def read(body: bytes | str, *, base: str | None, call_id: str) -> Document:
-    """Parse a document and make its URLs absolute. Raises BxmlError."""
-    document = bxml.parse(body)
-    for warning in document.warnings:
-        logger.warning("bxml_warning", extra={"call_id": call_id, "warning": str(warning)})
-    return document.resolve(base)
 
 
 class Performance:
     """One call's `Performer`; cancelling the task that runs it stops the verb at once."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: Call) -> None:
         self._call = call
 
     async def answer(self) -> None:

@@ -6,8 +6,9 @@ It is heard one way only. What the caller says meanwhile reaches nobody: the cal
 import logging
 from typing import TYPE_CHECKING
 
+from calls.call import Call
+
 if TYPE_CHECKING:
-    from calls.call import Call
     from media.client import Leg
 
 logger = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 class Preview:
     """One call that listens to the leg of somebody who is being called for it."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: Call) -> None:
         self._call = call
         self._heard: Leg | None = None
         self._room = 0

@@ -6,15 +6,12 @@ What is pressed may be a PIN, so it is in no repr and no log.
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
 
+from calls.call import Call
 from calls.digits import MOST_TYPED_AHEAD
 from calls.errors import VerbFailed
 from calls.loudspeaker import Loudspeaker, heard
 from media import tones
-
-if TYPE_CHECKING:
-    from calls.call import Call
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +25,7 @@ class Relay:
     """Tells one call what was pressed in another, key after key: as telephone events where it takes these,
     else by INFO, else as tones."""
 
-    def __init__(self, to: "Call") -> None:
+    def __init__(self, to: Call) -> None:
         self._to = to
         self._waiting: deque[tuple[str, float]] = deque(maxlen=MOST_TYPED_AHEAD)
         self._telling: asyncio.Task[None] | None = None

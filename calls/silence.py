@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from calls.call import Call
+from calls.call import Call
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +21,7 @@ class SilenceWatch:
         """Silences that something may still come of."""
         return len(self._timers) + len(self._before_ack)
 
-    def fell_silent(self, call: "Call", seconds: float) -> None:
+    def fell_silent(self, call: Call, seconds: float) -> None:
         """So long nothing has come. Before its answer and its ACK a call is nobody's concern: many never get
         one."""
         if call.awaits_ack or call.state != "answered":
@@ -35,18 +33,18 @@ class SilenceWatch:
             left = max(self._hang_up_after - seconds, 0.0)
             self._timers[call.id] = asyncio.get_running_loop().call_later(left, self._end, call)
 
-    def answered(self, call: "Call") -> None:
+    def answered(self, call: Call) -> None:
         """The answer to a call of ours came, or the ACK to ours: a silence from before it counts now."""
         seconds = self._before_ack.pop(call.id, None)
         if seconds is not None:
             self.fell_silent(call, seconds)
 
-    def heard(self, call: "Call") -> None:
+    def heard(self, call: Call) -> None:
         """A packet came, or the call is over."""
         self._before_ack.pop(call.id, None)
         timer = self._timers.pop(call.id, None)
         if timer is not None:
             timer.cancel()
 
-    def _end(self, call: "Call") -> None:
+    def _end(self, call: Call) -> None:
         call.end("hangup", f"No packet for {self._hang_up_after:g} s (silence_hangup)")

@@ -18,8 +18,10 @@ from calls.application import Application, called
 from calls.call import NOT_NOW, Call, Services, from_application
 from calls.callbacks import Courier
 from calls.causes import ending
-from calls.conference import Conference, Conferences, Limits, Member
+from calls.conference import Conference, Member
+from calls.conferences import Conferences, Limits
 from calls.digits import Source
+from calls.documents import read
 from calls.ended import EndedCall, EndedConference
 from calls.errors import Conflict, Invalid, NotFound, Unavailable
 from calls.gallery import Gallery
@@ -29,7 +31,7 @@ from calls.history import History
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Redirect
 from calls.outbound import Outbound
-from calls.performance import read
+from calls.performance import Performance
 from calls.routing import Routing, caller, party, understood
 from calls.silence import SilenceWatch
 from calls.terms import TermsPolicy
@@ -130,6 +132,7 @@ class Switchboard:
             public_url=settings.public_url.rstrip("/"),
             terms=settings.terms,
             ended=self._ended,
+            performer=Performance,
             find=self._calls.find,
             place_leg=self.outbound.place_leg,
         )
@@ -532,7 +535,7 @@ class Switchboard:
         if call.line is not None:
             call.line.release()
         self.silence.heard(call)
-        self._calls.retire(EndedCall.of(call))
+        self._calls.retire(call.record())
         while self._ended_lately and self._ended_lately[0].ended_before(_SETTLED_SECONDS):
             self._ended_lately.popleft().forget()
         self._ended_lately.append(call)

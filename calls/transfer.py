@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from bxml import Document, verbs
 from calls import diversion
+from calls.call import Call, Listener
 from calls.callbacks import named
-from calls.dialling import Listener
 from calls.errors import VerbFailed
 from calls.joining import Pair
 from calls.loudspeaker import Loudspeaker
@@ -19,7 +19,6 @@ from calls.preview import Preview
 
 if TYPE_CHECKING:
     from bxml.element import Verb
-    from calls.call import Call
     from media.client import Leg
 
 logger = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ Destination = verbs.PhoneNumber | verbs.SipUri
 _BARRED: "frozenset[type[Verb]]" = frozenset({verbs.Bridge, verbs.Conference, verbs.Forward, verbs.Transfer})
 
 
-async def transfer(call: "Call", verb: verbs.Transfer) -> Document | None:
+async def transfer(call: Call, verb: verbs.Transfer) -> Document | None:
     """Ring, join, and wait until the destination has left; cancelling it is this call's leaving.
 
     Returns what `call` performs next, None for its next verb.
@@ -58,7 +57,7 @@ async def transfer(call: "Call", verb: verbs.Transfer) -> Document | None:
 class _Attempt(Listener):
     """One Transfer from its first ring to the end of its last leg."""
 
-    def __init__(self, call: "Call", verb: verbs.Transfer) -> None:
+    def __init__(self, call: Call, verb: verbs.Transfer) -> None:
         self._call = call
         self._verb = verb
         remote = call.from_ if call.direction == "inbound" else call.to
@@ -74,7 +73,7 @@ class _Attempt(Listener):
         self._preview = Preview(call)
         self._ringback: asyncio.Task[None] | None = None
 
-    async def run(self) -> "Call":
+    async def run(self) -> Call:
         """The leg that answered, when it has left; else the last one that failed."""
         for destination in self._verb.destinations:
             leg = self._call.services.place_leg(self._call, self._order(destination), self)
@@ -124,18 +123,18 @@ class _Attempt(Listener):
 
     # What becomes of the legs
 
-    def rings(self, leg: "Call") -> None:
+    def rings(self, leg: Call) -> None:
         self._ringing = True
         self._let_hear()
 
-    def sounds(self, call: "Call", leg: "Leg | None") -> None:
+    def sounds(self, call: Call, leg: "Leg | None") -> None:
         if leg is None:
             self._sounding.pop(call.id, None)
         else:
             self._sounding[call.id] = leg
         self._let_hear()
 
-    def answered(self, leg: "Call") -> None:
+    def answered(self, leg: Call) -> None:
         self._winner = leg
         for other in self._legs:
             if other is not leg:
@@ -149,7 +148,7 @@ class _Attempt(Listener):
             self._sounding.clear()
             self._let_hear()
 
-    def failed(self, leg: "Call") -> None:
+    def failed(self, leg: Call) -> None:
         self._last = leg
         self._settle()
         self.sounds(leg, None)
@@ -158,7 +157,7 @@ class _Attempt(Listener):
         if not any(leg.live for leg in self._legs):
             self._settled.set()
 
-    async def _document(self, leg: "Call") -> Document:
+    async def _document(self, leg: Call) -> Document:
         destination = self._destinations[leg.id]
         callback = named(destination, "transfer_answer", leg.callback_timeout)
         if callback is None:

@@ -17,7 +17,7 @@ from api.webhooks import Courier
 from calls.admission import AccountLimits
 from calls.application import BUILT_IN, Application
 from calls.callbacks import Callback
-from calls.conference import Limits
+from calls.conferences import Limits
 from calls.routing import Routing, User
 from calls.switchboard import Settings, Switchboard
 from calls.terms import TermsPolicy

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.body import MAX_BYTES
-from api.undelivered import DeadLetters
+from api.dead_letters import DeadLetters
 from calls.errors import Conflict, LimitReached, Unavailable
 from tests.api.rest import ORDER
 from tests.conformance import endpoints

@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
+from api.dead_letters import DeadLetters
 from api.letter import Letter
-from api.undelivered import DeadLetters
 from api.webhooks import Courier
 from calls.callbacks import Callback, Event
 from net.http import HttpClient

@@ -7,8 +7,8 @@ import pytest
 
 from calls.admission import UNLIMITED, AccountLimits
 from calls.application import Application
+from calls.call import Listener
 from calls.callbacks import Callback
-from calls.dialling import Listener
 from calls.errors import Conflict, Invalid, LimitReached
 from calls.order import CallOrder, Dial, LegOrder, Redirect
 from sip import events as sip_events

@@ -4,7 +4,7 @@ import pytest
 
 from calls.application import Application
 from calls.callbacks import Callback
-from calls.conference import Limits
+from calls.conferences import Limits
 from calls.errors import Invalid, NotFound
 from sip import events as sip_events
 from tests.support.exchange import ACCOUNT, Exchange, join, settle

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from calls.application import Application
 from calls.callbacks import Answer, Callback, DeliveryFailed
-from calls.conference import Limits
+from calls.conferences import Limits
 from calls.routing import Routing, User
 from calls.switchboard import Settings, Switchboard
 from calls.terms import TermsPolicy
