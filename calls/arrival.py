@@ -6,7 +6,9 @@ Source: contract callbacks.md section 3.1.
 import logging
 
 from calls.callbacks import Event
+from calls.identity import understood, withheld
 from calls.routing import party
+from sip.access import Trunk
 from sip.errors import SipError
 from sip.headers import NameAddr
 from sip.message import Request, usual_name
@@ -18,27 +20,22 @@ logger = logging.getLogger(__name__)
 _USER_TO_USER = usual_name("User-to-User")
 
 
-def told(session: Session, *, to: str) -> Event:
+def told(session: Session, *, to: str, trunk: Trunk | None = None) -> Event:
     """The fields `privacy` and `callerDisplayName`; and `diversion`, `uui` and `sipHeaders`, each only where
     the INVITE has something for it.
 
-    `to`: the called party as events name it; own headers are told of calls to SIP addresses only.
+    `to`: the called party as events name it; own headers are told of calls to SIP addresses only; `trunk`: by
+    which it came.
     """
     invite = session.request
-    caller: Event = {"privacy": _withheld(invite), "callerDisplayName": session.display_name}
-    event: Event = {"diversion": _diversion(invite), "uui": _user_to_user(invite)}
+    caller: Event = {"privacy": withheld(invite), "callerDisplayName": session.display_name}
+    event: Event = {"diversion": _diversion(invite, trunk), "uui": _user_to_user(invite)}
     if to.startswith("sip:"):
         event["sipHeaders"] = _own_headers(invite)
     return caller | {name: value for name, value in event.items() if value}
 
 
-def _withheld(invite: Request) -> bool:
-    """Whether the caller wants his number kept from the called party (RFC 3323 section 4.2, RFC 3325)."""
-    wanted = {each.strip().lower() for value in invite.get_all("Privacy") for each in value.split(";")}
-    return not wanted.isdisjoint({"id", "user", "header"})
-
-
-def _diversion(invite: Request) -> dict[str, str]:
+def _diversion(invite: Request, trunk: Trunk | None) -> dict[str, str]:
     """The latest diversion (RFC 5806), which is the first: parameters as they are, and who sent it on."""
     try:
         values = invite.get_list("Diversion")
@@ -49,7 +46,7 @@ def _diversion(invite: Request) -> dict[str, str]:
         logger.info("diversion_unreadable", extra={"reason": str(error)})
         return {}
     found = {readable(name): readable((value or "").strip('"')) for name, value in latest.parameters}
-    return {**found, "origTo": party(latest.uri)}
+    return {**found, "origTo": party(understood(latest.uri, trunk))}
 
 
 def _user_to_user(invite: Request) -> str:

@@ -3,15 +3,14 @@
 A call has several when its callee is tried in several ways; see `calls.dialling`.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calls.call import Call
+from calls.identity import introduced
 from calls.media_session import MediaSession
 from calls.order import Dial
-from calls.routing import WITHHELD, Route
+from calls.routing import Route
 from calls.terms import Terms
-from sip.uri import sip_uri
 
 if TYPE_CHECKING:
     from sip.session import Session
@@ -54,14 +53,15 @@ class Attempt:
         if route.trunk is not None:
             self.line = services.trunks.seize(route.trunk)
         flow = route.flow or await services.sip.reach(route.next_hop, route.transport)
+        trunk = None if route.trunk is None else services.trunks[route.trunk].trunk
         terms = services.terms.towards(
             flow,
-            None if route.trunk is None else services.trunks[route.trunk].trunk,
+            trunk,
             address or services.sip.local_address(flow),
             srtp=route.srtp,
         )
         self._media = sound(self._call, self._lent, signalling=flow.remote[0], terms=terms)
-        caller = identify(dial, flow.local[0], trusted=route.trusted)
+        caller = introduced(dial, flow.local[0], trunk=trunk)
         self.session = services.sip.invite(
             to=route.uri,
             from_uri=caller.uri,
@@ -95,29 +95,3 @@ def sound(call: Call, lent: MediaSession | None, *, signalling: str, terms: Term
         media = MediaSession(call.services.media, signalling=signalling, terms=terms)
     media.call_id = call.id
     return media
-
-
-@dataclass(frozen=True)
-class Caller:
-    """As whom an INVITE introduces us: its From, and the headers that say more."""
-
-    uri: str
-    display_name: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-def identify(dial: Dial, host: str, *, trusted: bool) -> Caller:
-    """The caller as the callee may know him; `host` is our address, where numbers live.
-
-    Whoever withholds his number appears as RFC 3323 section 4.1.1.3 says. Only a trunk, which is trusted
-    to heed Privacy, still learns it, in P-Asserted-Identity (RFC 3325 section 9.1).
-    """
-    from_ = dial.from_
-    uri = from_ if from_.lower().startswith("sip:") else str(sip_uri(from_, host))
-    withheld = from_.capitalize() in WITHHELD
-    if not withheld and not dial.privacy:
-        return Caller(uri, dial.display_name)
-    headers = [("Privacy", "id")]
-    if trusted and not withheld:
-        headers.append(("P-Asserted-Identity", f"<{uri}>"))
-    return Caller("sip:anonymous@anonymous.invalid", dial.display_name or "Anonymous", tuple(headers))

@@ -33,6 +33,7 @@ from sip.uri import readable
 if TYPE_CHECKING:
     from bxml.element import Verb
     from media.client import Leg, MediaClient
+    from sip.access import Trunk
     from sip.session import Session
     from sip.shell import SipServer
     from sip.trunks import Line, Trunks
@@ -470,15 +471,15 @@ class Call:
         return event | self.inherited | more
 
 
-def from_application(application: Application, call: Call, user: str) -> Source:
+def from_application(application: Application, call: Call, user: str, trunk: "Trunk | None") -> Source:
     """Where an inbound call's first document comes from: the webhook, or the file.
 
-    `user`: the called user, decoded.
+    `user`: the called user, decoded; `trunk`: by which the call came.
     """
 
     async def source() -> Document:
         if application.initiated is not None:
-            brought = {} if call.session is None else arrival.told(call.session, to=call.to)
+            brought = {} if call.session is None else arrival.told(call.session, to=call.to, trunk=trunk)
             if call.stir_shaken:
                 brought["stirShaken"] = call.stir_shaken
             return await call.ask(application.initiated, call.event("initiate", **brought))

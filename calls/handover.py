@@ -58,6 +58,7 @@ class Handovers:
         """An INVITE that may come in and names the dialog of a live call: it is answered in that call's
         place, or in the place of whoever rings for it."""
         sip, session = self._services.sip, event.session
+        now = asyncio.get_running_loop().time()
         call = None if event.replaces is None else self._sessions.get(event.replaces.id)
         dialling = None if call is None else self._outbound.dialling(call)
         if call is None or (dialling is None and (call.state != "answered" or call.media is None)):
@@ -66,12 +67,12 @@ class Handovers:
         line: Line | None = None
         try:
             if event.trunk is not None:
-                line = self._services.trunks.seize(event.trunk)
+                line = self._services.trunks.enter(event.trunk, now)
             media = self._sound(call, dialling, event)
             media.consider(event.sdp)
             answer = media.answer()
-        except TrunkFull:
-            sip.reject(session, 503, "Trunk full")
+        except TrunkFull as error:
+            sip.reject(session, 503, "Trunk full", error.headers)
             return
         except (SdpError, Unavailable) as error:
             logger.info("replacement_refused", extra={"call_id": call.id, "reason": str(error)})

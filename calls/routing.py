@@ -37,23 +37,6 @@ def party(uri: Uri) -> str:
     return readable(f"sip:{uri.userinfo}@{place}" if uri.userinfo else f"sip:{place}")
 
 
-def understood(uri: Uri, trunk: Trunk | None) -> Uri:
-    """The called or calling party of a call that came by this trunk, its number as we write numbers."""
-    if trunk is None or not uri.user:
-        return uri
-    number = trunk.understood(uri.user)
-    return uri if number == uri.user else sip_uri(number, uri.host, uri.port, uri.parameters)
-
-
-def caller(uri: Uri, display_name: str) -> str:
-    """The calling party; of one who withholds his number (RFC 3323 section 4.1.1.3) the contract's word for
-    that, his own if it is one of them. Source: contract callbacks.md section 2."""
-    if uri.host != "anonymous.invalid" and (uri.user or "").lower() != "anonymous":
-        return party(uri)
-    shown = display_name.strip().capitalize()
-    return shown if shown in WITHHELD else "Anonymous"
-
-
 @dataclass(frozen=True)
 class Route:
     """Where an INVITE goes.
@@ -72,11 +55,6 @@ class Route:
     trunk: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     srtp: Srtp | Literal[""] = ""
-
-    @property
-    def trusted(self) -> bool:
-        """Whoever is there heeds Privacy: a trunk (RFC 3324)."""
-        return self.trunk is not None
 
 
 Ways = Sequence[Sequence[Route]]

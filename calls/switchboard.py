@@ -28,11 +28,12 @@ from calls.gallery import Gallery
 from calls.handover import Handovers, Transfers
 from calls.hearing import Hearing, Party, examine
 from calls.history import History
+from calls.identity import caller, understood
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Redirect
 from calls.outbound import Outbound
 from calls.performance import Performance
-from calls.routing import Routing, caller, party, understood
+from calls.routing import Routing, party
 from calls.silence import SilenceWatch
 from calls.terms import TermsPolicy
 from media.client import (
@@ -219,9 +220,9 @@ class Switchboard:
                 raise AssertionError(f"an event nobody takes: {event}")
 
     def _incoming(self, event: sip_events.IncomingCall) -> None:
-        session = event.session
+        session, now = event.session, asyncio.get_running_loop().time()
         trunk = None if event.trunk is None else self._trunks[event.trunk].trunk
-        called_uri, calling_uri = (understood(uri, trunk) for uri in (session.request_uri, session.from_uri))
+        called_uri = understood(session.request_uri, trunk)
         user = called_uri.user or ""
         refused = {"to": user, "sip_call_id": session.call_id}
         application = called(self._applications.values(), user)
@@ -242,7 +243,7 @@ class Switchboard:
                 session.flow,
                 trunk,
                 self._settings.address or self._sip.local_address(session),
-                srtp=self._routing.srtp_of(event.user, session.flow, asyncio.get_running_loop().time()),
+                srtp=self._routing.srtp_of(event.user, session.flow, now),
             ),
         )
         try:
@@ -254,10 +255,10 @@ class Switchboard:
         line = None
         try:
             if trunk is not None:
-                line = self._trunks.seize(trunk.name)
+                line = self._trunks.enter(trunk.name, now)
         except TrunkFull as error:
             logger.info("call_refused", extra={**refused, "reason": str(error)})
-            self._sip.reject(session, 503, "Trunk full")
+            self._sip.reject(session, 503, "Trunk full", error.headers)
             return
         call = Call(
             self._services,
@@ -265,7 +266,7 @@ class Switchboard:
             application_id=application.id,
             direction="inbound",
             to=party(called_uri),
-            from_=caller(calling_uri, session.display_name),
+            from_=caller(session, trunk),
             callback_timeout=application.callback_timeout,
             disconnect=application.status,
         )
@@ -286,7 +287,7 @@ class Switchboard:
                 "trunk": event.trunk,
             },
         )
-        call.begin(from_application(application, call, user))
+        call.begin(from_application(application, call, user, trunk))
 
     def _media_offered(self, call: Call, session: Session, sdp: bytes | None) -> None:
         media = self.outbound.media_of(call, session)

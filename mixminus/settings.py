@@ -346,10 +346,26 @@ class Trunk:
         "no limit",
         0,
     )
+    inbound_calls_per_second: float = setting(
+        kinds.number(0, 100_000),
+        "Calls a second that may come in by it, a second's worth at once; those above get 503 with "
+        "Retry-After; 0: no limit",
+        0,
+    )
+    trusted: bool = setting(
+        kinds.flag,
+        "It heeds Privacy and asserts what it has verified (RFC 3325): P-Asserted-Identity is the `from` of "
+        "its calls, and it is told numbers that are withheld",
+        True,
+    )
     strip: str = setting(
         kinds.text, 'Taken from the front of a called number that begins with it, such as "+"', ""
     )
     prefix: str = setting(kinds.text, 'Then put in front of a called number, such as "00"', "")
+    caller_strip: str = setting(
+        kinds.text, "Taken from the front of the calling number of calls that go out by it", ""
+    )
+    caller_prefix: str = setting(kinds.text, "Then put in front of it", "")
     inbound_strip: str = setting(
         kinds.text, 'What numbers of its own calls, called and calling, begin with, such as "00"', ""
     )

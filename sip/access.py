@@ -40,9 +40,17 @@ class Trunk:
     """Its calls at a time, in and out; 0 for no limit."""
     calls_per_second: float = 0.0
     """Calls that go out by it in a second; 0 for no limit."""
+    inbound_calls_per_second: float = 0.0
+    """Calls that may come in by it in a second; 0 for no limit."""
+    trusted: bool = True
+    """It belongs to a network in which identities may be asserted (RFC 3324)."""
     strip: str = ""
     """Taken from the front of a called number that begins with it."""
     prefix: str = ""
+    """Then put in front of it."""
+    caller_strip: str = ""
+    """Taken from the front of a calling number that begins with it."""
+    caller_prefix: str = ""
     """Then put in front of it."""
     inbound_strip: str = ""
     """What stands in front of the numbers of its own calls, called and calling, and is replaced."""
@@ -67,6 +75,12 @@ class Trunk:
     def rewritten(self, number: str) -> str:
         """A called number as this trunk wants it."""
         return self.prefix + number.removeprefix(self.strip)
+
+    def introduced(self, number: str) -> str:
+        """A calling number as this trunk wants it; what is no number stays."""
+        if not _NUMBER.fullmatch(number):
+            return number
+        return self.caller_prefix + number.removeprefix(self.caller_strip)
 
     def understood(self, number: str) -> str:
         """A number as this trunk writes it, as we write it. One that has a + needs nothing, unless that is

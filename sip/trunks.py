@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sip.access import Trunk
+from sip.message import Headers
 
 FAILURES = 3
 """Health checks in a row that fail before a trunk counts as down."""
@@ -14,7 +15,15 @@ SECONDS_QUEUED = 300
 
 
 class TrunkFull(OSError):
-    """A trunk carries as many calls as it may."""
+    """A trunk carries as many calls as it may, or as many have come in by it lately."""
+
+    retry_after = 0
+    """Seconds after which another call may be tried, 0 where nobody knows."""
+
+    @property
+    def headers(self) -> Headers:
+        """Of the response that refuses a call for it (RFC 3261 section 20.33)."""
+        return (("Retry-After", str(self.retry_after)),) if self.retry_after else ()
 
 
 @dataclass
@@ -27,6 +36,8 @@ class Condition:
     registered: bool | None = None
     next_turn: float = -math.inf
     """When the next call may go out by it."""
+    next_entry: float = -math.inf
+    """When the next call would come in by it if they came evenly."""
 
     @property
     def up(self) -> bool:
@@ -90,6 +101,23 @@ class Trunks:
         if condition.full:
             raise TrunkFull(f"trunk {name} carries {condition.calls} calls, as many as it may")
         return Line(condition)
+
+    def enter(self, name: str, now: float) -> Line:
+        """A place for a call that comes in. Raises TrunkFull, also where as many have come within the last
+        second as the trunk may send."""
+        condition = self._conditions[name]
+        rate = condition.trunk.inbound_calls_per_second
+        due = max(condition.next_entry, now)
+        if rate:
+            # A second's worth may come at once.
+            wait = due - now - max(0.0, 1 - 1 / rate)
+            if wait > 0:
+                full = TrunkFull(f"trunk {name} sends more than {rate:g} calls a second")
+                full.retry_after = math.ceil(wait)
+                raise full
+        line = self.seize(name)
+        condition.next_entry = due + 1 / rate if rate else now
+        return line
 
     def take_turn(self, name: str, now: float) -> float:
         """Seconds from now until this call may go out by the trunk; those that ask later wait longer. What

@@ -16,6 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\Z")
 _PORT = re.compile(r"[0-9]{1,5}\Z", re.ASCII)
 _NUMBER = re.compile(r"(\+[0-9.()-]+);")
+_SEPARATORS = re.compile(r"[-.()]")
 _BROKEN = re.compile(r"[\x00-\x20\x7f<>\"]")
 
 
@@ -68,9 +69,10 @@ class Uri:
     @property
     def user(self) -> str | None:
         """The user part without password and escapes; of a telephone number, in a `tel:` URI or with `+`,
-        without its parameters (section 19.1.6)."""
+        without its parameters (section 19.1.6), and in a `tel:` URI without what makes it easier to read (RFC
+        3966 section 5.1.1)."""
         if self.scheme == "tel":
-            return readable(self.opaque.partition(";")[0])
+            return _SEPARATORS.sub("", readable(self.opaque.partition(";")[0]))
         if self.userinfo is None:
             return None
         if number := _NUMBER.match(self.userinfo):

@@ -268,6 +268,25 @@ async def test_a_trunks_numbers_are_read_as_it_writes_them():
         PAUSE, called="sip:0012025550123@127.0.0.1", caller="sip:00442071838750@192.0.2.9", trunk="first"
     )
     assert (call.to, call.from_) == ("+12025550123", "+442071838750")
+    diverted = (("Diversion", "<sip:0012025550199@192.0.2.9>;reason=no-answer"),)
+    await exchange.dial_in(PAUSE, caller="sip:00442071838750@192.0.2.9", trunk="first", headers=diverted)
+    assert exchange.courier.asked[-1][1]["diversion"]["origTo"] == "+12025550199"
+
+
+async def test_more_calls_than_a_trunk_may_send_in_a_second_are_told_when_to_come_again():
+    exchange = Exchange(trunks=[replace(FIRST, inbound_calls_per_second=2)])
+    exchange.answer_with(PAUSE)
+    sessions = [exchange.session() for _ in range(3)]
+    for session in sessions:
+        await tell(exchange, sip_events.IncomingCall(session, "first", None, OFFER))
+    (_, (refused, status, _, headers), _) = exchange.sip.last("reject")
+    assert refused is sessions[2] and (status, headers) == (503, (("Retry-After", "1"),))
+    assert exchange.trunks["first"].calls == 2 and len(exchange.media.open) == 2
+
+
+async def test_a_calling_number_is_written_as_the_trunk_wants_it():
+    exchange, _ = await numbered(replace(FIRST, caller_strip="+", caller_prefix="00"))
+    assert exchange.sip.last("invite")[2]["from_uri"] == f"sip:00{ORDER.from_[1:]}@127.0.0.1"
 
 
 async def test_calls_that_come_in_by_a_trunk_count_and_too_many_are_refused():
@@ -276,8 +295,8 @@ async def test_calls_that_come_in_by_a_trunk_count_and_too_many_are_refused():
     sessions = [exchange.session() for _ in range(2)]
     for session in sessions:
         await tell(exchange, sip_events.IncomingCall(session, "first", None, OFFER))
-    (_, (refused, status, _), _) = exchange.sip.last("reject")
-    assert refused is sessions[1] and status == 503
+    (_, (refused, status, _, headers), _) = exchange.sip.last("reject")
+    assert refused is sessions[1] and (status, headers) == (503, ())
     await tell(exchange, sip_events.CallEnded(sessions[0], "BYE"))
     assert exchange.trunks["first"].calls == 0
 

@@ -132,3 +132,10 @@ def test_other_trunks_and_users_count_from_then_on_and_the_rest_stays() -> None:
     assert [challenge.count("SHA-256") for challenge in rules.authenticator.challenges(0.0)] == [1]
     rules.adopt([], {})
     assert rules.authenticator is None and rules.admit("10.1.1.1") == Admitted()
+
+
+def test_a_calling_number_is_rewritten_and_a_name_is_not() -> None:
+    trunk = Trunk("t", "h", strip="+", prefix="99#", caller_strip="+", caller_prefix="00")
+    assert trunk.introduced("+442071838750") == "00442071838750"
+    assert trunk.introduced("Anonymous") == "Anonymous" and trunk.introduced("alice") == "alice"
+    assert Trunk("t", "h", strip="+", prefix="99#").introduced("+1") == "+1"

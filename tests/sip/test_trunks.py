@@ -30,6 +30,45 @@ def test_a_place_is_given_back_once() -> None:
     second.release()
 
 
+def test_a_seconds_worth_of_calls_may_come_in_at_once_and_then_as_they_are_due() -> None:
+    trunks = Trunks([replace(CARRIER, inbound_calls_per_second=4)])
+    for _ in range(4):
+        trunks.enter("carrier", 100.0)
+    for now, seconds in ((100.0, "1"), (100.2, "1")):
+        with pytest.raises(TrunkFull, match="more than 4 calls a second") as full:
+            trunks.enter("carrier", now)
+        assert full.value.headers == (("Retry-After", seconds),)
+    trunks.enter("carrier", 100.25)
+    with pytest.raises(TrunkFull):
+        trunks.enter("carrier", 100.3)
+    for _ in range(4):
+        trunks.enter("carrier", 109.0)
+    assert trunks["carrier"].calls == 9
+
+
+def test_a_trunk_may_send_less_than_one_call_a_second_or_any_number() -> None:
+    trunks = Trunks([replace(CARRIER, inbound_calls_per_second=0.2), OFFICE])
+    trunks.enter("carrier", 100.0)
+    with pytest.raises(TrunkFull) as full:
+        trunks.enter("carrier", 101.0)
+    assert full.value.headers == (("Retry-After", "4"),)
+    trunks.enter("carrier", 105.0)
+    trunks.enter("office", 100.0)
+    trunks.enter("office", 100.0)
+    with pytest.raises(TrunkFull) as full:
+        trunks.enter("office", 100.0)
+    assert full.value.headers == ()
+
+
+def test_a_call_that_finds_no_place_does_not_use_up_a_turn() -> None:
+    trunks = Trunks([replace(OFFICE, max_calls=1, inbound_calls_per_second=1)])
+    line = trunks.seize("office")
+    with pytest.raises(TrunkFull, match="carries 1"):
+        trunks.enter("office", 100.0)
+    line.release()
+    trunks.enter("office", 100.0)
+
+
 def test_a_trunk_that_is_gone_takes_no_call_and_one_that_stays_keeps_its_count() -> None:
     trunks = Trunks([OFFICE, CARRIER])
     trunks.seize("carrier")
