@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from calls.ended import EndedConference
     from calls.switchboard import Switchboard
 
-# A conference without event webhooks was created without a time-out for them.
-_CALLBACK_TIMEOUT = 15.0
-
 
 def routes(switchboard: "Switchboard", courier: "Courier", links: Links) -> APIRouter:
     """The endpoints under /accounts/{accountId}/conferences."""
@@ -91,8 +88,8 @@ def routes(switchboard: "Switchboard", courier: "Courier", links: Links) -> APIR
         if update.status == "completed":
             await switchboard.complete_conference(conference)
         else:
-            timeout = conference.events.timeout if conference.events else _CALLBACK_TIMEOUT
-            await switchboard.redirect_conference(conference, redirect(update, courier, timeout))
+            wanted = redirect(update, courier, conference.callback_timeout)
+            await switchboard.redirect_conference(conference, wanted)
         return Response(status_code=204)
 
     @router.put(

@@ -18,14 +18,19 @@ from bxml.verbs import (
     Gather,
     Hangup,
     Pause,
+    PauseRecording,
     PlayAudio,
     Redirect,
     Refer,
+    ResumeRecording,
     Ring,
     SendDtmf,
     SpeakSentence,
     StartGather,
     StopGather,
+    StopRecording,
+    StopStream,
+    StopTranscription,
     Tag,
     Transfer,
 )
@@ -115,7 +120,13 @@ _PERFORMANCES: Mapping[type[Verb], Callable[[Performer, Any], Awaitable[Document
 }
 
 PERFORMED: frozenset[type[Verb]] = frozenset({*_PERFORMANCES, Hangup, Redirect, Tag})
-"""What a call performs; at any other verb it ends."""
+"""What a call performs."""
+
+IDLE: frozenset[type[Verb]] = frozenset(
+    {PauseRecording, ResumeRecording, StopRecording, StopStream, StopTranscription}
+)
+"""Verbs that have no effect while nothing is recorded, streamed or transcribed, which nothing is here; at a
+verb that is neither of these nor performed the call ends. Source: contract bxml.md 4.8, 4.20, 4.22, 4.24."""
 
 
 async def run(
@@ -163,6 +174,8 @@ async def _perform(document: Document, performer: Performer) -> Document | None:
                 return None
             case Redirect():
                 return await performer.redirect(verb)
+            case _ if type(verb) in IDLE:
+                continue
         perform = _PERFORMANCES.get(type(verb))
         if perform is None:
             raise Unsupported(verb)

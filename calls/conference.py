@@ -30,6 +30,7 @@ class Attendee(Protocol):
     account: str
     from_: str
     to: str
+    callback_timeout: float
     tag: str | None
     membership: "tuple[Conference, Member] | None"
     """Where it is a member, and as what; kept by the conference."""
@@ -71,6 +72,7 @@ class Conference:
     room: int
     created_time: datetime
     events: Callback | None
+    callback_timeout: float
     tag: str | None
     script: ConferenceScript
     completed_time: datetime | None = None
@@ -124,5 +126,6 @@ class Conference:
             completed_time=self.completed_time,
             event_url=self.event_url,
             event_method=self.event_method,
+            callback_timeout=self.callback_timeout,
             tag=self.tag,
         )

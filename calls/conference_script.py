@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bxml import Document
 from bxml.element import Verb
-from bxml.runner import Unsupported
+from bxml.runner import IDLE, Unsupported
 from bxml.verbs import PlayAudio, SpeakSentence
 from calls.errors import VerbFailed
 from calls.loudspeaker import Loudspeaker
@@ -70,7 +70,7 @@ class ConferenceScript:
                     await self._loudspeaker.speak(verb)
                 case PlayAudio():
                     await self._loudspeaker.play(verb)
-                case _:
+                case _ if type(verb) not in IDLE:
                     raise Unsupported(verb)
         except (VerbFailed, Unsupported) as error:
             self._log("conference_verb_skipped", line=verb.at[0], reason=str(error))

@@ -91,7 +91,7 @@ class Conferences:
                 self._check_coach(conference, call.id, VerbFailed)
         created = conference is None
         if conference is None:
-            conference = self._create(call, verb.name, events)
+            conference = self._create(call, verb, events)
         member = Member(
             call=call,
             leg=leg,
@@ -146,23 +146,24 @@ class Conferences:
             self._part(conference, member)
         self._complete(conference)
 
-    def _create(self, call: Attendee, name: str, events: Callback | None) -> Conference:
+    def _create(self, call: Attendee, verb: "ConferenceVerb", events: Callback | None) -> Conference:
         identifier, room = ids.conference_id(), self.next_room()
         conference = Conference(
             id=identifier,
             account=call.account,
-            name=name,
+            name=verb.name,
             room=room,
             created_time=clock.now(),
             events=events,
+            callback_timeout=verb.callback_timeout or call.callback_timeout,
             tag=call.tag,
             script=ConferenceScript(identifier, room, self._media, self._speech),
         )
-        self._live[conference.account, name] = conference
+        self._live[conference.account, conference.name] = conference
         self._records.add(conference)
         loop = asyncio.get_running_loop()
         conference.expiry = loop.call_later(self._limits.hours * 3600, self.end, conference)
-        logger.info("conference_created", extra={"conference_id": conference.id, "conference": name})
+        logger.info("conference_created", extra={"conference_id": conference.id, "conference": verb.name})
         return conference
 
     def _part(self, conference: Conference, member: Member) -> None:

@@ -42,7 +42,6 @@ class EndedCall(msgspec.Struct, frozen=True, gc=False):
     leg: ClassVar[None] = None
     membership: ClassVar[None] = None
     pair: ClassVar[None] = None
-    document_url: ClassVar[None] = None
 
     @property
     def over_at(self) -> datetime:
@@ -63,6 +62,7 @@ class EndedConference(msgspec.Struct, frozen=True, gc=False):
     completed_time: datetime
     event_url: str | None
     event_method: str
+    callback_timeout: float
     tag: str | None
 
     events: ClassVar[None] = None

@@ -412,16 +412,17 @@ class Switchboard:
         call.end("cancel" if unanswered else "hangup")
 
     async def replace_bxml(self, call: Call | EndedCall, text: bytes) -> None:
-        """Interrupt a call and perform this document. Raises Invalid (bad document), Conflict."""
+        """Interrupt a call and perform this document. Raises Conflict, Invalid (bad document)."""
+        live = _going_on(call)
         try:
-            document = read(text, base=call.document_url, call_id=call.id)
+            document = read(text, base=live.document_url, call_id=live.id)
         except BxmlError as error:
             raise Invalid(str(error)) from error
 
         async def source() -> Document:
             return document
 
-        await _going_on(call).replace(source)
+        await live.replace(source)
 
     def statistics(self, account: str) -> tuple[int, int]:
         """Calls that wait to be dialled, and how many may. Source: contract rest.md section 5."""

@@ -179,7 +179,7 @@ async def test_a_conference_is_ended_however_clients_say_it(
 
 
 async def test_a_conference_is_redirected(client: httpx.AsyncClient, switchboard: FakeSwitchboard) -> None:
-    conference = switchboard.add_conference(events=Callback(url="http://h/", timeout=3.0))
+    conference = switchboard.add_conference(callback_timeout=3.0)
     response = await client.post(f"/conferences/{conference.id}", json=REDIRECT | {"redirectMethod": "GET"})
     assert (response.status_code, response.content) == (204, b"")
     expected = Redirect(Callback(url="https://app.example/r", method="GET", timeout=3.0))

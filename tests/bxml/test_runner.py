@@ -9,7 +9,7 @@ import bxml
 from bxml import Document
 from bxml.element import Verb
 from bxml.errors import BxmlError
-from bxml.runner import Performer, Unsupported, run
+from bxml.runner import IDLE, PERFORMED, Performer, Unsupported, run
 from bxml.verbs import (
     Bridge,
     Conference,
@@ -227,9 +227,11 @@ async def test_a_tag_is_set_before_its_verb_and_an_empty_one_clears() -> None:
 
 NOT_YET = """
     <Connect><Endpoint>e-1</Endpoint></Connect>
-    <PauseRecording/> <Record/> <ResumeRecording/>
-    <StartRecording/> <StartStream destination="wss://a"/>
-    <StartTranscription/> <StopRecording/> <StopStream name="a"/> <StopTranscription/>
+    <Record/> <StartRecording/> <StartStream destination="wss://a"/> <StartTranscription/>
+"""
+NOTHING_TO_END = """
+    <PauseRecording/> <ResumeRecording/> <StopRecording/> <StopTranscription/> <StopTranscription name="a"/>
+    <StopStream name="a"/> <StopStream name="a" wait="true"/>
 """
 
 
@@ -243,6 +245,12 @@ async def test_a_verb_that_is_not_performed_is_named_and_nothing_after_it_runs(v
         await run(Document((*before, verb, *before)), performer)
     assert raised.value.verb is verb
     assert performer.acts == ["tag 'a'"]
+
+
+async def test_where_nothing_is_recorded_or_streamed_its_end_or_pause_has_no_effect() -> None:
+    assert await acts(f"{NOTHING_TO_END}<Pause/>") == ["answer", "pause 1", "hang up"]
+    assert {type(verb) for verb in bxml.parse(f"<Response>{NOTHING_TO_END}</Response>").verbs} == IDLE
+    assert not IDLE & PERFORMED
 
 
 async def test_what_a_performer_raises_ends_the_document() -> None:

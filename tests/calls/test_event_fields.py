@@ -82,32 +82,60 @@ async def test_a_failed_transfer_is_told_with_an_id():
     assert gone["errorId"] == complete["errorId"]
 
 
-OF_LEGS = [
-    "redirect",
-    "gather",
-    "dtmf",
-    "bridgeComplete",
-    "bridgeTargetComplete",
-    "transferAnswer",
-    "transferComplete",
-    "transferDisconnect",
-]
+PAUSE = "<Pause duration='60'/>"
+NOBODY = "sip:nobody@192.0.2.8"
+
+# How a leg that a Transfer has dialled comes to each event: the document that its transferAnswer brings, or
+# the one that follows a redirect by REST, which takes it out of the Transfer.
+OF_LEGS = {
+    "transferAnswer": PAUSE,
+    "redirect": "<Redirect redirectUrl='/next'/>",
+    "gather": "<Gather gatherUrl='/gather' maxDigits='1'/>",
+    "dtmf": f"<StartGather dtmfUrl='/dtmf'/>{PAUSE}",
+    "bridgeComplete": "<Bridge bridgeCompleteUrl='/bridge'>c-nobody</Bridge>",
+    "bridgeTargetComplete": PAUSE,
+    "transferComplete": f"<Transfer transferCompleteUrl='/on'><SipUri>{NOBODY}</SipUri></Transfer>",
+    "transferDisconnect": "<Hangup/>",
+}
+AFTER_A_REDIRECT = ("bridgeComplete", "bridgeTargetComplete", "transferComplete")
 
 
 @pytest.mark.parametrize("kind", OF_LEGS)
 async def test_a_transferred_leg_says_in_each_event_what_it_is(kind):
     exchange = Exchange()
-    call = await exchange.dial_in(TRANSFER)
+    document = f"<Response>{OF_LEGS[kind]}</Response>"
+    for other in ("transferAnswer", "redirect", "gather", "bridgeComplete", "transferComplete"):
+        exchange.answer_with(f"<Response>{PAUSE}</Response>", other)
+    exchange.answer_with(document, "redirect" if kind in AFTER_A_REDIRECT else "transferAnswer")
+    call = await exchange.dial_in(TRANSFER.replace("<SipUri", "<SipUri transferAnswerUrl='/a' tag='agents'"))
     leg = exchange.switchboard.live_calls[-1]
     exchange.switchboard.on_sip(sip_events.CallAnswered(leg.session, OFFER))
     await settle()
-    leg.tag = "agents"
-    event = leg.event(kind)
-    assert event["direction"] == "outbound" and event["callId"] == leg.id != call.id
+    if kind in AFTER_A_REDIRECT:
+        await exchange.switchboard.redirect_call(leg, Redirect(callback=Callback(url="http://app.test/r")))
+        await settle()
+    if kind in ("gather", "dtmf"):
+        leg.keypad.press("1", "rtp", 0.0)
+    if kind == "bridgeTargetComplete":
+        urls = "bridgeTargetCompleteUrl='/target'"
+        await hang_up(
+            exchange, await exchange.dial_in(f"<Response><Bridge {urls}>{leg.id}</Bridge></Response>")
+        )
+    if kind == "transferComplete":
+        (onward,) = (each for each in exchange.switchboard.live_calls if each.parent == leg.id)
+        exchange.switchboard.on_sip(sip_events.CallFailed(onward.session, 486, "Busy Here"))
+    await settle()
+
+    told = [event for _, event in (*exchange.courier.asked, *exchange.courier.told)]
+    event = [event for event in told if event["eventType"] == kind and event["callId"] == leg.id][-1]
+    assert event["direction"] == "outbound" and leg.id != call.id
     assert (event["from"], event["to"]) == (call.from_, call.to)
     assert event["enqueuedTime"] <= event["startTime"] <= event["answerTime"] <= event["eventTime"]
     assert (event["tag"], event["parentCallId"]) == ("agents", call.id)
-    assert (event["transferCallerId"], event["transferTo"]) == (call.from_, "sip:agent@192.0.2.7")
+    if kind == "transferComplete":  # it speaks of the leg's own Transfer
+        assert (event["transferCallerId"], event["transferTo"]) == (leg.to, NOBODY)
+    else:
+        assert (event["transferCallerId"], event["transferTo"]) == (call.from_, leg.to)
 
 
 async def test_an_outbound_call_says_to_its_end_when_it_was_ordered():

@@ -41,7 +41,7 @@ class Live:
 
 def record(number, account=ACCOUNT):
     moment = clock.now()
-    return EndedConference(f"conf-{number}", account, "room", moment, moment, None, "POST", None)
+    return EndedConference(f"conf-{number}", account, "room", moment, moment, None, "POST", 15.0, None)
 
 
 def test_the_order_is_that_in_which_calls_began_whatever_the_order_of_their_ends():

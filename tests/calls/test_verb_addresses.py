@@ -107,6 +107,14 @@ async def test_a_conferences_events_have_the_time_of_its_verb_or_of_its_first_ca
         assert {callback.timeout for callback, _ in exchange.courier.told} == {timeout}
 
 
+async def test_a_conference_without_events_has_that_time_for_its_redirects():
+    for attributes, timeout in (('callbackTimeout="2.5"', 2.5), ("", 15.0)):
+        exchange = Exchange()
+        await perform(exchange, "Conference", attributes)
+        (conference,) = exchange.switchboard.conferences(ACCOUNT)
+        assert conference.events is None and conference.callback_timeout == timeout
+
+
 async def test_a_numbers_user_to_user_goes_through_its_trunk():
     exchange = Exchange(trunks=[TRUNK])
     await perform(exchange, "PhoneNumber", 'uui="YWJj;encoding=base64"')

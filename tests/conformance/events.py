@@ -2,14 +2,35 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_PARTY = re.compile(r"\+[0-9]+|sip:[^\s;<>]+|Restricted|Anonymous|Private|Unavailable")
+_SOMETHING = re.compile(r".+", re.DOTALL)
 _SHAPES = {
+    "accountId": re.compile(r"[0-9]+"),
+    "applicationId": re.compile(r"[0-9a-f-]{36}"),
+    "callUrl": re.compile(r"https?://[^/]+/api/v2/accounts/[0-9]+/calls/c-[0-9a-f-]{45}"),
+    "from": _PARTY,
+    "to": _PARTY,
+    "transferCallerId": _PARTY,
+    "transferTo": re.compile(r"\+[0-9]+|sip:[^\s<>]+"),
+    "name": re.compile(r"[A-Za-z0-9_.-]{1,100}"),
+    "digits": re.compile(r"[0-9*#A-D]*"),
+    "terminatingDigit": re.compile(r"[0-9*#A-D]?"),
+    "cause": re.compile(
+        r"hangup|busy|timeout|cancel|rejected|callback-error|invalid-bxml|application-error|account-limit|"
+        r"node-capacity-exceeded|error|unknown"
+    ),
+    "tag": _SOMETHING,
+    "errorMessage": _SOMETHING,
+    "sipCallId": re.compile(r"\S+"),
+    "uui": _SOMETHING,
     "eventTime": _TIME,
     "enqueuedTime": _TIME,
     "startTime": _TIME,
@@ -29,6 +50,7 @@ _SHAPES = {
 _WHOLE = {"sipResponseCode", "referSipResponseCode", "notifySipResponseCode"}
 _FLAGS = {"privacy"}
 _OBJECTS = {"diversion", "sipHeaders", "stirShaken"}
+_IN_ORDER = ("enqueuedTime", "startTime", "answerTime", "endTime", "eventTime")
 
 
 @dataclass(frozen=True)
@@ -78,13 +100,24 @@ def faults(event: Mapping[str, Any]) -> list[str]:
             found.append(f"{kind} has {name}, of which the table says: {known[name].reason}")
         elif not _fits(name, value):
             found.append(f"{kind} {name} is {value!r}")
-    return found
+    return found + [f"{kind} {fault}" for fault in _contradictions(event)]
+
+
+def _contradictions(event: Mapping[str, Any]) -> Iterator[str]:
+    """What fields say that are right each for itself."""
+    url = event.get("callUrl")
+    if url is not None and not str(url).endswith(f"/{event.get('accountId')}/calls/{event.get('callId')}"):
+        yield f"callUrl {url} is another call's"
+    times = [name for name in _IN_ORDER if name in event]
+    for sooner, later in pairwise(times):
+        if str(event[sooner]) > str(event[later]):
+            yield f"{sooner} {event[sooner]} is later than {later} {event[later]}"
+    if ("errorId" in event) != ("errorMessage" in event):
+        yield "has one of errorId and errorMessage alone"
 
 
 def _fits(name: str, value: object) -> bool:
     """Flags, numbers and objects may be text: as query parameters all values are."""
-    if name in _FLAGS:
-        return value in (True, False, "true", "false")
     if name in _OBJECTS and not isinstance(value, str):
         return isinstance(value, dict) and all(isinstance(part, str) for part in (*value, *value.values()))
     if name in _FLAGS:

@@ -14,8 +14,8 @@ _HEAD = f"""# Conformance
 
 What this server does of Bandwidth's Programmable Voice: each attribute of each verb, each field of each
 event, each operation of REST with its statuses, and the tests that show it. *Performed* means that a test
-shows it done; *checked only* that a wrong value is refused and a right one does nothing; *not yet* that it
-does not come.
+shows it done; *checked only* that a wrong value is refused, and no more comes of a right one; *not yet* that
+it does not come.
 
 This page is made from the tables in `tests/conformance/`, by `{COMMAND}`. `make check` fails when it is not
 what they say, when they name a test that does not exist, or when the server has something of which they do

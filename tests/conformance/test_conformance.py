@@ -80,7 +80,7 @@ GATHER = {
     "to": "+19195551234",
     "direction": "inbound",
     "callId": "c-15ac29a2-1331029c-2cb0-4a07-b215-b22865662d85",
-    "callUrl": "https://voice.example.net/api/v2/accounts/9900000/calls/c-1",
+    "callUrl": "https://voice.example.net/api/v2/accounts/9900000/calls/c-15ac29a2-1331029c-2cb0-4a07-b215-b22865662d85",
     "startTime": "2026-02-03T09:00:00.120Z",
     "answerTime": "2026-02-03T09:00:06.441Z",
     "digits": "42",
@@ -100,8 +100,26 @@ GATHER = {
         ({"digits": 42}, "gather digits is 42"),
         ({"callId": "c-1"}, "gather callId is 'c-1'"),
         ({"eventType": "gathered"}, "gathered is no event of the contract"),
+        ({"to": "19195551234"}, "gather to is '19195551234'"),
+        ({"from": "<sip:alice@example.com>"}, "gather from is '<sip:alice@example.com>'"),
+        ({"accountId": "9900001"}, f"gather callUrl {GATHER['callUrl']} is another call's"),
+        (
+            {"answerTime": "2026-02-03T08:59:59.999Z"},
+            "gather startTime 2026-02-03T09:00:00.120Z is later than answerTime 2026-02-03T08:59:59.999Z",
+        ),
+        ({"tag": ""}, "gather tag is ''"),
     ],
 )
 def test_an_event_is_judged_by_its_fields(change, fault):
     event = {name: value for name, value in {**GATHER, **change}.items() if value is not None}
-    assert events.faults(event) == ([fault] if fault else [])
+    assert events.faults(event)[:1] == ([fault] if fault else [])
+
+
+@pytest.mark.parametrize(
+    ("privacy", "good"), [(True, True), ("false", True), (1, False), (0, False), ("yes", False)]
+)
+def test_a_flag_is_a_boolean_and_no_number(privacy, good):
+    event = {name: value for name, value in GATHER.items() if name not in ("answerTime", "digits")}
+    event |= {"eventType": "initiate", "privacy": privacy}
+    del event["terminatingDigit"]
+    assert events.faults(event) == ([] if good else [f"initiate privacy is {privacy!r}"])

@@ -56,6 +56,7 @@ class FakeConference:
     created_time: datetime = START
     completed_time: datetime | None = None
     events: Callback | None = None
+    callback_timeout: float = 15.0
     tag: str | None = None
     members: dict[str, FakeMember] = field(default_factory=dict)
 
