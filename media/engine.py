@@ -16,6 +16,7 @@ from media.reporting import Reporting
 from media.shared import COUNTERS, PEAK_DECAY, Shared
 from mixer import Full, Handle, Mixer, Room, Tuning, formats, opus
 from rtp.addresses import Book
+from rtp.comfort import read as read_comfort
 from rtp.datagrams import Inbox, Transport
 from rtp.demux import COMFORT, EVENT, RTCP, Demux
 from rtp.dtmf import KeyReceiver
@@ -382,14 +383,10 @@ class Engine:
     def _note(
         self, which: NDArray[np.intp], comfort: NDArray[np.bool_], rows: NDArray[np.intp], headers: Headers
     ) -> None:
-        """Packets without audio, some of them `comfort` noise: its level is the first byte (RFC 3389)."""
-        slots = self._inbox.slots
-        # A header may fill the whole slot: then there is no first byte, and of events none is wanted.
-        first = np.minimum(headers.offset[which], slots.shape[1] - 1)
-        level = slots[which, first].astype(np.int16)
-        self._mixer.note(
-            rows[which], headers.sequence[which], headers.ssrc[which], np.where(comfort, level & 0x7F, -1)
-        )
+        """Packets without audio, some of them `comfort` noise."""
+        level, spectrum = read_comfort(self._inbox.slots[which], headers.offset[which], headers.size[which])
+        level[~comfort] = -1
+        self._mixer.note(rows[which], headers.sequence[which], headers.ssrc[which], level, spectrum)
 
     def _pin(self) -> None:
         for row, address, port in self._demux.pinned:

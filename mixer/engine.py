@@ -174,10 +174,14 @@ class Mixer:
         sequence: NDArray[np.uint16],
         ssrc: NDArray[np.uint32],
         level: NDArray[np.int16],
+        spectrum: NDArray[np.uint8] | None = None,
     ) -> None:
         """Take n packets of rows in use that carry no audio, in order of arrival, after those of this tick
-        that do. `level`: of those that are comfort noise, -dBov (RFC 3389); -1 for all others."""
+        that do. `level`: of those that are comfort noise, -dBov (RFC 3389); -1 for all others. `spectrum`
+        (n, order): see `Comfort.colour`."""
         self._jitter.note(rows, sequence, ssrc, level)
+        if spectrum is not None:
+            self._comfort.colour(rows[level >= 0], spectrum[level >= 0])
 
     # --- what is heard in a leg's sound
 

@@ -98,13 +98,14 @@ def test_the_tone_beside_a_telephone_event_is_not_heard_by_the_others(media: Vir
     assert rms(after[-1600:]) > 1000
 
 
-@pytest.mark.parametrize("payload_type", [13, 98])
+@pytest.mark.parametrize(("payload_type", "spectrum", "above"), [(13, b"", 0), (98, b"\x14", -12)])
 def test_comfort_noise_is_heard_in_the_pause_and_neither_it_nor_keys_count_as_lost(
-    media: VirtualMedia, payload_type: int
+    media: VirtualMedia, payload_type: int, spectrum: bytes, above: int
 ) -> None:
+    """`above`: dB of the upper half of its spectrum beside the lower."""
     alice = together(media, comfort=98)
     alice.say(samples(tone(1, -20)))
-    comfort = rtp(alice.sent, ssrc=5, payload=bytes([50]), payload_type=payload_type)
+    comfort = rtp(alice.sent, ssrc=5, payload=bytes([50]) + spectrum, payload_type=payload_type)
     media.say(ALICE, comfort)
     media.say(ALICE, rtp(alice.sent + 1, ssrc=5, payload=bytes([5, 138, 1, 0]), payload_type=101))
     heard = [data[12:] for _ in range(60) for _, to, data in media.beat() if to == BOB]
@@ -112,6 +113,8 @@ def test_comfort_noise_is_heard_in_the_pause_and_neither_it_nor_keys_count_as_lo
     noise_heard = np.empty(words.shape, np.int16)
     g711.decode(words, noise_heard)
     assert 20 * np.log10(rms(noise_heard[0]) / 32768) == pytest.approx(-50, abs=1.5)
+    lower, upper = np.array_split(np.square(np.abs(np.fft.rfft(noise_heard[0]))), 2)
+    assert 10 * np.log10(upper.sum() / lower.sum()) == pytest.approx(above, abs=2)
     packet = payload(samples(tone(0.02, -20)))
     media.say(ALICE, rtp(alice.sent + 2, ssrc=5, payload=packet, timestamp=160 * (alice.sent + 60)))
     media.beat(15)

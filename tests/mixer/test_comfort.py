@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -30,14 +31,15 @@ class Line:
         self.alice.timestamp = (self.alice.timestamp + 160 * beats) & 0xFFFFFFFF
         return np.concatenate(heard)
 
-    def comfort(self, level: int) -> None:
-        """Alice says that she says nothing."""
+    def comfort(self, level: int, *spectrum: int) -> None:
+        """Alice says that she says nothing; `spectrum`: indexes of reflection coefficients."""
         alice = self.alice
         self.stage.mixer.note(
             np.array([alice.row]),
             np.array([alice.sequence], np.uint16),
             np.array([alice.ssrc], np.uint32),
             np.array([level], np.int16),
+            np.array([spectrum], np.uint8) if spectrum else None,
         )
         alice.sequence = (alice.sequence + 1) & 0xFFFF
 
@@ -65,6 +67,66 @@ def test_noise_of_the_level_that_was_told_is_heard_until_speech_comes_back(dbov:
     assert level(heard[1600:8000]) == pytest.approx(level(heard[8000:]), abs=1.5)
     back = line.say(samples(tone(0.5, -20)))
     assert level(back[800:]) == pytest.approx(-20, abs=0.5)
+
+
+def power(sound: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Of each Hz up to half the rate in 32 bands, in dB beside their mean."""
+    pieces = sound[: len(sound) // 256 * 256].reshape(-1, 256) * np.hanning(256)
+    bands: NDArray[np.float64] = np.square(np.abs(np.fft.rfft(pieces)[:, :128])).mean(axis=0)
+    bands = 10 * np.log10(bands.reshape(32, 4).mean(axis=1) + 1e-9)
+    return bands - bands.mean()
+
+
+def told_by_ffmpeg(sound: NDArray[np.int16]) -> tuple[int, ...]:
+    """The comfort noise packet that FFmpeg makes of so much noise: level, coefficients."""
+    encoder = av.CodecContext.create("comfortnoise", "w")
+    assert isinstance(encoder, av.AudioCodecContext)
+    encoder.sample_rate, encoder.layout, encoder.format = 8000, "mono", "s16"
+    packets = []
+    for piece in sound[: len(sound) // 640 * 640].reshape(-1, 1, 640):
+        frame = av.AudioFrame.from_ndarray(piece, format="s16", layout="mono")
+        frame.sample_rate = 8000
+        packets += encoder.encode(frame)
+    return tuple(bytes(packets[-1]))
+
+
+ROOMS = {"a fan, below": (1.0, -0.9), "a hiss, above": (1.0, 0.7), "a hum at 1 kHz": (1.0, -1.3, 0.85)}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_noise_has_the_spectrum_that_ffmpeg_tells_of_and_the_level(room: str) -> None:
+    white = np.random.default_rng(5).normal(0, 1, 10 * 8000)
+    said = np.fft.irfft(np.fft.rfft(white) / np.fft.rfft(ROOMS[room], len(white)))
+    said = np.rint(said / said.std() * 60).astype(np.int16)  # -55 dBov
+    dbov, *spectrum = told_by_ffmpeg(said)
+    line = Line()
+    line.say(samples(tone(1, -20)))
+    line.comfort(dbov, *spectrum)
+    heard = line.pause(6 * SECOND)[1600:]
+    assert level(heard) == pytest.approx(level(said), abs=1.5)
+    wanted, found = power(said), power(heard)
+    assert np.ptp(wanted) > 8 and np.abs(found - wanted).mean() < 1.5
+    line.comfort(dbov)
+    assert np.ptp(power(line.pause(6 * SECOND)[1600:])) < 4, "the next is flat again"
+
+
+@pytest.mark.parametrize("spectrum", [(0,) * 12, (254,) * 12, (255, 0, 254), (0,), (254,), (127, 127, 254)])
+def test_no_spectrum_makes_noise_louder_than_told(spectrum: tuple[int, ...]) -> None:
+    line = Line()
+    line.say(samples(tone(1, -20)))
+    line.comfort(50, *spectrum)
+    heard = line.pause(4 * SECOND)[1600:]
+    assert level(heard) == pytest.approx(-50, abs=3)
+
+
+def test_coloured_noise_has_no_seams_between_frames() -> None:
+    """A narrow one would show them: what is far from its band is 30 dB below."""
+    line = Line()
+    line.say(samples(tone(1, -20)))
+    line.comfort(40, 127 - 114, 127 + 114)
+    heard = line.pause(4 * SECOND)[1600:]
+    bands = power(heard)
+    assert bands.max() - bands[-8:].max() > 25
 
 
 def test_nobody_can_make_others_hear_loud_noise() -> None:
@@ -177,6 +239,7 @@ def test_no_ones_noise_depends_on_who_else_has_some() -> None:
             np.array([person.sequence for person in people], np.uint16),
             np.array([person.ssrc for person in people], np.uint32),
             np.full(len(people), 50, np.int16),
+            np.array([[20, 200, 127], *[[127, 127, 127], [90, 127, 127], [30, 30, 30]][:others]], np.uint8),
         )
         for _ in range(5):
             stage.mixer.tick()
