@@ -79,6 +79,8 @@ class Leg:
     gaps: int = 0
     longest_gap: float = 0.0
     heard: deque[bytes] = field(default_factory=lambda: deque(maxlen=25))
+    listens: bool = True
+    """What comes is kept in `heard`."""
     key: bytes = field(default_factory=lambda: secrets.token_bytes(30), repr=False)
     session: Session | None = None
 
@@ -229,7 +231,12 @@ class Generator:
         self.run(step, seconds=patience + len(live) / 100)
 
     def churn(self, make: Callable[[], Leg], *, rate: float, hold: float, seconds: float) -> None:
-        """`rate` calls a second for so many seconds, each hung up `hold` seconds after its answer."""
+        """`rate` calls a second for so many seconds, each hung up `hold` seconds after its answer.
+
+        Nobody of a room listens on when the first of them says BYE: whatever a server takes for that, and
+        for the answers before it, what was heard is of the time in which all were there.
+        """
+        rooms: dict[int, list[Leg]] = {}
         talking: deque[Leg] = deque()
         leaving: deque[Leg] = deque()
         start, placed = time.monotonic(), 0
@@ -239,6 +246,7 @@ class Generator:
             now = time.monotonic()
             while placed < rate * min(now - start, seconds):
                 leg = make()
+                rooms.setdefault(leg.room, []).append(leg)
                 self._invite(leg)
                 talking.append(leg)
                 placed += 1
@@ -252,6 +260,8 @@ class Generator:
                     leg.state, leg.left_at = "leaving", now
                     self._bye(leg)
                     leaving.append(leg)
+                    for other in rooms.pop(leg.room, ()):
+                        other.listens = False
                 else:
                     talking.append(leg)
             for _ in range(len(leaving)):
@@ -319,7 +329,8 @@ class Generator:
             leg.longest_gap = max(leg.longest_gap, gap)
         leg.received += 1
         leg.last_sequence, leg.last_at = sequence, at
-        leg.heard.append(packet[12:])
+        if leg.listens:
+            leg.heard.append(packet[12:])
 
     # --- SIP
 

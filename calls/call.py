@@ -269,8 +269,8 @@ class Call:
                 return False
             if sdp is None:
                 return False
-            self.services.sip.progress(self.session, sdp)
             self.media.begin()
+            self.services.sip.progress(self.session, sdp)
         return True
 
     async def answer(self) -> None:
@@ -283,8 +283,8 @@ class Call:
             if self.session is None or self.media is None:
                 raise RuntimeError(f"{self.id} has no session to answer")
             sdp = self.media.answer()
-            self.services.sip.answer(self.session, sdp)
             self.media.begin()
+            self.services.sip.answer(self.session, sdp)
             self.connected()
         await self._acknowledged.wait()
 

@@ -80,8 +80,8 @@ class Handovers:
             if line is not None:
                 line.release()
             return
-        sip.answer(session, answer)
         media.begin()
+        sip.answer(session, answer)
         if dialling is not None:
             logger.info("call_picked_up", extra={"call_id": call.id, "sip_call_id": session.call_id})
             self._outbound.taken(call, session, media, line)

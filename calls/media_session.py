@@ -103,9 +103,11 @@ class MediaSession:
         return self._early
 
     def begin(self) -> None:
-        """Send from now on; with a late offer there is nothing to send to before the ACK."""
+        """Send and let in from now on, which must be before the far end is told where to send; with a late
+        offer there is nothing to send to before the ACK."""
         if self.leg is not None and self._agreed is not None:
             self._media.connect(self.leg, self._leg_media(self._agreed))
+            self._media.commit()
 
     def acknowledged(self, answer: bytes | None) -> None:
         """The ACK arrived; it carries the answer where our 2xx made the offer."""
@@ -207,6 +209,7 @@ class MediaSession:
             self._move(self.leg)
             text, agreed = sdp.answer(offer, self._local(self.leg.port), self._agreed)
             self._media.update(self.leg, self._leg_media(agreed))
+        self._media.commit()
         self._agreed = agreed
         return text
 

@@ -181,6 +181,13 @@ class MediaClient:
         packet from the new one."""
         return self._connect(leg, media, renew=True)
 
+    def commit(self) -> None:
+        """All that was asked for is with the media process when this returns, and takes hold before any
+        packet that somebody sends because of what he is told afterwards. For the moment before a far end
+        learns where to send: until its leg is connected, its packets may look like those of another phone of
+        its address."""
+        self._supervisor.commit()
+
     def treat(
         self,
         leg: Leg,

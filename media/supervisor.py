@@ -116,6 +116,11 @@ class Supervisor:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
 
+    def commit(self) -> None:
+        """Send what is queued now, not at the end of this pass of the loop."""
+        if self._pending:
+            self._flush()
+
     # The channel
 
     def _flush(self) -> None:

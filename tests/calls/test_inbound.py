@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from calls.application import Application
 from sip import events as sip_events
 from tests.support.exchange import ACCOUNT, APPLICATION, OFFER, DeliveryFailed, Exchange, join, settle
@@ -62,6 +64,28 @@ async def test_media_flows_from_the_answer_on():
     await settle()
     (_leg, media) = exchange.media.of("connect")[0]
     assert media.remote == ("127.0.0.1", 40000) and media.format.codec == "PCMU" and media.sends
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_media_lets_a_caller_in_before_he_is_told_where_to_send(early):
+    exchange, known = Exchange(), []
+
+    def told(_session, _sdp):
+        known.append([verb for verb, *_ in exchange.media.done][-2:])
+
+    exchange.sip.answer = exchange.sip.progress = told
+    exchange.answer_with('<Response><Ring answerCall="false"/><Pause/></Response>' if early else join())
+    exchange.ring()
+    await settle()
+    assert known == [["connect", "commit"]]
+
+
+async def test_a_re_invite_is_answered_when_media_knows_what_it_brings():
+    exchange, known = Exchange(), []
+    call = await exchange.dial_in(join())
+    exchange.sip.accept_media = lambda session, sdp: known.append(exchange.media.done[-1])
+    exchange.switchboard.on_sip(sip_events.MediaOffered(call.session, OFFER))
+    assert known == [("commit",)]
 
 
 async def test_the_next_verb_waits_for_the_end_of_the_prompt():

@@ -138,6 +138,23 @@ async def hears_exactly(phone: Phone, frequencies: set[int], within: float = 5.0
 # Conversation
 
 
+async def test_what_is_committed_holds_though_control_is_held_up(house: House) -> None:
+    silent = house.phone()
+    silent.dial()  # of the same address, and has sent nothing: whose is a packet that nobody names?
+    speaker = house.phone(410)
+    leg = speaker.dial()
+    house.media.commit()
+    header = bytes([0x80, 0, 0, 1]) + bytes(8)
+    deadline = time.monotonic() + 10
+    figures = None
+    while figures is None or not figures.received:  # in one pass of the loop, in which nothing else happens
+        assert time.monotonic() < deadline
+        speaker.socket.sock.sendto(header + bytes(160), (leg.address, leg.port))
+        time.sleep(0.02)  # noqa: ASYNC251
+        figures = house.media.leg_statistics(leg)
+    assert figures.source == speaker.socket.address
+
+
 async def test_three_phones_of_both_laws_and_three_ptimes_hear_the_others_and_not_themselves(
     house: House,
 ) -> None:

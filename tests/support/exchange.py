@@ -115,6 +115,9 @@ class FakeMedia:
         leg.port += 100
         self.stays = True
 
+    def commit(self):
+        self.done.append(("commit",))
+
     def close_leg(self, leg):
         self.open.discard(leg.id)
 
