@@ -11,7 +11,7 @@ from sip.events import CallFailed, Event
 from sip.flow import Address, Flow, Outgoing
 from sip.headers import MAGIC_COOKIE, Via
 from sip.layer import TransactionLayer, reply_flow
-from sip.limits import RateLimit, Unsettled
+from sip.limits import RateLimit, TurnedAway, Unsettled
 from sip.message import Headers, Request, Response, respond
 from sip.registrar import Registrar
 from sip.session import Session, State, Unacknowledged
@@ -80,6 +80,7 @@ class Core:
         """By Call-ID, From tag and CSeq of the INVITE."""
         self.strangers = RateLimit(config.stranger_rate, self.statistics)
         self.unsettled = Unsettled(config.max_unsettled)
+        self.turned_away = TurnedAway()
         self.failing: dict[tuple[str, Address], float] = {}
         """Places that did not answer lately, and until when they are tried last."""
         self.accepting = True

@@ -398,7 +398,7 @@ class Endpoint:
         if core.layer.is_merged(request):
             core.refuse(request, flow, 482)
             return
-        if request.method == "INVITE" and self._floods(sender, flow, now):
+        if request.method == "INVITE" and self._floods(request, sender, flow, now):
             core.refuse(request, flow, 503, "Too many calls without ACK", (("Retry-After", RETRY_SOON),))
             return
         refusal = inspect(core, request)
@@ -428,13 +428,18 @@ class Endpoint:
                 # BYE, INFO and UPDATE mean nothing outside of a call.
                 core.reply(transaction, 481, now=now)
 
-    def _floods(self, sender: Sender, flow: Flow, now: float) -> bool:
-        """True for a new call while too many of that source wait for what only their caller can say."""
+    def _floods(self, request: Request, sender: Sender, flow: Flow, now: float) -> bool:
+        """True for a new call while too many of that source wait for what only their caller can say, and for
+        the same call again."""
         core = self._core
         config, ip = core.config, flow.remote[0]
         bound = config.max_unsettled_of_source if sender.trunk is None else config.max_unsettled_of_trunk
+        name = core.stateless_tag(request)
+        if core.turned_away.has(name, now):
+            return True
         if not core.unsettled.full(ip, bound):
             return False
+        core.turned_away.add(name, now)
         core.statistics["refused_unsettled"] += 1
         if self._may_log(now):
             log.warning("sip_calls_without_ack", extra={"source": ip, "calls": len(core.unsettled)})

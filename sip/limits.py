@@ -1,5 +1,5 @@
 """How much work one source may cause: a token bucket for strangers, and for all a bound on the calls that
-wait for their caller's ACK."""
+wait for their caller's ACK, with a memory of those that were turned away."""
 
 from collections import Counter
 from functools import lru_cache
@@ -9,6 +9,10 @@ BURST = 5.0
 """Seconds' worth of requests that may come at once: the phones behind one address start together."""
 MAX_SOURCES = 10_000
 """Sources remembered; past that the one heard least recently starts anew."""
+REPEATED = 32.0
+"""Seconds for which a request may be repeated: 64 times T1."""
+MAX_TURNED_AWAY = 10_000
+"""Refusals remembered, the newest."""
 
 
 class RateLimit:
@@ -70,6 +74,25 @@ class Unsettled:
             self._calls[key] -= 1
             if not self._calls[key]:
                 del self._calls[key]
+
+
+class TurnedAway:
+    """INVITEs that were refused without a transaction. Their repetitions get the same answer (RFC 3261
+    section 8.2.7), even where there is room by then: one that waited behind others was sent before its caller
+    heard the refusal, and nobody would acknowledge the call that it began. Names tell requests apart."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, name: str, now: float) -> None:
+        """It has been refused now."""
+        self._until[name] = now + REPEATED
+        if len(self._until) > MAX_TURNED_AWAY:
+            del self._until[next(iter(self._until))]
+
+    def has(self, name: str, now: float) -> bool:
+        """Whether it was refused while it may still be repeated."""
+        return self._until.get(name, 0.0) > now
 
 
 @lru_cache(maxsize=4_096)

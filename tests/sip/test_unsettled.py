@@ -68,6 +68,25 @@ def test_a_source_has_so_many_calls_without_ack_and_no_more(answer: bool) -> Non
     assert wire.endpoint.statistics["refused_unsettled"] == 192
 
 
+def test_a_call_that_was_refused_is_refused_again_when_it_is_repeated_though_there_is_room_by_then() -> None:
+    wire = guarded()
+    caller = Caller(wire, FLOODER)
+    let_in = caller.calls(4)
+    refused = request_text("INVITE", call_id="once", branch="z9hG4bKonce", body=SDP)
+    wire.say(refused, caller.flow)
+    for session in let_in:
+        caller.acknowledge(session)
+    wire.events()
+    heard = wire.say(refused, caller.flow)
+    assert [message.status for message in heard if isinstance(message, Response)] == [503]
+    assert not wire.events(), "nobody would acknowledge it"
+    assert caller.call() is not None, "a new call is taken"
+    wire.wait(33)
+    wire.events()
+    wire.say(refused, caller.flow)
+    assert any(isinstance(event, IncomingCall) for event in wire.events())
+
+
 def test_the_refusal_says_when_to_come_again_and_leaves_nothing_behind() -> None:
     wire = guarded()
     flooder = Caller(wire, FLOODER)
