@@ -47,8 +47,9 @@ class Attempt:
         return self.session is not None and self.session.progressing
 
     async def send(self, dial: Dial, address: str) -> "Session":
-        """Find the next hop, take a leg, send the INVITE; `address` is for SDP, empty for the one that
-        reaches the peer. Raises Unavailable (no leg), OSError, ValueError and SipError (no way there)."""
+        """Find the next hop, take a leg, send the INVITE; `address` is where sound is received, empty
+        for the one that reaches the peer. Raises Unavailable (no leg), OSError, ValueError and SipError (no
+        way there)."""
         route, services = self.route, self._call.services
         if route.trunk is not None:
             self.line = services.trunks.seize(route.trunk)
@@ -57,7 +58,7 @@ class Attempt:
         terms = services.terms.towards(
             flow,
             trunk,
-            address or services.sip.local_address(flow),
+            services.sip.local_address(flow, address),
             srtp=route.srtp,
         )
         self._media = sound(self._call, self._lent, signalling=flow.remote[0], terms=terms)

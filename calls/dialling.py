@@ -96,7 +96,7 @@ class Dialling:
     def start(self, address: str) -> None:
         """Send the INVITE as soon as its next hop is known, which may take a look at the DNS.
 
-        `address` is the one to put into SDP, empty for the one that reaches the peer.
+        `address` is where sound is received, empty for the one that reaches the peer.
         """
         self._address = address
         self._try_next()

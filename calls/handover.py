@@ -34,8 +34,8 @@ address and number that the account can call."""
 
 
 class Handovers:
-    """Who may take whose place. `sessions`: calls by the ids of their sessions; `address`: the one for SDP,
-    empty for the one that reaches the peer."""
+    """Who may take whose place. `sessions`: calls by the ids of their sessions; `address`: where sound
+    is received, empty for the one that reaches the peer."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class Handovers:
         terms = services.terms.towards(
             session.flow,
             None if trunk is None else services.trunks[trunk].trunk,
-            self._address or services.sip.local_address(session),
+            services.sip.local_address(session, self._address),
             srtp=self._routing.srtp_of(user, session.flow, asyncio.get_running_loop().time()),
         )
         if dialling is not None:

@@ -74,7 +74,7 @@ _SETTLED_SECONDS = 10.0
 class Settings:
     """What the operator decided about calls.
 
-    `address`: the one to put into SDP, empty for the one that reaches the peer; `silence_hangup`:
+    `address`: where all sound is received, empty for the one that reaches the peer; `silence_hangup`:
     seconds without a packet after which a call is ended, 0 = never; `transfers`: whom a far end may put in
     its place; `terms`: on which sound is exchanged; `accounts`: the limits of those accounts that have any.
     """
@@ -242,8 +242,13 @@ class Switchboard:
             terms=self._settings.terms.towards(
                 session.flow,
                 trunk,
+<<<<<<< HEAD
                 self._settings.address or self._sip.local_address(session),
                 srtp=self._routing.srtp_of(event.user, session.flow, now),
+=======
+                self._sip.local_address(session, self._settings.address),
+                srtp=self._routing.srtp_of(event.user, session.flow, asyncio.get_running_loop().time()),
+>>>>>>> 752b58d (Tell phones beside a server behind a NAT its own address, so that they hear it too)
             ),
         )
         try:

@@ -30,7 +30,6 @@ from mixminus.registrations import Registrations
 from net.http import HttpClient
 from net.policy import Policy
 from sip.access import Access, Trunk
-from sip.address import our_address
 from sip.endpoint import EndpointConfig
 from sip.hep import Hep
 from sip.registrar import Registrar
@@ -73,6 +72,7 @@ class Server:
             EndpointConfig(
                 user_agent=f"MixMinus/{VERSION}",
                 advertise=config.sip.advertise,
+                local_networks=config.sip.local_networks,
                 access=self._access,
                 registrar=self._registrar,
                 stranger_rate=config.sip.stranger_rate,
@@ -117,7 +117,7 @@ class Server:
         self.switchboard = Switchboard(
             settings=Settings(
                 public_url=config.http.public_url,
-                address=_sdp_address(config),
+                address=_sound_address(config),
                 silence_hangup=config.rtp.silence_hangup,
                 transfers=config.sip.transfers,
                 limits=Limits(
@@ -370,11 +370,9 @@ def _document(path: Path | None) -> str:
     return BUILT_IN if path is None else path.read_text("utf-8")
 
 
-def _sdp_address(config: configuration.Config) -> str:
-    """What SDP says; empty where sound is received at every address and the one that fits is chosen."""
-    if ip_address(config.rtp.address).is_unspecified:
-        return ""
-    return our_address(config.sip.advertise, config.rtp.address)
+def _sound_address(config: configuration.Config) -> str:
+    """Where all sound is received; empty where that is every address and the one that fits is chosen."""
+    return "" if ip_address(config.rtp.address).is_unspecified else config.rtp.address
 
 
 def _own_hosts(config: configuration.Config) -> frozenset[str]:

@@ -49,6 +49,11 @@ class Sip:
         "Address in Contact and SDP for peers of its family; empty: the one that reaches the peer",
         "",
     )
+    local_networks: tuple[Network, ...] = setting(
+        NETWORKS,
+        "Who is told the address that reaches him, not `advertise`: phones beside a server behind a NAT",
+        [],
+    )
     allow: tuple[Network, ...] = setting(
         NETWORKS,
         "Who may call in without credentials; others: a trunk's inbound list, a user's digest, else 403",

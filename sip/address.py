@@ -1,9 +1,11 @@
 """Where to listen and where to send, as texts name it."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from sip.access import Network, within
 from sip.errors import SipError
 from sip.flow import Address
 from sip.uri import Uri, default_port, parse_host_port
@@ -91,7 +93,9 @@ def is_wildcard(host: str) -> bool:
     return host in ("0.0.0.0", "::")
 
 
-def our_address(advertised: str, local: str) -> str:
-    """What we call ourselves towards a peer who is reached from the local address: the advertised address,
-    where there is one of that family."""
-    return advertised if advertised and (":" in advertised) == (":" in local) else local
+def our_address(advertised: str, local: str, remote: str = "", beside: Iterable[Network] = ()) -> str:
+    """What we call ourselves towards a peer (`remote`, IP) who is reached from the local address: the
+    advertised address, where there is one of that family and he is in none of the networks `beside` us."""
+    if not advertised or (":" in advertised) != (":" in local) or within(remote, beside):
+        return local
+    return advertised

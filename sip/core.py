@@ -4,7 +4,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from random import Random, SystemRandom
 
-from sip.access import Access
+from sip.access import Access, Network
 from sip.address import our_address
 from sip.dialog import Dialog, Ended
 from sip.events import CallFailed, Event
@@ -38,6 +38,8 @@ class EndpointConfig:
     user_agent: str = "MixMinus"
     advertise: str = ""
     """The host to be named in Contact and Via; empty for the local address of each flow."""
+    local_networks: tuple[Network, ...] = ()
+    """Whose peers are told the local address all the same."""
     timers: TimerValues = field(default_factory=TimerValues)
     session_timers: TimerPolicy = field(default_factory=TimerPolicy)
     max_sessions: int = 5_000
@@ -128,7 +130,7 @@ class Core:
 
     def host(self, flow: Flow) -> str:
         """What we call ourselves towards that peer."""
-        return our_address(self.config.advertise, flow.local[0])
+        return our_address(self.config.advertise, flow.local[0], flow.remote[0], self.config.local_networks)
 
     def stream_instead(self, flow: Flow) -> Flow | None:
         """The TCP way to the same place, for what is too large for a datagram; None where we do not listen

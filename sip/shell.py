@@ -161,13 +161,14 @@ class SipServer:
         first, *others = self.endpoint.preferred(flows, self._loop.time())
         return replace(first, others=tuple(others))
 
-    def local_address(self, peer: Session | Flow | str) -> str:
-        """The IP to name to a peer in SDP: the advertised one, else the local one that reaches him. A text
-        is an IP address, or a target that has one."""
+    def local_address(self, peer: Session | Flow | str, bound: str = "") -> str:
+        """The IP to name to a peer in SDP: the advertised one, else `bound`, where all sound is received, else
+        (it is empty) the local one that reaches him. A text is an IP address, or a target that has one."""
         if isinstance(peer, Session):
             peer = peer.flow if peer.dialog is None else peer.dialog.flow
-        local = peer.local[0] if isinstance(peer, Flow) else self._towards(parse_target(peer).host)
-        return our_address(self._config.advertise, local)
+        remote = peer.remote[0] if isinstance(peer, Flow) else parse_target(peer).host
+        local = bound or (peer.local[0] if isinstance(peer, Flow) else self._towards(remote))
+        return our_address(self._config.advertise, local, remote, self._config.local_networks)
 
     # The verbs of the endpoint, each sent at once.
 

@@ -10,6 +10,7 @@ EVERYTHING = """
 [sip]
 listen = ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]   # also tls:, ws:, wss:
 advertise = ""
+local_networks = []
 allow = ["127.0.0.0/8", "::1"]
 certificate = ""
 private_key = ""

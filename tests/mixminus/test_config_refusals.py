@@ -100,6 +100,7 @@ VALUES = [
     ("sip", "advertise", '"example.org"', ": expected an IP address"),
     ("sip", "advertise", '"0.0.0.0"', ": expected an address that others can send to"),
     ("sip", "allow", '["carrier.example"]', "[0]: expected a network such as"),
+    ("sip", "local_networks", '["lan.example"]', "[0]: expected a network such as"),
     ("rtp", "address", '""', ": expected an IP address"),
     ("rtp", "address", "5", ": expected an IP address"),
     ("rtp", "ports", "20000", ": expected two ports"),

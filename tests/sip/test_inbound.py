@@ -2,6 +2,7 @@
 
 import pytest
 
+from sip.access import networks
 from sip.events import CallAcknowledged, CallCancelled, CallEnded, IncomingCall
 from sip.flow import Flow
 from sip.message import Request, Response
@@ -84,6 +85,16 @@ def test_the_advertised_host_stands_in_contact_and_via() -> None:
     assert bye.via.host == "203.0.113.7"
     ok = next(m for _, m, _ in wire.sent if isinstance(m, Response) and m.status == 200)
     assert str(ok.contact) == "<sip:room@203.0.113.7:5060>"
+
+
+def test_the_local_host_stands_in_contact_and_via_for_who_is_beside_us() -> None:
+    wire = Wire(config(advertise="203.0.113.7", local_networks=networks(["192.0.2.0/24"])))
+    session, _ = answered(wire)
+    wire.endpoint.hang_up(session, wire.now)
+    (bye,) = wire.heard()
+    assert bye.via.host == "192.0.2.10"
+    ok = next(m for _, m, _ in wire.sent if isinstance(m, Response) and m.status == 200)
+    assert str(ok.contact) == "<sip:room@192.0.2.10:5060>"
 
 
 def test_a_200_is_repeated_from_t1_to_t2_until_the_ack() -> None:

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from sip.access import Access
+from sip.access import Access, networks
 from sip.address import our_address
 from sip.endpoint import EndpointConfig
 from sip.events import CallAcknowledged, CallAnswered, CallEnded, CallFailed, Event, IncomingCall
@@ -414,6 +414,21 @@ def test_the_advertised_address_is_told_to_peers_of_its_family() -> None:
     assert our_address("203.0.113.7", "2001:db8::1") == "2001:db8::1"
     assert our_address("2001:db8::7", "192.168.1.10") == "192.168.1.10"
     assert our_address("", "2001:db8::1") == "2001:db8::1"
+
+
+async def test_sdp_names_where_sound_is_received_where_nothing_is_advertised(start: Start) -> None:
+    house = await start()
+    assert house.server.local_address("127.0.0.9", "192.0.2.4") == "192.0.2.4"
+    house = await start(advertise="203.0.113.7")
+    assert house.server.local_address("127.0.0.9", "192.0.2.4") == "203.0.113.7"
+
+
+async def test_who_is_beside_us_is_told_our_own_address(start: Start) -> None:
+    house = await start(advertise="203.0.113.7", local_networks=networks(["127.0.0.8/29"]))
+    assert house.server.local_address("127.0.0.9") == "127.0.0.1"
+    assert house.server.local_address("127.0.0.9", "192.0.2.4") == "192.0.2.4"
+    assert house.server.local_address("127.0.0.16", "192.0.2.4") == "203.0.113.7"
+    assert house.server.local_address("phone.example", "192.0.2.4") == "203.0.113.7"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class FakeSip:
     def session_of(self, _replaces):
         return None
 
-    def local_address(self, _peer):
+    def local_address(self, _peer, _bound=""):
         return "127.0.0.1"
 
     async def reach(self, target, transport):
