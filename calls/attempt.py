@@ -61,7 +61,7 @@ class Attempt:
             services.sip.local_address(flow, address),
             srtp=route.srtp,
         )
-        self._media = sound(self._call, self._lent, signalling=flow.remote[0], terms=terms)
+        self._media = sound(self._call, self._lent, signalling=flow.sound_from, terms=terms)
         caller = introduced(dial, flow.local[0], trunk=trunk)
         self.session = services.sip.invite(
             to=route.uri,

@@ -129,7 +129,7 @@ class Handovers:
             if consulted.account != call.account or call in (consulted, found):
                 raise Unavailable("these calls cannot be joined")
             session, line, before = found.session, found.line, found.media
-            media = call.media.successor(signalling=session.remote_ip, terms=before.terms)
+            media = call.media.successor(signalling=session.flow.sound_from, terms=before.terms)
             offer = media.offer()
         except (SdpError, Unavailable) as error:
             logger.info("refer_refused", extra={"call_id": call.id, "reason": str(error)})
@@ -171,9 +171,9 @@ class Handovers:
             srtp=self._routing.srtp_of(user, session.flow, asyncio.get_running_loop().time()),
         )
         if dialling is not None:
-            return dialling.sound_of_another(signalling=session.remote_ip, terms=terms)
+            return dialling.sound_of_another(signalling=session.flow.sound_from, terms=terms)
         assert call.media is not None, "it is answered"
-        return call.media.successor(signalling=session.remote_ip, terms=terms)
+        return call.media.successor(signalling=session.flow.sound_from, terms=terms)
 
 
 class Handover(Listener):

@@ -238,17 +238,12 @@ class Switchboard:
             return
         media = MediaSession(
             self._media,
-            signalling=session.remote_ip,
+            signalling=session.flow.sound_from,
             terms=self._settings.terms.towards(
                 session.flow,
                 trunk,
-<<<<<<< HEAD
-                self._settings.address or self._sip.local_address(session),
-                srtp=self._routing.srtp_of(event.user, session.flow, now),
-=======
                 self._sip.local_address(session, self._settings.address),
-                srtp=self._routing.srtp_of(event.user, session.flow, asyncio.get_running_loop().time()),
->>>>>>> 752b58d (Tell phones beside a server behind a NAT its own address, so that they hear it too)
+                srtp=self._routing.srtp_of(event.user, session.flow, now),
             ),
         )
         try:

@@ -1,6 +1,7 @@
 """Where messages come from and go to."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 Address = tuple[str, int]
 """IP address as text (IPv6 without brackets) and port."""
@@ -24,6 +25,13 @@ class Flow:
     """What the peer at `remote` was looked up by: what its certificate has to say. Empty: the address."""
     others: tuple["Flow", ...] = field(default=(), compare=False, repr=False)
     """Where a new call is tried when nobody is there (RFC 3263 section 4.3)."""
+
+    @property
+    def sound_from(self) -> str:
+        """The IP address that the peer's sound may come from without his SDP naming it: that of his messages.
+        Who reaches us by a loopback address is on this machine, and his sound comes from there, whichever of
+        the machine's addresses he signals from and names."""
+        return self.local[0] if ip_address(self.local[0]).is_loopback else self.remote[0]
 
     @property
     def reliable(self) -> bool:

@@ -162,7 +162,7 @@ class SipServer:
         return replace(first, others=tuple(others))
 
     def local_address(self, peer: Session | Flow | str, bound: str = "") -> str:
-        """The IP to name to a peer in SDP: the advertised one, else `bound`, where all sound is received, else
+        """The IP to name to a peer in SDP: the advertised one, else `bound`, where all sound is received, or
         (it is empty) the local one that reaches him. A text is an IP address, or a target that has one."""
         if isinstance(peer, Session):
             peer = peer.flow if peer.dialog is None else peer.dialog.flow
