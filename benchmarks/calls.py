@@ -3,6 +3,9 @@
     python -m benchmarks.calls                  # 100 a second for 30 s
     python -m benchmarks.calls --seconds 600    # what a release is measured by
 
+Memory is reported every 30 s. The server keeps what REST tells of the calls and conferences that ended last:
+until that history is full (200 s at this rate) memory grows by so much a call, then it has to be flat.
+
 One core carries the server, the other the generator and the application. Of every ten pairs one talks, and
 what they hear of each other is checked; the server sends to all.
 """
@@ -11,46 +14,26 @@ import argparse
 import contextlib
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from benchmarks import host, results
 from benchmarks.generator import SILENT, Generator, Leg
 from benchmarks.load import VOID, heard_tones, tone_frames
+from benchmarks.memory import Memory, flatness
 from benchmarks.rig import Subject, subject
 from tests.support.free_ports import free_port
 
 TONES = (500, 1100)
 LOUDNESS = 4000
 TALKS = 10
-MEGABYTE = 1 << 20
-
-
-class Memory(threading.Thread):
-    """Resident bytes of each process, looked at twice a second."""
-
-    def __init__(self, processes: dict[str, int]) -> None:
-        super().__init__(daemon=True)
-        self._processes = processes
-        self._over = threading.Event()
-        self.seen: dict[str, list[int]] = {name: [] for name in processes}
-
-    def run(self) -> None:
-        while not self._over.wait(0.5):
-            for name, pid in self._processes.items():
-                self.seen[name].append(host.resident(pid))
-
-    def end(self) -> None:
-        self._over.set()
-        self.join()
-
-    def megabytes(self, name: str, share: float) -> float:
-        """The most in the tenth of the run that ends at this share of it."""
-        seen = self.seen[name]
-        end = max(1, round(share * len(seen)))
-        return round(max(seen[max(0, end - max(1, len(seen) // 10)) : end], default=0) / MEGABYTE, 1)
+SHOWN = 10
+WINDOW = 30.0
+"""Seconds for which memory is reported as one figure."""
+HEARD = 0.5
+"""Seconds of sound that are judged: the last ones in which both of a pair were there."""
 
 
 @contextlib.contextmanager
@@ -85,7 +68,8 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
 
     if options.urgent:
         found.hurry()
-    memory, counted = Memory(found.processes), found.counters()
+    window = WINDOW if options.seconds >= 2 * WINDOW else options.seconds / 4
+    memory, counted = Memory(found.processes, lambda: _kept(found), window=window), found.counters()
     cpu, machine, began = found.cpu_seconds(), host.CpuShare(), time.monotonic()
     memory.start()
     generator.churn(make, rate=options.rate, hold=options.hold, seconds=options.seconds)
@@ -95,10 +79,20 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
     counted = {name: value - counted.get(name, 0.0) for name, value in found.counters().items()}
 
     legs = generator.legs
+
+    def partner(leg: Leg) -> Leg:
+        return legs[min(leg.number ^ 1, len(legs) - 1)]  # the last may have come without one
+
     good = [leg for leg in legs if leg.state == "over" and not leg.failure]
     setups = sorted((leg.answered_at - leg.invited_at) * 1000 for leg in legs if leg.answered_at)
-    talked = [leg for leg in good if leg.frames is not SILENT]
-    wrong = [leg for leg in talked if heard_tones(leg, LOUDNESS) != {TONES[1 - leg.seat]}]
+    pairs = [(leg, partner(leg)) for leg in good if leg.frames is not SILENT]
+    together = [
+        leg
+        for leg, other in pairs
+        if min(leg.left_at, other.left_at) - max(leg.answered_at, other.answered_at) >= HEARD
+    ]
+    wrong = [leg for leg in together if heard_tones(leg, LOUDNESS) != {TONES[1 - leg.seat]}]
+    flat = flatness(memory.windows, options.seconds)
     failures: dict[str, int] = {}
     for leg in legs:
         if leg.failure or leg.state != "over":
@@ -112,18 +106,19 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
         "seconds": round(lasted, 1),
         "failures": failures,
         "setup_ms_p50": _quantile(setups, 0.5),
+        "setup_ms_p95": _quantile(setups, 0.95),
         "setup_ms_p99": _quantile(setups, 0.99),
         "setup_ms_max": _quantile(setups, 1.0),
         "cpu_ms_per_call": {name: round(value / len(legs) * 1000, 2) for name, value in used.items()},
         "cpu_share": {name: round(value / lasted, 3) for name, value in used.items()},
-        "memory_mb": {
-            name: {f"{share:.0%}": memory.megabytes(name, share) for share in (0.1, 0.25, 0.5, 0.75, 1.0)}
-            for name in found.processes
-        },
+        "memory": [asdict(each) for each in memory.windows],
+        "flatness": asdict(flat),
         "beats_skipped": round(counted.get("mixminus_media_skipped_beats_total", 0.0)),
         "retransmissions": round(counted.get("mixminus_sip_retransmissions_total", 0.0)),
-        "talked": len(talked),
+        "talked": len(together),
+        "apart": len(pairs) - len(together),
         "heard_wrongly": len(wrong),
+        "wrong": [_evidence(leg, partner(leg)) for leg in wrong[:SHOWN]],
         "steal": round(share.steal, 4),
         "idle": round(share.idle, 4),
         "generator_late_share": round(late, 5),
@@ -132,24 +127,61 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
     }
 
 
+def _kept(found: Subject) -> tuple[int, int]:
+    counted = found.counters()
+    return tuple(round(counted.get(f"mixminus_ended_{what}", 0.0)) for what in ("calls", "conferences"))
+
+
+def _evidence(leg: Leg, other: Leg) -> dict[str, Any]:
+    """What is known of one who heard wrongly."""
+    return {
+        "call": leg.number,
+        "heard": sorted(heard_tones(leg, LOUDNESS)),
+        "answered_after_the_other_ms": round((leg.answered_at - other.answered_at) * 1000, 1),
+        "sent": leg.sent,
+        "received": leg.received,
+        "lost": leg.lost,
+        "longest_gap_ms": round(leg.longest_gap * 1000, 1),
+    }
+
+
+def _growth(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What is said of memory: the growth a call while the history fills, and from then on."""
+    flat = figures["flatness"]
+    slope = flat["kilobytes_per_call"]
+    first, last = figures["memory"][0], figures["memory"][-1]
+    rows = [
+        (f"MB of {name}, first and last", f"{first['megabytes'][name]:g}, {last['megabytes'][name]:g}", "")
+        for name in first["megabytes"]
+    ]
+    if slope is not None:
+        rows.append(("kB of control per ended call, filling", f"{slope:.1f}", ""))
+    if not flat["growth"]:
+        rows.append(("growth once the history is full", "not shown: the run is too short", "flat"))
+    for name, grown in flat["growth"].items():
+        rows.append((f"MB that {name} grew from {flat['since']:.0f} s on", f"{grown:+.1f}", "flat"))
+    return rows
+
+
 def _quantile(values: list[float], share: float) -> float | None:
     return round(values[min(len(values) - 1, int(len(values) * share))], 2) if values else None
 
 
 def show(figures: dict[str, Any]) -> None:
     cpu, part = figures["cpu_ms_per_call"], figures["cpu_share"]
-    memory = figures["memory_mb"]["control"]
     results.table(
         f"calls: {figures['rate']:g} a second for {figures['seconds']:g} s, {figures['hold']:g} s each",
         [
             ("calls, of these failed", f"{figures['calls']}, {sum(figures['failures'].values())}", "0"),
             ("INVITE to 200, median", f"{figures['setup_ms_p50']} ms", ""),
+            ("INVITE to 200, p95", f"{figures['setup_ms_p95']} ms", ""),
             ("INVITE to 200, p99", f"{figures['setup_ms_p99']} ms", "<= 100 ms"),
             ("INVITE to 200, worst", f"{figures['setup_ms_max']} ms", ""),
             ("CPU of control per call", f"{cpu['control']} ms ({part['control']:.0%} of a core)", ""),
             ("CPU of media", f"{part['media']:.0%} of a core", ""),
-            ("MB of control over the run", ", ".join(f"{value:g}" for value in memory.values()), "flat"),
+            *_growth(figures),
             ("heard wrongly, of those who talked", f"{figures['heard_wrongly']} of {figures['talked']}", "0"),
+            ("half a second never both there", f"{figures['apart']}", "0"),
             ("beats skipped", f"{figures['beats_skipped']}", "0"),
             (
                 "sent over 2 ms late",
@@ -161,6 +193,8 @@ def show(figures: dict[str, Any]) -> None:
     )
     for failure, times in figures["failures"].items():
         sys.stdout.write(f"  failed {times} times: {failure}\n")
+    for evidence in figures["wrong"]:
+        sys.stdout.write(f"  heard wrongly: {evidence}\n")
     if figures["void"]:
         sys.stdout.write("  VOID: the generator was late itself; the set-up times say nothing.\n")
 

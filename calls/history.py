@@ -43,6 +43,11 @@ class History(Generic[L, R]):
     def __len__(self) -> int:
         return len(self._known)
 
+    @property
+    def over(self) -> int:
+        """How many records are kept."""
+        return len(self._over)
+
     def add(self, live: L) -> None:
         """Something has begun."""
         self._known[live.id] = live

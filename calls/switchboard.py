@@ -162,6 +162,11 @@ class Switchboard:
     def live_calls(self) -> list[Call]:
         return list(self._live.values())
 
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many ended calls and ended conferences there are to tell of."""
+        return self._calls.over, self._conferences.over
+
     # News from SIP
 
     def on_sip(self, event: sip_events.Event) -> None:

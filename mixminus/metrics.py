@@ -58,6 +58,9 @@ class _Figures(Collector):
             "mixminus_members", "Calls in conferences", value=board.live_conferences.member_count
         )
         yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silence.total)
+        calls, conferences = board.kept
+        yield GaugeMetricFamily("mixminus_ended_calls", "Ended calls that REST tells of", value=calls)
+        yield GaugeMetricFamily("mixminus_ended_conferences", "Ended conferences, too", value=conferences)
         yield GaugeMetricFamily("mixminus_streams", "Streams of events", value=len(board.gallery))
         yield CounterMetricFamily(
             "mixminus_streams_missed", "Events that slow readers missed", value=board.gallery.missed
