@@ -40,9 +40,24 @@ class Application:
         return self.document.replace("{user}", name)
 
 
-def called(applications: Iterable[Application], user: str) -> Application | None:
-    """The first application that one of whose patterns matches the called user."""
-    for application in applications:
-        if any(fnmatchcase(user, pattern) for pattern in application.numbers):
-            return application
-    return None
+class Applications:
+    """All of them, in the order of the configuration."""
+
+    def __init__(self, applications: Iterable[Application]) -> None:
+        self._by_id = {application.id: application for application in applications}
+
+    def adopt(self, applications: Iterable[Application]) -> None:
+        """Others from now on."""
+        self._by_id = {application.id: application for application in applications}
+
+    def find(self, account: str, identifier: str) -> Application | None:
+        """The one of this id, if it is this account's."""
+        found = self._by_id.get(identifier)
+        return found if found is not None and found.account == account else None
+
+    def called(self, user: str) -> Application | None:
+        """The first one of whose patterns matches the called user."""
+        for application in self._by_id.values():
+            if any(fnmatchcase(user, pattern) for pattern in application.numbers):
+                return application
+        return None

@@ -46,21 +46,15 @@ class Attempt:
         """The callee's side has said anything at all."""
         return self.session is not None and self.session.progressing
 
-    async def send(self, dial: Dial, address: str) -> "Session":
-        """Find the next hop, take a leg, send the INVITE; `address` is where sound is received, empty
-        for the one that reaches the peer. Raises Unavailable (no leg), OSError, ValueError and SipError (no
-        way there)."""
+    async def send(self, dial: Dial) -> "Session":
+        """Find the next hop, take a leg, send the INVITE. Raises Unavailable (no leg), OSError, ValueError
+        and SipError (no way there)."""
         route, services = self.route, self._call.services
         if route.trunk is not None:
             self.line = services.trunks.seize(route.trunk)
         flow = route.flow or await services.sip.reach(route.next_hop, route.transport)
         trunk = None if route.trunk is None else services.trunks[route.trunk].trunk
-        terms = services.terms.towards(
-            flow,
-            trunk,
-            services.sip.local_address(flow, address),
-            srtp=route.srtp,
-        )
+        terms = services.terms_towards(flow, route.trunk, route.srtp)
         self._media = sound(self._call, self._lent, signalling=flow.sound_from, terms=terms)
         caller = introduced(dial, flow.local[0], trunk=trunk)
         self.session = services.sip.invite(

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from bxml import BxmlError, Document
 from bxml import runner as bxml_runner
 from bxml.runner import Performer, Unsupported
-from calls import arrival, clock, ids
-from calls.application import Application
+from calls import clock, ids
 from calls.callbacks import Answer, Callback, Courier, DeliveryFailed, Event
 from calls.conference import Conference, Member
 from calls.conferences import Conferences
@@ -26,14 +25,15 @@ from calls.errors import Conflict, Unavailable, VerbFailed
 from calls.media_session import MediaSession
 from calls.order import CallOrder, LegOrder
 from calls.referral import Referral
-from calls.terms import TermsPolicy
+from calls.terms import Terms, TermsPolicy
 from sip.reason import Reason
+from sip.sdp import Srtp
 from sip.uri import readable
 
 if TYPE_CHECKING:
     from bxml.element import Verb
     from media.client import Leg, MediaClient
-    from sip.access import Trunk
+    from sip.flow import Flow
     from sip.session import Session
     from sip.shell import SipServer
     from sip.trunks import Line, Trunks
@@ -109,6 +109,8 @@ class Services:
     conferences: Conferences
     public_url: str
     terms: TermsPolicy
+    address: str
+    """Where all sound is received; empty: at the one that reaches the peer."""
     ended: "Callable[[Call], None]"
     """Told when a call has ended, while it still has its session and leg."""
     performer: "Callable[[Call], Performer]"
@@ -117,6 +119,16 @@ class Services:
     """A call, live or ended, by account and id."""
     place_leg: "Callable[[Call, LegOrder, Listener], Call]"
     """Dial a call for another one; the listener is told of its ringing, and of its answer or failure."""
+
+    def terms_towards(self, flow: "Flow", trunk: str | None, srtp: Srtp | Literal[""]) -> Terms:
+        """On which sound is exchanged with who is at the end of this way, or behind this trunk; `srtp`: what
+        is said of that very user, empty: nothing."""
+        return self.terms.towards(
+            flow,
+            None if trunk is None else self.trunks[trunk].trunk,
+            self.sip.local_address(flow, self.address),
+            srtp=srtp,
+        )
 
 
 class Call:
@@ -469,20 +481,3 @@ class Call:
             optional["sipCallId"] = readable(self.session.call_id)
         event |= {name: value for name, value in optional.items() if value is not None}
         return event | self.inherited | more
-
-
-def from_application(application: Application, call: Call, user: str, trunk: "Trunk | None") -> Source:
-    """Where an inbound call's first document comes from: the webhook, or the file.
-
-    `user`: the called user, decoded; `trunk`: by which the call came.
-    """
-
-    async def source() -> Document:
-        if application.initiated is not None:
-            brought = {} if call.session is None else arrival.told(call.session, to=call.to, trunk=trunk)
-            if call.stir_shaken:
-                brought["stirShaken"] = call.stir_shaken
-            return await call.ask(application.initiated, call.event("initiate", **brought))
-        return read(application.document_for(user).encode(), base=None, call_id=call.id)
-
-    return source

@@ -1,4 +1,4 @@
-"""All live conferences: how calls join and leave, and what the application is told about it.
+"""All conferences: how calls join and leave, and what the application is told about it.
 
 Joining and leaving do not wait for anything, so on one event loop each is a single step: a name
 has at most one live conference, and a joiner either finds it or makes the next one.
@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from calls.documents import read_for_conference
 from calls.ended import EndedConference
 from calls.errors import Invalid, NotFound, VerbFailed
 from calls.gallery import Gallery
-from calls.history import History
+from calls.history import History, within
 
 if TYPE_CHECKING:
     from bxml.verbs import Conference as ConferenceVerb
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
+
+# How many of those that are over REST tells of: hours of a busy server cost little.
+_MOST_ENDED = 10_000
 
 # How spectators are told of a setting of a member: the event, and the key of its value.
 _NEWS = {"mute": ("mute", "mute"), "hold": ("hold", "hold"), "coaches": ("coach", "callIdsToCoach")}
@@ -44,7 +48,7 @@ class Limits:
 
 
 class Conferences:
-    """All live conferences, by account and name; `records` keeps them and the ended ones for REST."""
+    """The live ones by account and name, and the records of ended ones."""
 
     def __init__(
         self,
@@ -52,14 +56,13 @@ class Conferences:
         speech: "Speech",
         courier: Courier,
         limits: Limits,
-        records: History[Conference, EndedConference],
         gallery: Gallery,
     ) -> None:
         self._media = media
         self._speech = speech
         self._courier = courier
         self._limits = limits
-        self._records = records
+        self._history: History[Conference, EndedConference] = History(most=_MOST_ENDED)
         self._gallery = gallery
         self._live: dict[tuple[str, str], Conference] = {}
         self._rooms = count(1)
@@ -74,6 +77,29 @@ class Conferences:
     def next_room(self) -> int:
         """A room of the mixer that nobody has been in."""
         return next(self._rooms)
+
+    def search(
+        self,
+        account: str,
+        *,
+        name: str | None,
+        min_created: datetime | None,
+        max_created: datetime | None,
+    ) -> list[Conference | EndedConference]:
+        """The account's, oldest first; None: whatever that is. Source: contract rest.md section 3.1."""
+        return [
+            conference
+            for conference in self._history.of(account)
+            if (name is None or conference.name == name)
+            and within(conference.created_time, min_created, max_created)
+        ]
+
+    def get(self, account: str, conference_id: str) -> Conference | EndedConference:
+        """One, live or ended. Raises NotFound."""
+        conference = self._history.find(account, conference_id)
+        if conference is None:
+            raise NotFound("Conference", conference_id)
+        return conference
 
     # Joining and leaving
 
@@ -160,7 +186,7 @@ class Conferences:
             script=ConferenceScript(identifier, room, self._media, self._speech),
         )
         self._live[conference.account, conference.name] = conference
-        self._records.add(conference)
+        self._history.add(conference)
         loop = asyncio.get_running_loop()
         conference.expiry = loop.call_later(self._limits.hours * 3600, self.end, conference)
         logger.info("conference_created", extra={"conference_id": conference.id, "conference": verb.name})
@@ -179,7 +205,7 @@ class Conferences:
         conference.completed_time = clock.now()
         conference.script.stop()
         del self._live[conference.account, conference.name]
-        self._records.retire(conference.record())
+        self._history.retire(conference.record())
         if conference.expiry is not None:
             conference.expiry.cancel()
         self._gallery.tell(conference, "end")

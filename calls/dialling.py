@@ -84,7 +84,6 @@ class Dialling:
         self._ways = list(ways)
         self._listener = listener
         self._sessions = sessions
-        self._address = ""
         self._attempts: dict[int, Attempt] = {}
         self._group: list[Route] = []
         self._failures: list[Failure] = []
@@ -93,12 +92,8 @@ class Dialling:
         self._sending: asyncio.Task[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
 
-    def start(self, address: str) -> None:
-        """Send the INVITE as soon as its next hop is known, which may take a look at the DNS.
-
-        `address` is where sound is received, empty for the one that reaches the peer.
-        """
-        self._address = address
+    def start(self) -> None:
+        """Send the INVITE as soon as its next hop is known, which may take a look at the DNS."""
         self._try_next()
 
     def _try_next(self) -> None:
@@ -117,7 +112,7 @@ class Dialling:
         for route in routes:
             attempt = Attempt(call, route, self._lent)
             try:
-                session = await attempt.send(self._dial, self._address)
+                session = await attempt.send(self._dial)
             except Unavailable as error:
                 attempt.close()
                 self._failures.append(Failure("node-capacity-exceeded", str(error)))

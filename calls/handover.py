@@ -34,8 +34,7 @@ address and number that the account can call."""
 
 
 class Handovers:
-    """Who may take whose place. `sessions`: calls by the ids of their sessions; `address`: where sound
-    is received, empty for the one that reaches the peer."""
+    """Who may take whose place. `sessions`: calls by the ids of their sessions."""
 
     def __init__(
         self,
@@ -45,14 +44,12 @@ class Handovers:
         sessions: MutableMapping[int, Call],
         *,
         allowed: Transfers,
-        address: str,
     ) -> None:
         self._services = services
         self._routing = routing
         self._outbound = outbound
         self._sessions = sessions
         self._allowed = allowed
-        self._address = address
 
     def incoming(self, event: IncomingCall) -> None:
         """An INVITE that may come in and names the dialog of a live call: it is answered in that call's
@@ -163,13 +160,9 @@ class Handovers:
 
     def _sound(self, call: Call, dialling: Dialling | None, event: IncomingCall) -> MediaSession:
         """For who takes a place: the leg of the call, or one of his own while it is dialled."""
-        services, session, trunk, user = self._services, event.session, event.trunk, event.user
-        terms = services.terms.towards(
-            session.flow,
-            None if trunk is None else services.trunks[trunk].trunk,
-            services.sip.local_address(session, self._address),
-            srtp=self._routing.srtp_of(user, session.flow, asyncio.get_running_loop().time()),
-        )
+        session = event.session
+        srtp = self._routing.srtp_of(event.user, session.flow, asyncio.get_running_loop().time())
+        terms = self._services.terms_towards(session.flow, event.trunk, srtp)
         if dialling is not None:
             return dialling.sound_of_another(signalling=session.flow.sound_from, terms=terms)
         assert call.media is not None, "it is answered"

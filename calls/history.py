@@ -68,3 +68,10 @@ class History(Generic[L, R]):
     def of(self, account: str) -> list[L | R]:
         """All of an account, oldest first."""
         return [each for each in self._known.values() if each.account == account]
+
+
+def within(moment: datetime | None, earliest: datetime | None, latest: datetime | None) -> bool:
+    """Whether it is not before the one nor after the other; None is no bound, and no moment is within any."""
+    if moment is None:
+        return earliest is None and latest is None
+    return (earliest is None or earliest <= moment) and (latest is None or moment <= latest)

@@ -29,9 +29,8 @@ logger = logging.getLogger(__name__)
 class Outbound:
     """All of them.
 
-    `sessions`: where calls are to be found by the ids of their sessions; `address`: the one for SDP, empty
-    for the one that reaches the peer; `accounts`: the limits of those that have any; `register` is given each
-    call as soon as there is one.
+    `sessions`: where calls are to be found by the ids of their sessions; `accounts`: the limits of those that
+    have any; `register` is given each call as soon as there is one.
     """
 
     def __init__(
@@ -39,13 +38,11 @@ class Outbound:
         routing: Routing,
         sessions: MutableMapping[int, Call],
         *,
-        address: str,
         accounts: Mapping[str, AccountLimits],
         register: Callable[[Call], None],
     ) -> None:
         self._routing = routing
         self._sessions = sessions
-        self._address = address
         self._accounts = accounts
         self._register = register
         self._dialling: dict[str, Dialling] = {}
@@ -142,7 +139,7 @@ class Outbound:
             call.end("rejected", str(error), sip_response_code=480)
             return
         self._dialling[call.id] = dialling = Dialling(call, dial, ways, listener, self._sessions, lent)
-        dialling.start(self._address)
+        dialling.start()
 
     def _ways(self, account: str, to: str) -> Ways:
         return self._routing.ways(account, to, now=asyncio.get_running_loop().time())

@@ -6,16 +6,15 @@ after them. It is the only place that knows which session, which leg and which c
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from bxml import BxmlError, Document
 from calls import clock
-from calls.admission import TOO_MANY, AccountLimits
-from calls.application import Application, called
-from calls.call import NOT_NOW, Call, Services, from_application
+from calls.admission import AccountLimits
+from calls.application import Application, Applications
+from calls.call import NOT_NOW, Call, Services
 from calls.callbacks import Courier
 from calls.causes import ending
 from calls.conference import Conference, Member
@@ -27,13 +26,12 @@ from calls.errors import Conflict, Invalid, NotFound, Unavailable
 from calls.gallery import Gallery
 from calls.handover import Handovers, Transfers
 from calls.hearing import Hearing, Party, examine
-from calls.history import History
-from calls.identity import caller, understood
-from calls.media_session import MediaSession
+from calls.inbound import Inbound
 from calls.order import CallOrder, Redirect
 from calls.outbound import Outbound
 from calls.performance import Performance
-from calls.routing import Routing, party
+from calls.register import Register
+from calls.routing import Routing
 from calls.silence import SilenceWatch
 from calls.terms import TermsPolicy
 from media.client import (
@@ -47,12 +45,11 @@ from media.client import (
     MediaReady,
 )
 from sip import events as sip_events
-from sip import stir_shaken
 from sip.reason import Reason
 from sip.sdp import SdpError
 from sip.session import Session
 from sip.shell import SipServer
-from sip.trunks import TrunkFull, Trunks
+from sip.trunks import Trunks
 from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
@@ -61,13 +58,6 @@ MEDIA_LOST = "media process lost"
 
 # How long a `completed` for a call that has just ended is answered as if it had come in time.
 _GRACE_SECONDS = 60.0
-
-# How many of those that are over REST tells of: 600 bytes each, so that hours of a busy server cost little.
-_ENDED_CALLS = 20_000
-_ENDED_CONFERENCES = 10_000
-
-# After this time everybody who had to do with a call that has ended has seen that.
-_SETTLED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -103,27 +93,16 @@ class Switchboard:
         speech: Speech,
         courier: Courier,
     ) -> None:
-        self._settings = settings
-        self._applications = {application.id: application for application in applications}
+        self._applications = Applications(applications)
         self._sip = sip
-        self._trunks = trunks
-        self._routing = routing
         self._media = media
-        self._calls: History[Call, EndedCall] = History(most=_ENDED_CALLS)
-        self._conferences: History[Conference, EndedConference] = History(most=_ENDED_CONFERENCES)
+        self.register = Register()
         self.gallery = Gallery(media)
-        self.live_conferences = Conferences(
-            media, speech, courier, settings.limits, self._conferences, self.gallery
-        )
-        self._by_session: dict[int, Call] = {}
+        self.live_conferences = Conferences(media, speech, courier, settings.limits, self.gallery)
         self.outbound = Outbound(
-            routing,
-            self._by_session,
-            address=settings.address,
-            accounts=settings.accounts,
-            register=self._register,
+            routing, self.register.sessions, accounts=settings.accounts, register=self._begun
         )
-        self._services = Services(
+        services = self._services = Services(
             sip=sip,
             media=media,
             trunks=trunks,
@@ -132,35 +111,39 @@ class Switchboard:
             conferences=self.live_conferences,
             public_url=settings.public_url.rstrip("/"),
             terms=settings.terms,
+            address=settings.address,
             ended=self._ended,
             performer=Performance,
-            find=self._calls.find,
+            find=self.register.find,
             place_leg=self.outbound.place_leg,
         )
-        self._live: dict[str, Call] = {}
-        self._handovers = Handovers(
-            self._services,
+        self._inbound = Inbound(
+            services,
             routing,
-            self.outbound,
-            self._by_session,
-            allowed=settings.transfers,
-            address=settings.address,
+            self._applications,
+            admission=self.outbound.admission,
+            register=self._begun,
+        )
+        self._handovers = Handovers(
+            services, routing, self.outbound, self.register.sessions, allowed=settings.transfers
         )
         self.silence = SilenceWatch(settings.silence_hangup)
-        self._ended_lately: deque[Call] = deque()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self.stopping = False
-        self.calls_total = 0
+        self._hurried = asyncio.Event()
 
     def adopt(self, applications: Iterable[Application], accounts: Mapping[str, AccountLimits]) -> None:
         """Other applications and limits from now on. Live calls go on as they are."""
-        self._applications = {application.id: application for application in applications}
+        self._applications.adopt(applications)
         self.outbound.adopt(accounts)
 
     @property
     def live_calls(self) -> list[Call]:
-        return list(self._live.values())
+        return self.register.live
+
+    @property
+    def calls_total(self) -> int:
+        """Calls since the start."""
+        return self.register.total
 
     @property
     def kept(self) -> tuple[int, int]:
@@ -174,7 +157,7 @@ class Switchboard:
         match event:
             case sip_events.IncomingCall(replaces=replaces):
                 if replaces is None:
-                    self._incoming(event)
+                    self._inbound.on_sip(event)
                 else:
                     self._handovers.incoming(event)
             case sip_events.CallRinging() | sip_events.CallFailed():
@@ -183,7 +166,7 @@ class Switchboard:
                 if (callee := self.outbound.on_sip(event)) is not None:
                     self.silence.answered(callee)
             case _:
-                call = self._by_session.get(event.session.id)
+                call = self.register.sessions.get(event.session.id)
                 if call is not None:
                     self._in_dialog(call, event)
 
@@ -224,76 +207,6 @@ class Switchboard:
             case _:
                 raise AssertionError(f"an event nobody takes: {event}")
 
-    def _incoming(self, event: sip_events.IncomingCall) -> None:
-        session, now = event.session, asyncio.get_running_loop().time()
-        trunk = None if event.trunk is None else self._trunks[event.trunk].trunk
-        called_uri = understood(session.request_uri, trunk)
-        user = called_uri.user or ""
-        refused = {"to": user, "sip_call_id": session.call_id}
-        application = called(self._applications.values(), user)
-        if application is None:
-            logger.info("call_refused", extra={**refused, "reason": "no application has this number"})
-            self._sip.reject(session, 404, "No application has this number")
-            return
-        if self.outbound.admission(application.account).full:
-            # 486 and not 503: it is this account that is busy, and a trunk that hears 503 turns away from the
-            # whole server (RFC 3261 section 21.5.4).
-            logger.info("call_refused", extra={**refused, "reason": TOO_MANY})
-            self._sip.reject(session, 486, "Busy Here")
-            return
-        media = MediaSession(
-            self._media,
-            signalling=session.flow.sound_from,
-            terms=self._settings.terms.towards(
-                session.flow,
-                trunk,
-                self._sip.local_address(session, self._settings.address),
-                srtp=self._routing.srtp_of(event.user, session.flow, now),
-            ),
-        )
-        try:
-            media.consider(event.sdp)
-        except SdpError as error:
-            logger.info("call_refused", extra={**refused, "reason": str(error)})
-            self._sip.reject(session, error.status, str(error))
-            return
-        line = None
-        try:
-            if trunk is not None:
-                line = self._trunks.enter(trunk.name, now)
-        except TrunkFull as error:
-            logger.info("call_refused", extra={**refused, "reason": str(error)})
-            self._sip.reject(session, 503, "Trunk full", error.headers)
-            return
-        call = Call(
-            self._services,
-            account=application.account,
-            application_id=application.id,
-            direction="inbound",
-            to=party(called_uri),
-            from_=caller(session, trunk),
-            callback_timeout=application.callback_timeout,
-            disconnect=application.status,
-        )
-        call.media, call.line = media, line
-        call.identity = stir_shaken.identity(session.request)
-        if trunk is not None:
-            call.stir_shaken = stir_shaken.vouched(session.request)
-        media.call_id = call.id
-        call.initiate(session)
-        self._register(call)
-        logger.info(
-            "call_incoming",
-            extra={
-                "call_id": call.id,
-                "sip_call_id": session.call_id,
-                "from": call.from_,
-                "to": call.to,
-                "trunk": event.trunk,
-            },
-        )
-        call.begin(from_application(application, call, user, trunk))
-
     def _media_offered(self, call: Call, session: Session, sdp: bytes | None) -> None:
         media = self.outbound.media_of(call, session)
         if media is None:
@@ -315,16 +228,16 @@ class Switchboard:
         """Take one event of the media process."""
         match event:
             case LegSilent(leg_id=leg_id, seconds=seconds):
-                if (call := self._call_of_leg(leg_id)) is not None:
+                if (call := self.register.of_leg(leg_id)) is not None:
                     self.silence.fell_silent(call, seconds)
             case LegHeard(leg_id=leg_id):
-                if (call := self._call_of_leg(leg_id)) is not None:
+                if (call := self.register.of_leg(leg_id)) is not None:
                     self.silence.heard(call)
             case MediaLost(reason=reason):
-                logger.error("media_lost", extra={"reason": reason, "calls": len(self._live)})
+                logger.error("media_lost", extra={"reason": reason, "calls": len(self.register)})
                 self._media_lost()
             case DigitReceived(leg_id=leg_id, digit=digit, duration_ms=duration, inband=inband):
-                call = self._call_of_leg(leg_id)
+                call = self.register.of_leg(leg_id)
                 if call is not None:
                     self._key(call, digit, "inband" if inband else "rtp", duration)
             case MediaReady(pid=pid):
@@ -338,12 +251,6 @@ class Switchboard:
             if call.leg is not None:
                 call.end("error", MEDIA_LOST, sip_reason=Reason(503, MEDIA_LOST))
 
-    def _call_of_leg(self, leg_id: int) -> Call | None:
-        for call in self._live.values():
-            if call.leg is not None and call.leg.id == leg_id:
-                return call
-        return None
-
     # Orders: calls
 
     async def create_call(self, account: str, order: CallOrder) -> Call:
@@ -354,8 +261,7 @@ class Switchboard:
         """
         if self.stopping:
             raise Unavailable("The server is stopping")
-        application = self._applications.get(order.application_id)
-        if application is None or application.account != account:
+        if self._applications.find(account, order.application_id) is None:
             raise Invalid(f"Could not create call: Application id {order.application_id} not found")
         return self.outbound.order(self._services, account, order)
 
@@ -370,21 +276,13 @@ class Switchboard:
         cause: str | None = None,
     ) -> list[Call | EndedCall]:
         """The account's calls, oldest first. Source: contract rest.md section 2.2."""
-        return [
-            call
-            for call in self._calls.of(account)
-            if (to is None or call.to == to)
-            and (from_ is None or call.from_ == from_)
-            and _within(call.start_time, min_start, max_start)
-            and (cause is None or call.disconnect_cause == cause)
-        ]
+        return self.register.search(
+            account, to=to, from_=from_, min_start=min_start, max_start=max_start, cause=cause
+        )
 
     def call(self, account: str, call_id: str) -> Call | EndedCall:
         """One call, live or ended. Raises NotFound."""
-        call = self._calls.find(account, call_id)
-        if call is None:
-            raise NotFound("Call", call_id)
-        return call
+        return self.register.get(account, call_id)
 
     def hearing(self, account: str, listener_id: str, speaker_id: str) -> Hearing:
         """Whether one call hears another and, if not, why. Raises NotFound."""
@@ -444,19 +342,13 @@ class Switchboard:
         max_created: datetime | None = None,
     ) -> list[Conference | EndedConference]:
         """The account's conferences, oldest first. Source: contract rest.md section 3.1."""
-        return [
-            conference
-            for conference in self._conferences.of(account)
-            if (name is None or conference.name == name)
-            and _within(conference.created_time, min_created, max_created)
-        ]
+        return self.live_conferences.search(
+            account, name=name, min_created=min_created, max_created=max_created
+        )
 
     def conference(self, account: str, conference_id: str) -> Conference | EndedConference:
         """One conference, live or ended. Raises NotFound."""
-        conference = self._conferences.find(account, conference_id)
-        if conference is None:
-            raise NotFound("Conference", conference_id)
-        return conference
+        return self.live_conferences.get(account, conference_id)
 
     def member(self, conference: Conference | EndedConference, call_id: str) -> Member:
         """One member. Raises NotFound."""
@@ -506,7 +398,7 @@ class Switchboard:
 
     def hurry(self) -> None:
         """End the drain of a stop that is under way."""
-        self._idle.set()
+        self._hurried.set()
 
     async def stop(self, drain: float) -> None:
         """Take no new calls, let live ones go on for `drain` seconds, then end them."""
@@ -515,37 +407,26 @@ class Switchboard:
         for call in self.live_calls:
             if call.state == "queued":
                 call.end("cancel", "The server is stopping")
-        if drain and self._live:
-            try:
-                await asyncio.wait_for(self._idle.wait(), drain)
-            except TimeoutError:
-                logger.info("drain_over", extra={"calls": len(self._live)})
+        if drain and len(self.register):
+            over = [asyncio.create_task(each.wait()) for each in (self.register.empty, self._hurried)]
+            done, _ = await asyncio.wait(over, timeout=drain, return_when=asyncio.FIRST_COMPLETED)
+            for each in over:
+                each.cancel()
+            if not done:
+                logger.info("drain_over", extra={"calls": len(self.register)})
         for call in self.live_calls:
             call.end("hangup")
 
-    def _register(self, call: Call) -> None:
-        self._calls.add(call)
-        self._live[call.id] = call
-        self._idle.clear()
+    def _begun(self, call: Call) -> None:
+        self.register.add(call)
         self.outbound.admission(call.account).begun()
-        self.calls_total += 1
-        if call.session is not None:
-            self._by_session[call.session.id] = call
 
     def _ended(self, call: Call) -> None:
-        self._live.pop(call.id, None)
-        if not self._live:
-            self._idle.set()
+        self.register.retire(call)
         self.outbound.ended(call)
-        if call.session is not None:
-            self._by_session.pop(call.session.id, None)
         if call.line is not None:
             call.line.release()
         self.silence.heard(call)
-        self._calls.retire(call.record())
-        while self._ended_lately and self._ended_lately[0].ended_before(_SETTLED_SECONDS):
-            self._ended_lately.popleft().forget()
-        self._ended_lately.append(call)
 
 
 def _going_on(call: Call | EndedCall) -> Call:
@@ -558,9 +439,3 @@ def _live(conference: Conference | EndedConference) -> Conference:
     if conference.completed_time is not None:
         raise NotFound("Conference", conference.id)
     return conference
-
-
-def _within(moment: datetime | None, earliest: datetime | None, latest: datetime | None) -> bool:
-    if moment is None:
-        return earliest is None and latest is None
-    return (earliest is None or earliest <= moment) and (latest is None or moment <= latest)

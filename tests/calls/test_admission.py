@@ -13,7 +13,6 @@ from calls.errors import Conflict, Invalid, LimitReached
 from calls.order import CallOrder, Dial, LegOrder, Redirect
 from sip import events as sip_events
 from tests.support.exchange import ACCOUNT, APPLICATION, OFFER, Exchange, settle
-from tests.support.hand import Hand
 
 ORDER = CallOrder(
     application_id=APPLICATION,
@@ -23,11 +22,6 @@ ORDER = CallOrder(
     disconnect=Callback(url="http://app.test/disconnect"),
 )
 PAUSE = "<Response><Pause duration='60'/></Response>"
-
-
-@pytest.fixture
-async def hand(monkeypatch):
-    return Hand(monkeypatch)
 
 
 def limited(rate=0.0, concurrent=0, **more):
@@ -250,7 +244,7 @@ async def test_another_rate_counts_for_those_who_wait_already(hand):
 async def test_a_lower_limit_ends_nobody_and_lets_nobody_in():
     exchange = limited()
     calls = [await ordered(exchange) for _ in range(2)]
-    relimit(exchange, concurrent=1, applications=exchange.switchboard._applications.values())
+    relimit(exchange, concurrent=1, applications=exchange.applications)
     assert all(call.live for call in calls)
     with pytest.raises(LimitReached):
         await ordered(exchange)

@@ -163,7 +163,7 @@ class TestPickUp:
         exchange.switchboard.on_sip(sip_events.CallEnded(taker, "BYE"))
         await settle()
         assert call.disconnect_cause == "hangup" and exchange.media.open == set()
-        assert exchange.switchboard._by_session == {}
+        assert exchange.switchboard.register.sessions == {}
 
     async def test_no_prompt_is_played_before_his_ack(self):
         exchange, _, (first,) = await ringing(6001)

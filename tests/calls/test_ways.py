@@ -75,7 +75,7 @@ async def test_the_first_answer_wins_and_the_others_stop_ringing():
         await refuses(exchange, session, 487)
     assert call.live and exchange.courier.kinds() == []
     await tell(exchange, sip_events.CallEnded(second, "BYE"))
-    assert not call.live and exchange.switchboard._by_session == {} and exchange.media.open == set()
+    assert not call.live and exchange.switchboard.register.sessions == {} and exchange.media.open == set()
 
 
 async def test_one_refusal_leaves_the_others_ringing_and_the_last_one_ends_the_call():
@@ -84,7 +84,7 @@ async def test_one_refusal_leaves_the_others_ringing_and_the_last_one_ends_the_c
     assert call.live and call.session is second and len(exchange.media.open) == 1
     await refuses(exchange, second, 480)
     assert call.disconnect_cause == "busy" and call.sip_response_code == 486
-    assert exchange.switchboard._by_session == {} and exchange.media.open == set()
+    assert exchange.switchboard.register.sessions == {} and exchange.media.open == set()
 
 
 async def test_who_declines_at_one_phone_declines_at_all():
@@ -98,7 +98,7 @@ async def test_whoever_gives_up_stops_all_phones():
     exchange, call, sessions = await ringing(6001, 6002)
     await exchange.switchboard.complete_call(call)
     assert sorted(s.id for s in cancelled(exchange)) == [s.id for s in sessions]
-    assert exchange.media.open == set() and exchange.switchboard._by_session == {}
+    assert exchange.media.open == set() and exchange.switchboard.register.sessions == {}
 
 
 @pytest.mark.parametrize(

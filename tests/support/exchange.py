@@ -267,6 +267,7 @@ class Exchange:
                     status=Callback(url="http://app.test/status"),
                 )
             ]
+        self.applications = applications
         self.switchboard = Switchboard(
             settings=Settings(
                 public_url="http://server.test",
