@@ -72,7 +72,11 @@ def subject(
         finally:
             _let_go(cpus)
         return
-    takes = {"MIXMINUS_SIP__SRTP": '"optional"', "MIXMINUS_SIP__SRTP_KEYS_IN_CLEAR": "true"}
+    takes = {
+        "MIXMINUS_RTP__CODECS": '["OPUS", "G722", "PCMU", "PCMA", "L16/16000"]',
+        "MIXMINUS_SIP__SRTP": '"optional"',
+        "MIXMINUS_SIP__SRTP_KEYS_IN_CLEAR": "true",
+    }
     server = Server(application, bare=application is None, rtp_ports=128, environment=takes)
     try:
         server.start()
