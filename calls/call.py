@@ -127,6 +127,7 @@ class Services:
             flow,
             None if trunk is None else self.trunks[trunk].trunk,
             self.sip.local_address(flow, self.address),
+            reaches=None if self.address else self.sip.local_address,
             srtp=srtp,
         )
 

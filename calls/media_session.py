@@ -6,6 +6,7 @@ process, which sends from then on. Source: RFC 3264.
 
 import logging
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from calls.errors import Unavailable
 from calls.terms import Terms
 from media.client import Format, LegMedia, NoPort, Srtp
 from sip import sdp
-from sip.description import Description
+from sip.description import Description, family
 from sip.sdp import Agreement, Codec, SdpError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class MediaSession:
         self._terms = terms
         self._session_id = secrets.randbits(31)
         self._version = 0
+        self._origin = ""
         self._offer: bytes | None = None
         self._offered = b""
         self._agreed: Agreement | None = None
@@ -69,6 +71,7 @@ class MediaSession:
         if offer is None:
             self._our_offer(_NOT_YET)
         else:
+            self._meet(offer)
             text, agreed = sdp.answer(offer, self._local(_NOT_YET))
             self._check_family(agreed)
             if not any(line.port for line in Description.parse(text).media):
@@ -118,6 +121,7 @@ class MediaSession:
             logger.warning("ack_without_answer", extra={"call_id": self.call_id, "leg": self.leg.id})
             return
         try:
+            self._meet(answer)
             self._agreed = sdp.accept(answer, self._offered, self._local(self.leg.port))
             self._media.connect(self.leg, self._leg_media(self._agreed))
         except SdpError as error:
@@ -141,6 +145,7 @@ class MediaSession:
         if self.leg is None or self._lender is not None:
             return False
         try:
+            self._meet(answer)
             agreed = sdp.accept(answer, self._offered, self._local(self.leg.port))
             if self._media.connect(self.leg, self._leg_media(agreed)):
                 self._agreed = agreed
@@ -157,6 +162,7 @@ class MediaSession:
         """
         if self.leg is None or answer is None:
             raise SdpError(488, "the answer has no SDP")
+        self._meet(answer)
         self._agreed = sdp.accept(answer, self._offered, self._local(self.leg.port))
         if self._connect(self._agreed):
             return None
@@ -187,6 +193,7 @@ class MediaSession:
         if self.leg is None or answer is None:
             return
         try:
+            self._meet(answer)
             self._agreed = sdp.accept(answer, offered, self._local(self.leg.port))
             if not self._media.update(self.leg, self._leg_media(self._agreed)):
                 self._move(self.leg)
@@ -204,6 +211,7 @@ class MediaSession:
         self._version += 1
         if offer is None:
             return sdp.offer(self._local(self.leg.port), self._agreed)
+        self._meet(offer)
         text, agreed = sdp.answer(offer, self._local(self.leg.port), self._agreed)
         if not self._media.update(self.leg, self._leg_media(agreed)):
             self._move(self.leg)
@@ -295,10 +303,25 @@ class MediaSession:
             self._media.treat(self.leg, floor=terms.delay_floor, ceiling=terms.delay_ceiling)
         return self.leg.port
 
+    def _meet(self, description: bytes) -> None:
+        """Name our address of the family that the far end names for itself, where we have one: its signalling
+        may come over the other. Of two it offers (ANAT) the one that is in use stays."""
+        terms = self._terms
+        theirs = sdp.addresses(description)
+        if terms.reaches is None or any(family(each) == family(terms.address) for each in theirs):
+            return
+        for address in theirs:
+            if self._media.carries(address):
+                with suppress(OSError):  # no way there: then that is refused
+                    self._terms = replace(terms, address=terms.reaches(address))
+                    return
+
     def _local(self, port: int) -> sdp.Local:
         terms = self._terms
+        self._origin = self._origin or terms.address
         return sdp.Local(
             address=terms.address,
+            origin=self._origin,
             port=port,
             session_id=self._session_id,
             version=self._version,

@@ -61,6 +61,9 @@ class Local:
     ours_first: bool = False
     """An answer follows our order of preference, not the offerer's."""
     srtp: Srtp = "off"
+    origin: str = ""
+    """The address that names the session, which no later description may change (RFC 3264 section 8); empty:
+    `address`."""
     private: bool = False
     """Nobody on the way can read what is said here, so that keys may be."""
 
@@ -99,6 +102,15 @@ class Agreement:
     refused: tuple[tuple[Media, ...], tuple[Media, ...]] = ((), ())
     """The lines that say no, before and after that of the stream: they keep their places in every description
     of the session (RFC 3264 section 8)."""
+
+
+def addresses(description: bytes) -> tuple[str, ...]:
+    """Where the peer could receive: an IP address for each audio line that has a port. `SdpError` 400 for
+    a broken description."""
+    parsed = Description.parse(description)
+    lines = [media for media in parsed.media if media.kind == "audio" and media.port]
+    found = (_address(parsed.connection if media.connection is None else media.connection) for media in lines)
+    return tuple(str(address) for address in found if address is not None and not address.is_unspecified)
 
 
 def offer(local: Local, agreed: Agreement | None = None) -> bytes:
@@ -296,14 +308,11 @@ def _remote(description: Description, media: Media, local: Local) -> tuple[str, 
         return None
     if text is None:
         raise SdpError(400, "SDP without a c= line for the audio")
-    try:
-        address = ip_address(text)
-    except ValueError:
-        raise SdpError(488, f"expected an IP address in the c= line, got {shown(text)}") from None
-    if isinstance(address, IPv6Address):
-        if address.scope_id is not None:
-            raise SdpError(488, f"expected an address without a zone in the c= line, got {shown(text)}")
-        address = address.ipv4_mapped or address
+    address = _address(text)
+    if address is None:
+        raise SdpError(488, f"expected an IP address in the c= line, got {shown(text)}")
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        raise SdpError(488, f"expected an address without a zone in the c= line, got {shown(text)}")
     if address.is_unspecified:
         return None
     if address.is_multicast or _is_nobodys(address):
@@ -313,6 +322,15 @@ def _remote(description: Description, media: Media, local: Local) -> tuple[str, 
             488, f"expected an address of the family of {local.address} in the c= line, got {address}"
         )
     return str(address), media.port
+
+
+def _address(text: str | None) -> IPv4Address | IPv6Address | None:
+    """The address in a c= line, None where there is none; IPv4 written as IPv6 is IPv4."""
+    try:
+        address = ip_address(text or "")
+    except ValueError:
+        return None
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
 
 
 def _is_nobodys(address: IPv4Address | IPv6Address) -> bool:
@@ -363,7 +381,8 @@ def _milliseconds(place: Media | Description, name: str) -> int:
 
 
 def _describe(local: Local, media: Iterable[Media]) -> bytes:
-    origin = f"- {local.session_id} {local.version} IN {family(local.address)} {local.address}"
+    named = local.origin or local.address
+    origin = f"- {local.session_id} {local.version} IN {family(named)} {named}"
     return bytes(Description(origin, local.address, (), tuple(media)))
 
 

@@ -43,7 +43,7 @@ async def test_address_binds_sip_and_rtp_and_lets_its_subnet_in(studio: Studio) 
 
 
 async def test_phones_of_both_families_meet_in_one_conference(studio: Studio) -> None:
-    """Each is called by the family of its signalling, and its sound goes that way too."""
+    """Each is called by the family of its signalling, and its sound goes by the one that its SDP names."""
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     house = await House.open(listen=["127.0.0.1", "[::1]"], sections={"rtp": {"address": "::"}})
@@ -51,14 +51,23 @@ async def test_phones_of_both_families_meet_in_one_conference(studio: Studio) ->
         room = house.room()
         port = house.server.sip_port
         calls = []
-        for voice, host in zip(voices(), ("::1", "127.0.0.1", "::1"), strict=False):
+        ways = [
+            ("::1", "::1"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "::1"),
+            ("127.0.0.1", "::1"),
+            ("::1", "127.0.0.1"),
+        ]
+        for voice, (host, sound) in zip(voices(), ways, strict=False):
             shown = f"[{host}]" if ":" in host else host
             user = "six" if ":" in host else "four"
             phone = await studio.phone(user, (host, port), host=host, sound=voice)
-            calls.append(await phone.dial(f"sip:{room}@{shown}:{port}"))
-            assert calls[-1].server_media[0] == host
+            calls.append(await phone.dial(f"sip:{room}@{shown}:{port}", socket=studio.socket(sound)))
+            assert calls[-1].server_media[0] == sound
         await all_hear_the_others(calls)
-        await calls[2].move_media()
+        for moved in calls[2:4]:  # the second of them to the other family
+            assert (await moved.move_media()).status == 200
+            assert moved.server_media[0] == moved.phone.host
         await all_hear_the_others(calls)
 
         six = await studio.phone("callee", host="::1", sound=voices()[5], answers="ring")

@@ -347,7 +347,7 @@ class PhoneCall:
         self.line.media = self.socket
         self.socket.lines.append(self.line)
         response = await self.reoffer("sendrecv")
-        if self.media.socket is None:
+        if old is not self.media.socket:
             old.close()
         return response
 
@@ -378,7 +378,7 @@ class PhoneCall:
     def vanish(self) -> None:
         """No BYE, no more packets, nothing listens: the cable was pulled."""
         self._over()
-        if self.media.socket is None:
+        if self.socket is not self.media.socket:
             self.socket.close()
 
     def _over(self) -> None:
@@ -395,7 +395,7 @@ class PhoneCall:
                 await self._task
         self._over()
         self.line.close()
-        if self.media.socket is None:
+        if self.socket is not self.media.socket:
             self.socket.close()
 
     async def failed_in_background(self) -> None:
