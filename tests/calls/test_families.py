@@ -58,7 +58,7 @@ class Line:
         return Description.parse(answer)
 
     def sent_to(self) -> tuple[str, int] | None:
-        return [media.remote for verb, _, media in self.media.done if verb in ("connect", "update")][-1]
+        return [each[2].remote for each in self.media.done if each[0] in ("connect", "update")][-1]
 
 
 def said(description: Description) -> tuple[str, str]:
