@@ -10,6 +10,7 @@ from api import (
     document,
     errors,
     hearing,
+    member_sound,
     recordings,
     statistics,
     system,
@@ -63,12 +64,12 @@ def create_app(
     contract.include_router(recordings.routes(switchboard))
     contract.include_router(statistics.routes(switchboard))
     # Also here, where a client of the contract looks beside the conference.
-    contract.include_router(watching.stream_routes(switchboard, documented=False))
+    contract.include_router(watching.routes(switchboard, documented=False))
     app.include_router(contract)
     beyond = APIRouter(prefix=OWN_PREFIX)
     beyond.include_router(hearing.routes(switchboard))
-    beyond.include_router(watching.stream_routes(switchboard, documented=True))
-    beyond.include_router(watching.member_routes(switchboard))
+    beyond.include_router(watching.routes(switchboard, documented=True))
+    beyond.include_router(member_sound.routes(switchboard))
     beyond.include_router(undelivered.routes(courier, links))
     app.include_router(beyond)
     app.include_router(system.routes(app, credentials, health, metrics))

@@ -114,8 +114,7 @@ def routes(switchboard: "Switchboard", courier: "Courier", links: Links) -> APIR
         responses=refusals(401, 403, 404, 500),
     )
     async def get_member(account: AccountId, conference_id: ConferenceId, member_id: MemberId) -> Response:
-        conference = switchboard.conference(account, conference_id)
-        return answer(_member(conference, switchboard.member(conference, member_id), links))
+        return answer(_member(*switchboard.seat(account, conference_id, member_id), links))
 
     @router.put(
         "/{conferenceId}/members/{memberId}",
@@ -129,8 +128,7 @@ def routes(switchboard: "Switchboard", courier: "Courier", links: Links) -> APIR
         request: Request, account: AccountId, conference_id: ConferenceId, member_id: MemberId
     ) -> Response:
         """What is left out stays as it is; all of it happens, or nothing."""
-        conference = switchboard.conference(account, conference_id)
-        switchboard.member(conference, member_id)
+        conference, _ = switchboard.seat(account, conference_id, member_id)
         update = await read_json(request, UpdateMember)
         await switchboard.update_member(
             conference, member_id, mute=update.mute, hold=update.hold, coaches=update.call_ids_to_coach

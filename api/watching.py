@@ -1,4 +1,4 @@
-"""What happens in a conference, as server-sent events, and how its members sound. Beyond the contract.
+"""What happens in a conference, as server-sent events. Beyond the contract.
 
 Source of the format: the HTML standard, "Server-sent events".
 """
@@ -12,15 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.answers import answer
-from api.body import read_json
-from api.document import AccountId, ConferenceId, MemberId, json_body, refusals
+from api.document import AccountId, ConferenceId, refusals
 from api.gate import is_head
-from api.models import MemberSound, UpdateMemberSound
 
 if TYPE_CHECKING:
-    from calls.conference import Conference, Member
-    from calls.ended import EndedConference
     from calls.gallery import News, Spectator
     from calls.switchboard import Switchboard
 
@@ -36,7 +31,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-def stream_routes(switchboard: "Switchboard", *, documented: bool) -> APIRouter:
+def routes(switchboard: "Switchboard", *, documented: bool) -> APIRouter:
     """The endpoint /accounts/{accountId}/conferences/{conferenceId}/events."""
     router = APIRouter(prefix="/accounts/{accountId}/conferences", tags=["Beyond the contract"])
 
@@ -57,41 +52,6 @@ def stream_routes(switchboard: "Switchboard", *, documented: bool) -> APIRouter:
         if is_head(request.scope):
             return StreamingResponse(_nothing(), headers=_HEADERS, media_type=_Stream.media_type)
         return _Stream(switchboard.gallery.watch(conference))
-
-    return router
-
-
-def member_routes(switchboard: "Switchboard") -> APIRouter:
-    """The endpoint /accounts/{accountId}/conferences/{conferenceId}/members/{memberId}."""
-    router = APIRouter(prefix="/accounts/{accountId}/conferences", tags=["Beyond the contract"])
-
-    @router.get(
-        "/{conferenceId}/members/{memberId}",
-        operation_id="getMemberSound",
-        summary="See how a member sounds",
-        response_model=MemberSound,
-        responses=refusals(401, 403, 404, 500),
-    )
-    async def get_sound(account: AccountId, conference_id: ConferenceId, member_id: MemberId) -> Response:
-        conference = switchboard.conference(account, conference_id)
-        return answer(_sound(switchboard, conference, switchboard.member(conference, member_id)))
-
-    @router.put(
-        "/{conferenceId}/members/{memberId}",
-        operation_id="updateMemberSound",
-        summary="Bring a member to the usual level, or leave him as he is",
-        status_code=204,
-        responses=refusals(400, 401, 403, 404, 415, 500),
-        openapi_extra=json_body(UpdateMemberSound),
-    )
-    async def update_sound(
-        request: Request, account: AccountId, conference_id: ConferenceId, member_id: MemberId
-    ) -> Response:
-        conference = switchboard.conference(account, conference_id)
-        switchboard.member(conference, member_id)
-        update = await read_json(request, UpdateMemberSound)
-        switchboard.control_gain(switchboard.member(conference, member_id), update.gain_control)
-        return Response(status_code=204)
 
     return router
 
@@ -135,18 +95,3 @@ async def _written(spectator: "Spectator") -> AsyncIterator[bytes]:
 def _event(number: int, news: "News") -> bytes:
     """JSON has no line breaks of its own, so one data line holds it."""
     return f"id: {number}\nevent: {news['eventType']}\ndata: {json.dumps(news)}\n\n".encode()
-
-
-def _sound(
-    switchboard: "Switchboard", conference: "Conference | EndedConference", member: "Member"
-) -> MemberSound:
-    figures = switchboard.sound_of(member)
-    return MemberSound(
-        call_id=member.call_id,
-        conference_id=conference.id,
-        gain_control=member.leg.gain,
-        talking=figures is not None and figures.talking,
-        level=None if figures is None else figures.loudness,
-        noise=None if figures is None else figures.noise,
-        gain=0.0 if figures is None else figures.gain_db,
-    )

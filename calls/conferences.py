@@ -71,6 +71,11 @@ class Conferences:
         return len(self._live)
 
     @property
+    def over(self) -> int:
+        """Ended ones of which there is a record."""
+        return self._history.over
+
+    @property
     def member_count(self) -> int:
         return sum(len(conference.members) for conference in self._live.values())
 

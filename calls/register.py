@@ -39,6 +39,11 @@ class Register:
         """Live calls."""
         return len(self._live)
 
+    @property
+    def over(self) -> int:
+        """Ended calls of which there is a record."""
+        return self._history.over
+
     def add(self, call: Call) -> None:
         """A call has begun."""
         self.total += 1

@@ -148,7 +148,7 @@ class Switchboard:
     @property
     def kept(self) -> tuple[int, int]:
         """How many ended calls and ended conferences there are to tell of."""
-        return self._calls.over, self._conferences.over
+        return self.register.over, self.live_conferences.over
 
     # News from SIP
 
@@ -350,11 +350,12 @@ class Switchboard:
         """One conference, live or ended. Raises NotFound."""
         return self.live_conferences.get(account, conference_id)
 
-    def member(self, conference: Conference | EndedConference, call_id: str) -> Member:
-        """One member. Raises NotFound."""
+    def seat(self, account: str, conference_id: str, call_id: str) -> tuple[Conference, Member]:
+        """A conference and one of its members. Raises NotFound."""
+        conference = self.conference(account, conference_id)
         if isinstance(conference, EndedConference):
             raise NotFound("Member", call_id)
-        return self.live_conferences.member(conference, call_id)
+        return conference, self.live_conferences.member(conference, call_id)
 
     async def complete_conference(self, conference: Conference | EndedConference) -> None:
         """End a conference; its calls go on. Raises NotFound when it has ended."""
@@ -376,7 +377,7 @@ class Switchboard:
 
     async def update_member(
         self,
-        conference: Conference | EndedConference,
+        conference: Conference,
         call_id: str,
         *,
         mute: bool | None = None,

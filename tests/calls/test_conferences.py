@@ -129,7 +129,7 @@ async def test_a_coach_who_lists_himself_coaches_nobody():
     call = await exchange.dial_in(join())
     await exchange.switchboard.update_member(the_conference(exchange), call.id, coaches=[call.id])
     assert exchange.media.of("coach") == [(call.leg.id, [])]
-    assert exchange.switchboard.member(the_conference(exchange), call.id).coaches == (call.id,)
+    assert the_conference(exchange).members[call.id].coaches == (call.id,)
 
 
 async def test_a_second_coach_by_document_ends_that_call_and_never_sits():
@@ -147,7 +147,7 @@ async def test_a_second_coach_by_rest_is_refused_and_nothing_changes():
     conference = the_conference(exchange)
     with pytest.raises(Invalid, match="coach"):
         await exchange.switchboard.update_member(conference, other.id, mute=True, coaches=["c-1"])
-    assert exchange.switchboard.member(conference, other.id).mute is False
+    assert conference.members[other.id].mute is False
     assert exchange.media.of("flags") == [] and exchange.media.of("coach") == []
 
 
@@ -171,7 +171,7 @@ async def test_omitted_fields_stay_and_an_empty_list_ends_coaching():
     call = await exchange.dial_in(join(mute="true", callIdsToCoach="c-1"))
     conference = the_conference(exchange)
     await exchange.switchboard.update_member(conference, call.id, hold=True)
-    member = exchange.switchboard.member(conference, call.id)
+    member = conference.members[call.id]
     assert (member.mute, member.hold, member.coaches) == (True, True, ("c-1",))
     await exchange.switchboard.update_member(conference, call.id, coaches=[])
     assert member.coaches == () and exchange.media.of("coach") == [(call.leg.id, None)]

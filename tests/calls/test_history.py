@@ -124,7 +124,7 @@ async def test_an_ended_conference_is_told_of_and_has_no_members():
     assert isinstance(kept, EndedConference) and kept.id == live.id and kept.members == {}
     assert kept.created_time == live.created_time and kept.completed_time == live.completed_time
     with pytest.raises(NotFound):
-        exchange.switchboard.member(kept, call.id)
+        exchange.switchboard.seat(ACCOUNT, kept.id, call.id)
     with pytest.raises(NotFound):
         await exchange.switchboard.complete_conference(kept)
 

@@ -177,10 +177,11 @@ class FakeSwitchboard:
                 return conference
         raise NotFound("Conference", conference_id)
 
-    def member(self, conference: FakeConference, call_id: str) -> FakeMember:
+    def seat(self, account: str, conference_id: str, call_id: str) -> tuple[FakeConference, FakeMember]:
+        conference = self.conference(account, conference_id)
         if call_id not in conference.members:
             raise NotFound("Member", call_id)
-        return conference.members[call_id]
+        return conference, conference.members[call_id]
 
     async def complete_conference(self, conference: FakeConference) -> None:
         self._do("complete_conference", _live(conference).id)
@@ -203,7 +204,7 @@ class FakeSwitchboard:
         hold: bool | None = None,
         coaches: Iterable[str] | None = None,
     ) -> None:
-        member = self.member(_live(conference), call_id)
+        member = _live(conference).members[call_id]
         self._do("update_member", call_id, mute, hold, coaches)
         member.mute = member.mute if mute is None else mute
         member.hold = member.hold if hold is None else hold
