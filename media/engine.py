@@ -3,15 +3,15 @@
 What there is to tell is left in `events`. A leg is the mixer's row in every column here.
 """
 
-import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from media import memory, messages
+from media import messages
 from media.messages import AnyCommand, AnyEvent
+from media.plays import Plays
 from media.reporting import Reporting
 from media.shared import COUNTERS, PEAK_DECAY, Shared
 from mixer import Full, Handle, Mixer, Room, Tuning, formats, opus
@@ -85,11 +85,7 @@ class Engine:
         self._received = np.zeros(rows, np.int64)
         # Of legs that are closed: the mixer's columns end with them, the totals must not.
         self._gone = {"packets_lost": 0, "packets_late": 0, "packets_doubled": 0}
-        self._prompts: dict[int, NDArray[np.int16]] = {}
-        self._plays: dict[int, tuple[int, int | Room]] = {}  # the mixer's number -> ours, and row or room
-        self._ending: list[
-            tuple[int, int]
-        ] = []  # (beat, play) of those whose last packet is to be played out
+        self._plays = Plays(mixer, outgoing)
 
     # Commands
 
@@ -145,28 +141,22 @@ class Engine:
                 mixer.coach(handles[command.leg], self._known(command.coaches))
             case messages.EndRoom():
                 mixer.end_room(command.room)
-                self._forget_plays(Room(command.room))
+                self._plays.drop(Room(command.room))
             case messages.Load():
-                self._load(command, self._descriptors.popleft())
+                self._plays.load(command.prompt, self._descriptors.popleft(), command.size)
             case messages.Forget():
-                self._prompts.pop(command.prompt, None)
+                self._plays.unload(command.prompt)
             case messages.PlayToLeg():
-                handle = handles[command.leg]
-                self._play(command.play, command.prompt, handle, handle & 0xFFFF)
+                self._plays.start(command.play, command.prompt, handles[command.leg], self._beats)
             case messages.PlayToRoom():
-                room = Room(command.room)
-                self._play(command.play, command.prompt, room, room)
+                self._plays.start(command.play, command.prompt, Room(command.room), self._beats)
             case messages.SendDigits():
                 row = handles[command.leg] & 0xFFFF
                 self._outgoing.press(
                     row, command.play, command.digits, tone=command.tone, interval=command.interval
                 )
             case messages.StopPlay():
-                self._outgoing.release(command.play)
-                for number, (play, _) in list(self._plays.items()):
-                    if play == command.play:
-                        mixer.stop(number)
-                        del self._plays[number]
+                self._plays.stop(command.play)
 
     def _open(self, command: messages.Open) -> None:
         handle = self._mixer.open()
@@ -247,30 +237,13 @@ class Engine:
         self._leg[row] = 0
         self._shared.legs[row] = 0
         self._keys.pop(row, None)
-        self._forget_plays(row)
+        self._plays.drop(row)
 
     def _known(self, legs: list[int] | None) -> list[Handle] | None:
         """The handles of those legs that are open; None stays None."""
         if legs is None:
             return None
         return [self._handles[leg] for leg in legs if leg in self._handles]
-
-    def _load(self, command: messages.Load, descriptor: int) -> None:
-        try:
-            self._prompts[command.prompt] = memory.samples(descriptor, command.size)
-        finally:
-            os.close(descriptor)
-
-    def _play(self, play: int, prompt: int, target: Handle | Room, place: int | Room) -> None:
-        samples = self._prompts[prompt]
-        if len(samples):
-            self._plays[self._mixer.play(target, samples)] = (play, place)
-        else:
-            self._ending.append((self._beats, play))
-
-    def _forget_plays(self, place: int | Room) -> None:
-        for number in [number for number, (_, where) in self._plays.items() if where == place]:
-            del self._plays[number]
 
     # The beat
 
@@ -320,11 +293,7 @@ class Engine:
             outbox.lengths[protected] = plain
             self._counts["send_errors"] += len(failed)
             self._counts["packets_sent"] += len(slots) - len(failed)
-        self.events.extend(messages.Played(play) for play in self._outgoing.take_pressed())
-        if self._mixer.finished:
-            self._finish()
-        if self._ending:
-            self._report_played()
+        self.events.extend(messages.Played(play) for play in self._plays.played(self._beats))
         if self._beats % SWEEP_BEATS <= skipped:
             self._sweep(now)
 
@@ -429,19 +398,6 @@ class Engine:
         talk = self._mixer.analysis.talk
         self._shared.legs["talking"] = talk.talking
         np.maximum(self._loudest, talk.level, out=self._loudest)
-
-    def _finish(self) -> None:
-        for number in self._mixer.finished:
-            play, place = self._plays.pop(number, (0, 0))
-            if play:
-                wait = (
-                    self._outgoing.longest_wait() if isinstance(place, Room) else self._outgoing.wait(place)
-                )
-                self._ending.append((self._beats + wait, play))
-
-    def _report_played(self) -> None:
-        self.events.extend(messages.Played(play) for beat, play in self._ending if beat <= self._beats)
-        self._ending = [(beat, play) for beat, play in self._ending if beat > self._beats]
 
     # Now and then
 

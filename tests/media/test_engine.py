@@ -522,7 +522,7 @@ def test_nothing_is_left_of_five_hundred_legs(media: VirtualMedia) -> None:
         media.commands.append(Close(leg))
     media.beat(20)
     engine = media.engine
-    assert not engine._handles and not engine._plays and not engine._keys and not engine._ending
+    assert not engine._handles and engine._plays.idle and not engine._keys
     assert not engine._leg.any() and not engine._receives.any() and not engine._silent.any()
     assert not media.demux.state[1:]["pinned"].any() and not media.demux.state[1:]["named"].any()
     assert media.beat() == []
