@@ -21,7 +21,7 @@ from rtp.datagrams import Inbox, Transport
 from rtp.demux import COMFORT, EVENT, RTCP, Demux
 from rtp.dtmf import KeyReceiver
 from rtp.outgoing import Outgoing
-from rtp.packet import Headers, parse
+from rtp.packet import Headers, keep_alives, parse
 from rtp.rtcp import read_among_rtp
 from rtp.srtp import Admission, Srtp
 
@@ -304,7 +304,8 @@ class Engine:
         source, truncated = inbox.source[:count], inbox.truncated[:count]
         gate: Admission | None = None
         if len(self._srtp):
-            gate = Admission(self._srtp, self._demux.secured(port, address, source, now) * ~truncated)
+            unread = truncated | keep_alives(slots, length)
+            gate = Admission(self._srtp, self._demux.secured(port, address, source, now) * ~unread)
         headers = parse(slots, length)
         read_among_rtp(headers, slots, length)
         headers.valid &= ~truncated
@@ -316,7 +317,11 @@ class Engine:
             headers.valid &= ~beside
             counts["rtcp_received"] += int(beside.sum())
             self._reporting.hear_beside(np.flatnonzero(beside & ~truncated), now)
-        counts["dropped_malformed"] += int((~(headers.valid | truncated | beside)).sum())
+        bad = np.flatnonzero(~(headers.valid | truncated | beside))
+        if len(bad):
+            alive = int(keep_alives(slots[bad, :8], length[bad]).sum())
+            counts["keep_alives"] += alive
+            counts["dropped_malformed"] += len(bad) - alive
         if gate is not None:
             gate.read(headers)
         rows, kinds = self._demux.match(port, address, source, headers, now, gate)

@@ -31,6 +31,7 @@ COUNTERS: Final = (
     "rtcp_in_clear",
     "srtp_unsent",
     "srtp_legs",
+    "keep_alives",
     "dropped_malformed",
     "dropped_truncated",
     "dropped_unknown_source",

@@ -23,6 +23,9 @@ HEADER: Final = np.dtype(
 )
 """The fixed header: `flags` is version, padding, extension, CSRC count; `type` is marker, payload type."""
 
+_STUN_BYTES: Final = 20
+_STUN_COOKIE: Final = np.frombuffer(b"\x21\x12\xa4\x42", np.uint8)
+
 _SLOT_HEADER: Final = np.dtype({"names": ["header"], "formats": [HEADER], "offsets": [0], "itemsize": SLOT})
 
 
@@ -47,6 +50,17 @@ class Headers:
         """Take the only packet of `one` for that at `place`."""
         for name in self.__slots__:
             getattr(self, name)[place] = getattr(one, name)[0]
+
+
+def keep_alives(slots: NDArray[np.uint8], length: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """bool[n]: what a phone sends to the port of its sound to keep a NAT's mapping, and means nothing else by:
+    STUN (first octet 0 to 3, RFC 7983 section 7, with the cookie of RFC 5389) and packets of up to four octets
+    (RFC 6263 section 4.1)."""
+    found = length <= 4
+    likely = np.flatnonzero((slots[:, 0] < 4) & (length >= _STUN_BYTES))
+    if len(likely):
+        found[likely] = (slots[likely, 4:8] == _STUN_COOKIE).all(axis=1)
+    return found
 
 
 def parse(slots: NDArray[np.uint8], length: NDArray[np.int32]) -> Headers:

@@ -411,7 +411,7 @@ def test_each_kind_of_bad_packet_has_its_counter(media: VirtualMedia) -> None:
     media.open(1, ALICE)
     media.say(ALICE, rtp(1))
     media.say(ALICE, b"not RTP")
-    media.say(ALICE, b"")
+    media.say(ALICE, b"\x00\x01\x00\x00\x21\x12\xa4\x43" + bytes(12))  # a cookie that is none
     media.say(ALICE, rtp(2, payload=bytes(3000)))
     media.say(ALICE, rtp(3, payload_type=96))
     media.say(("192.0.2.66", 666), rtp(4))
@@ -427,7 +427,21 @@ def test_each_kind_of_bad_packet_has_its_counter(media: VirtualMedia) -> None:
         "dropped_payload_type": 1,
         "dropped_unknown_source": 1,
     }
-    assert counted(media, "packets_received") == 8
+    assert counted(media, "packets_received") == 8 and counted(media, "keep_alives") == 0
+
+
+def test_what_keeps_a_nats_mapping_is_counted_apart_and_means_nothing(media: VirtualMedia) -> None:
+    media.open(1, ALICE)
+    media.say(ALICE, rtp(1))
+    binding, indication = b"\x00\x01", b"\x00\x11"
+    for keep_alive in (binding, indication):
+        media.say(ALICE, keep_alive + b"\x00\x00\x21\x12\xa4\x42" + bytes(12))
+    media.say(ALICE, b"")
+    media.say(ALICE, b"\r\n\r\n")
+    media.say(("192.0.2.66", 666), binding + b"\x00\x08\x21\x12\xa4\x42" + bytes(20))
+    media.beat()
+    assert counted(media, "keep_alives") == 5
+    assert not any(counted(media, name) for name in COUNTERS if name.startswith("dropped"))
 
 
 def test_a_leg_has_figures_of_its_own_and_leaves_none_to_its_successor(media: VirtualMedia) -> None:

@@ -150,6 +150,15 @@ def test_what_does_not_pass_is_no_sign_of_life(media: Media, alice: Phone) -> No
     assert media.count("srtp_rejected") == 50 and media.count("rtcp_in_clear") == 100
 
 
+def test_stun_from_where_a_leg_with_keys_is_heard_is_no_attack(media: Media, alice: Phone) -> None:
+    media.dial(1, alice)
+    media.say(alice.address, alice.packet())
+    media.say(alice.address, b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12))
+    media.beat()
+    assert media.count("keep_alives") == 1
+    assert media.count("srtp_rejected") == media.count("dropped_malformed") == 0
+
+
 def test_plain_sound_for_a_leg_with_keys_is_heard_by_nobody(media: Media, alice: Phone, bob: Phone) -> None:
     media.dial(1, alice)
     media.dial(2, bob)
