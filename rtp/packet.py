@@ -53,9 +53,9 @@ class Headers:
 
 
 def keep_alives(slots: NDArray[np.uint8], length: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """bool[n]: what a phone sends to the port of its sound to keep a NAT's mapping, and means nothing else by:
-    STUN (first octet 0 to 3, RFC 7983 section 7, with the cookie of RFC 5389) and packets of up to four octets
-    (RFC 6263 section 4.1)."""
+    """bool[n]: what a phone sends to the port of its sound to keep a NAT's mapping, and means nothing else:
+    STUN (first octet 0 to 3, RFC 7983 section 7, and the cookie of RFC 5389), and packets of up to four
+    octets (RFC 6263 section 4.1)."""
     found = length <= 4
     likely = np.flatnonzero((slots[:, 0] < 4) & (length >= _STUN_BYTES))
     if len(likely):
