@@ -136,6 +136,7 @@ class Outgoing:
             or coded != self._coded[row]
             or bool(self._halves[row]) != halved
         ):
+            self._marker[row] |= self._gathered[row] > 0  # what was gathered is given up: time leaps
             self._gathered[row] = 0
         if begins:
             self._marker[row] = True

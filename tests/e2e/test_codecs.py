@@ -94,6 +94,11 @@ async def test_a_codec_changes_within_a_call_by_the_offers_of_both_sides(
     await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its.frequency}, what=alice.story)
     await eventually(lambda: wide_tones(bob) == {mine.frequency}, what=bob.story)
 
+    # The same in packets of 40 ms.
+    await offered(bob, described(bob, "9 0", "a=rtpmap:9 G722/8000", "a=ptime:40"))
+    await eventually(lambda: len(bob.line.received[-1].payload) == 320, what=bob.story)
+    await eventually(lambda: wide_tones(bob) == {mine.frequency}, what=bob.story)
+
     # It asks us to offer, and takes a law out of what we do.
     offer = await offered(bob, b"", described(bob, "8"))
     assert formats(offer.body) == ["9", "111", "0", "8", "101", "102"]

@@ -25,7 +25,8 @@ async def house() -> AsyncIterator[House]:
 
 
 @pytest.mark.parametrize(
-    ("codec", "encrypted"), [("opus/48000/2", False), ("opus/48000/2", True), ("G722/16000/1", False)]
+    ("codec", "encrypted"),
+    [(codec, keys) for codec in ("opus/48000/2", "G722/16000/1") for keys in (False, True)],
 )
 async def test_baresip_talks_to_a_narrowband_phone(
     house: House, studio: Studio, codec: str, encrypted: bool

@@ -79,6 +79,32 @@ def test_longer_packets_gather_whole_frames(ptime: int, every: int) -> None:
     assert (packets[1]["sequence"] - packets[0]["sequence"]) & 0xFFFF == 1
 
 
+def test_other_packet_times_within_a_stream_keep_its_time_and_give_up_what_was_half_gathered() -> None:
+    outgoing = opened(ptime=60)
+    packets = []
+    changes = {5: 20, 8: 40, 12: 10, 14: 60, 18: 20}
+    for value in range(22):
+        if value in changes:
+            outgoing.send_as(1, 0, changes[value], True)
+        packets += sent(outgoing, heard(value))
+    base = packets[0]["timestamp"]
+    given = bytearray(22 * 160)
+    leaps = []
+    for before, after in itertools.pairwise([None, *packets]):
+        assert after is not None
+        start = (after["timestamp"] - base) & 0xFFFF_FFFF
+        assert not any(given[start : start + len(after["payload"])])
+        given[start : start + len(after["payload"])] = after["payload"]
+        if before is not None:
+            assert (after["sequence"] - before["sequence"]) & 0xFFFF == 1
+            leap = (after["timestamp"] - before["timestamp"]) & 0xFFFF_FFFF != len(before["payload"])
+            assert after["marker"] == leap
+            leaps += [start // 160] * leap
+    said = b"".join(bytes([value] * 80 + [value + 100] * 80) for value in range(22))
+    missing = {place // 160 for place in range(len(said)) if given[place] != said[place]}
+    assert missing == {3, 4, 17} and leaps == [5, 18]
+
+
 def test_ten_milliseconds_are_two_packets_a_beat() -> None:
     outgoing = opened(ptime=10)
     first, second = sent(outgoing, heard(7))
