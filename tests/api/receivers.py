@@ -100,6 +100,17 @@ class Receiver:
             writer.close()
 
 
+async def hang(_: Got) -> bytes:
+    await asyncio.Event().wait()
+    raise AssertionError("not reached")
+
+
+async def nobody() -> str:
+    """A URL where nobody listens."""
+    async with Receiver() as receiver:
+        return receiver.url
+
+
 async def _read(reader: asyncio.StreamReader) -> Got | None:
     try:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -1,7 +1,5 @@
 """Events that nobody took: kept, listed, replayed. Beyond the contract."""
 
-import asyncio
-
 import httpx
 import pytest
 
@@ -12,6 +10,7 @@ from calls.callbacks import Callback, Event
 from net.http import HttpClient
 from tests.api.receivers import Got, Receiver, reply
 from tests.api.rest import fault
+from tests.support.eventually import eventually
 
 BASE = "/api/mixminus/v1/accounts/9900000/undelivered"
 
@@ -40,9 +39,7 @@ async def given_up(courier: Courier, *letters: tuple[Callback, Event]) -> None:
     """These were told, and nobody is trying any more."""
     for callback, told in letters:
         courier.tell(callback, told)
-    while courier._tasks:
-        await asyncio.wait(set(courier._tasks))
-        await asyncio.sleep(0)
+    await eventually(lambda: courier.waiting == 0)
 
 
 async def test_what_failed_is_listed_and_a_replay_sends_it_as_it_was(

@@ -6,8 +6,8 @@ from media import tones
 from sip import events as sip_events
 from tests.calls.test_forward import Forwarding
 from tests.calls.test_outbound import dialled
-from tests.calls.test_transfer import PAUSE, Transferring, phone
 from tests.calls.test_ways import registered
+from tests.calls.transferring import PAUSE, Transferring, phone
 from tests.support.exchange import OFFER, Exchange, settle
 
 EARLY = OFFER.replace(b"40000", b"42000")

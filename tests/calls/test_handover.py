@@ -10,8 +10,8 @@ from sip.access import Trunk
 from sip.replaces import Replaces
 from sip.uri import Uri
 from tests.calls.test_relay import WITHOUT_EVENTS
-from tests.calls.test_transfer import Transferring
 from tests.calls.test_ways import registered, ringing
+from tests.calls.transferring import Transferring
 from tests.support.exchange import ACCOUNT, OFFER, Exchange, join, settle
 
 ELSEWHERE = OFFER.replace(b"40000", b"41000")

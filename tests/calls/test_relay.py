@@ -6,7 +6,7 @@ from calls.relay import Relay
 from media import tones
 from media.client import DigitReceived as Event
 from sip import events as sip_events
-from tests.calls.test_transfer import Transferring
+from tests.calls.transferring import Transferring
 from tests.support.exchange import OFFER, settle
 
 WITHOUT_EVENTS = OFFER.replace(b" 101", b"").replace(b"a=rtpmap:101 telephone-event/8000\r\n", b"")
