@@ -19,7 +19,7 @@ from rtp.addresses import Book
 from rtp.comfort import read as read_comfort
 from rtp.datagrams import Inbox, Transport
 from rtp.demux import COMFORT, EVENT, RTCP, Demux
-from rtp.dtmf import KeyReceiver
+from rtp.dtmf import KeyReceivers
 from rtp.outgoing import Outgoing
 from rtp.packet import Headers, keep_alives, parse
 from rtp.rtcp import read_among_rtp
@@ -27,7 +27,6 @@ from rtp.srtp import Admission, Srtp
 
 SWEEP_BEATS = 10
 MAX_AGE = 32_000  # samples; an older arrival time is a wall clock that was set
-EVENT_PACKETS = 256  # telephone events looked at in a batch; more come only from one who floods
 COMFORT_TYPE = 13  # RFC 3551 table 4
 _LEAST_BITRATE = 6000  # of Opus (RFC 7587 section 6.1)
 _PLAYS = (messages.PlayToLeg, messages.PlayToRoom, messages.SendDigits)
@@ -76,8 +75,7 @@ class Engine:
         self._closed: set[int] = set()  # by the commands of this beat
         self._descriptors: deque[int] = deque()
         self._leg = np.zeros(rows, np.int64)
-        self._keys: dict[int, KeyReceiver] = {}
-        self._events_clock = np.full(rows, 8000, np.int32)
+        self._keys = KeyReceivers(rows)
         self._receives = np.zeros(rows, bool)
         self._loudest = np.zeros(rows, np.float32)  # mean square of a frame, since it was last told
         self._since = np.zeros(rows)
@@ -199,9 +197,7 @@ class Engine:
         if named:
             self._outgoing.send_to(row, command.address, command.port)
         sends = command.sends and command.port != 0
-        if command.dtmf_clock != self._events_clock[row]:
-            self._events_clock[row] = command.dtmf_clock
-            self._keys.pop(row, None)
+        self._keys.set_clock(row, command.dtmf_clock)
         hears = formats.number(command.format.codec, command.format.rate)
         self._outgoing.send_as(
             row,
@@ -236,7 +232,7 @@ class Engine:
         self._receives[row] = self._silent[row] = False
         self._leg[row] = 0
         self._shared.legs[row] = 0
-        self._keys.pop(row, None)
+        self._keys.forget(row)
         self._plays.drop(row)
 
     def _known(self, legs: list[int] | None) -> list[Handle] | None:
@@ -330,7 +326,10 @@ class Engine:
         self._received += np.bincount(rows, minlength=len(self._received))
         events = (kinds == EVENT) & (rows != 0)
         if events.any():
-            self._take_keys(np.flatnonzero(events), rows, headers, now)
+            which = np.flatnonzero(events)
+            self._mixer.tell_keys(rows[which])
+            for row, key, duration in self._keys.receive(which, rows, headers, slots, now):
+                self._press(row, key, duration)
         among = (kinds == RTCP) & (rows != 0)
         if among.any():
             counts["rtcp_received"] += int(among.sum())
@@ -376,24 +375,6 @@ class Engine:
         if rows:
             self._reporting.leave(np.array(rows, np.intp), wall)
 
-    def _take_keys(
-        self,
-        which: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        headers: Headers,
-        now: float,
-    ) -> None:
-        self._mixer.tell_keys(rows[which])
-        for packet in which[:EVENT_PACKETS].tolist():
-            row = int(rows[packet])
-            start = int(headers.offset[packet])
-            payload = self._inbox.slots[packet, start : start + int(headers.size[packet])].tobytes()
-            keys = self._keys.setdefault(row, KeyReceiver(int(self._events_clock[row])))
-            for digit, duration in keys.receive(
-                payload, int(headers.ssrc[packet]), int(headers.timestamp[packet]), now
-            ):
-                self._press(row, digit, duration)
-
     def _press(self, row: int, digit: str, duration: int, *, inband: bool = False) -> None:
         self._counts["digits_inband" if inband else "digits"] += 1
         self.events.append(messages.Digit(int(self._leg[row]), digit, duration, inband))
@@ -410,11 +391,8 @@ class Engine:
         self._demux.expire(now)
         if self._demux.pinned:
             self._pin()
-        for row, keys in list(self._keys.items()):
-            for digit, duration in keys.expire(now):
-                self._press(row, digit, duration)
-            if keys.spent(now):
-                del self._keys[row]
+        for row, key, duration in self._keys.expire(now):
+            self._press(row, key, duration)
         if self._silence > 0.0:
             self._report_silence(now)
         if now >= self._assessed + 1.0:

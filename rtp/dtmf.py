@@ -8,11 +8,21 @@ its end was lost and it is reported as it is. Which packet comes first does not 
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rtp.packet import Headers
+
 KEYS: Final = "0123456789*#ABCD"
 LOST_END: Final = 0.3
 STRAGGLE: Final = 5  # seconds; a timestamp further back is a clock that was set anew
 LATEST: Final = 1.0  # seconds; no straggler comes later, but one who plays recorded keys may begin again
 MAX_DURATION: Final = 0xFFFF
+EVENT_PACKETS: Final = 256
+"""Telephone events looked at in a batch; more come only from one who floods."""
+
+Press = tuple[int, str, int]
+"""Row, key, duration in ms."""
 
 
 @dataclass(slots=True)
@@ -93,3 +103,55 @@ class KeyReceiver:
             return False
         behind = (reference[1] - timestamp) & 0xFFFF_FFFF
         return 0 < behind < STRAGGLE * self._rate
+
+
+class KeyReceivers:
+    """The telephone events of all rows. Of one that has sent none lately nothing is kept."""
+
+    def __init__(self, rows: int) -> None:
+        self._clock = np.full(rows, 8000, np.int32)
+        self._receivers: dict[int, KeyReceiver] = {}
+
+    def __repr__(self) -> str:
+        return "KeyReceivers()"
+
+    def __len__(self) -> int:
+        """Of how many rows something is kept."""
+        return len(self._receivers)
+
+    def set_clock(self, row: int, hertz: int) -> None:
+        """The clock of the events that the leg sends."""
+        if hertz != self._clock[row]:
+            self._clock[row] = hertz
+            self.forget(row)
+
+    def forget(self, row: int) -> None:
+        """A key that is held now is never reported."""
+        self._receivers.pop(row, None)
+
+    def receive(
+        self,
+        which: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        headers: Headers,
+        slots: NDArray[np.uint8],
+        now: float,
+    ) -> list[Press]:
+        """What those packets of a batch that are telephone events complete; `rows`: by packet."""
+        pressed: list[Press] = []
+        for packet in which[:EVENT_PACKETS].tolist():
+            row, start = int(rows[packet]), int(headers.offset[packet])
+            payload = slots[packet, start : start + int(headers.size[packet])].tobytes()
+            receiver = self._receivers.setdefault(row, KeyReceiver(int(self._clock[row])))
+            keys = receiver.receive(payload, int(headers.ssrc[packet]), int(headers.timestamp[packet]), now)
+            pressed += [(row, key, duration) for key, duration in keys]
+        return pressed
+
+    def expire(self, now: float) -> list[Press]:
+        """The keys whose ends have been waited for long enough."""
+        pressed: list[Press] = []
+        for row, receiver in list(self._receivers.items()):
+            pressed += [(row, key, duration) for key, duration in receiver.expire(now)]
+            if receiver.spent(now):
+                del self._receivers[row]
+        return pressed

@@ -2,9 +2,12 @@
 
 import itertools
 
+import numpy as np
 import pytest
 
-from rtp.dtmf import LOST_END, KeyReceiver
+from rtp.dtmf import EVENT_PACKETS, LOST_END, STRAGGLE, KeyReceiver, KeyReceivers, Press
+from rtp.packet import SLOT, parse
+from tests.support.virtual_network import rtp
 
 
 def event(key: int, duration: int, *, end: bool = False) -> bytes:
@@ -108,3 +111,33 @@ def test_no_key_is_shown_by_a_repr() -> None:
     receiver = KeyReceiver()
     receiver.receive(event(7, 160), 1, 8000, 0.0)
     assert "7" not in repr(receiver)
+
+
+def batch(receivers: KeyReceivers, *packets: tuple[int, bytes], now: float = 0.0) -> list[Press]:
+    """Payloads of rows arrive together, all of one event."""
+    slots = np.zeros((len(packets), SLOT), np.uint8)
+    lengths = np.zeros(len(packets), np.int32)
+    for place, (row, payload) in enumerate(packets):
+        data = rtp(place, ssrc=row, payload=payload, payload_type=101, timestamp=8000)
+        slots[place, : len(data)], lengths[place] = np.frombuffer(data, np.uint8), len(data)
+    rows = np.array([row for row, _ in packets])
+    return receivers.receive(np.arange(len(packets)), rows, parse(slots, lengths), slots, now)
+
+
+def test_the_keys_of_rows_are_kept_apart_each_on_its_clock() -> None:
+    receivers = KeyReceivers(4)
+    receivers.set_clock(2, 48_000)
+    ends = [(row, event(row, 4800, end=True)) for row in (1, 2, 1, 2)]
+    assert batch(receivers, *ends) == [(1, "1", 600), (2, "2", 100)]
+    batch(receivers, (3, event(3, 160)))
+    receivers.forget(3)
+    assert receivers.expire(LOST_END) == [] and len(receivers) == 2
+    assert receivers.expire(STRAGGLE + 1) == [] and len(receivers) == 0
+
+
+def test_who_floods_has_so_many_events_looked_at_and_shows_nothing_of_them() -> None:
+    receivers = KeyReceivers(2)
+    flood = [(1, event(5, 160))] * EVENT_PACKETS
+    assert batch(receivers, *flood, (1, event(5, 160, end=True))) == []
+    assert receivers.expire(LOST_END) == [(1, "5", 20)]
+    assert "5" not in repr(receivers)
