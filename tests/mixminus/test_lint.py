@@ -78,6 +78,18 @@ def test_a_document_for_a_conference_has_six_verbs(file: Path, capsys: pytest.Ca
     assert f"{file}:1:11: <Hangup> is not legal in a conference" in capsys.readouterr().out
 
 
+def test_a_verb_that_is_right_and_not_performed_is_a_warning(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert linted(file, "<Response><Pause/>\n<Record/><StopRecording/></Response>") == 0
+    warning = "<Record> is not supported: a call that comes to it ends with application-error"
+    assert capsys.readouterr().out == f"{file}:2:1: warning: {warning}\n"
+    assert linted(file, "<Response><StartRecording/><StopRecording/></Response>", "--conference") == 0
+    assert (
+        capsys.readouterr().out == f"{file}:1:11: warning: <StartRecording> is not supported: it is skipped\n"
+    )
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lint", str(tmp_path / "none.xml")]) == 1
     assert capsys.readouterr().err == f"{tmp_path / 'none.xml'}: No such file or directory\n"
