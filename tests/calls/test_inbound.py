@@ -225,11 +225,20 @@ async def test_redirect_brings_the_next_document_and_drops_the_rest():
 
 async def test_tags_are_carried_until_cleared():
     exchange = Exchange()
-    call = await exchange.dial_in(
-        '<Response><Tag>one</Tag><Redirect redirectUrl="http://app.test/a"/></Response>'
-    )
-    assert exchange.courier.asked[1][1]["tag"] == "one"
+    exchange.answer_with(join(before='<Gather gatherUrl="/g" maxDigits="1"/>'), "redirect")
+    exchange.answer_with(join(before="<Tag/>"), "gather")
+    call = await exchange.dial_in('<Response><Tag>one</Tag><Redirect redirectUrl="/a"/></Response>')
     assert call.tag == "one"
+    call.keypad.press("1", "rtp", 0.0)
+    await settle()
+    exchange.switchboard.on_sip(sip_events.CallEnded(call.session, "BYE"))
+    told = [event for _, event in (*exchange.courier.asked, *exchange.courier.told)]
+    assert [(event["eventType"], event.get("tag")) for event in told] == [
+        ("initiate", None),
+        ("redirect", "one"),
+        ("gather", "one"),
+        ("disconnect", None),
+    ]
 
 
 async def test_a_late_offer_is_answered_by_an_offer_and_connected_by_the_ack():
