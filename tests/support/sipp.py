@@ -1,4 +1,5 @@
-"""sipp as a peer: scenarios are the XML files in tests/e2e/sipp, or its own by name ("uac", "uas")."""
+"""sipp as a peer: scenarios are the XML files in tests/e2e/sipp, its own by name ("uac", "uas"), or XML made
+of steps (`sipp_steps`)."""
 
 import asyncio
 import csv
@@ -35,6 +36,9 @@ class Sipp:
         self.port = port or free_port()
         self.media_port = int(free_range(4).split("-")[0])
         file = SCENARIOS / f"{scenario}.xml"
+        if scenario.startswith("<?xml"):
+            file = Path(self.directory.name) / "scenario.xml"
+            file.write_text(scenario)
         chosen = ["-sf", str(file)] if file.exists() else ["-sn", scenario]
         self.line = [
             self.program,
