@@ -8,7 +8,7 @@ another address. Whoever was there before gets a BYE.
 import asyncio
 import logging
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from calls.call import Call, Listener, Services
 from calls.dialling import Dialling
@@ -18,6 +18,7 @@ from calls.media_session import MediaSession
 from calls.order import Dial, LegOrder
 from calls.outbound import Outbound
 from calls.routing import Routing
+from calls.terms import Transfers
 from sip.events import IncomingCall, ReferRequested
 from sip.sdp import SdpError
 from sip.trunks import TrunkFull
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from sip.trunks import Line
 
 logger = logging.getLogger(__name__)
-
-Transfers = Literal["none", "users", "any"]
-"""Whom the far end of a call may put in its place by REFER: nobody; users who are registered here; any
-address and number that the account can call."""
 
 
 class Handovers:

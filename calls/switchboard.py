@@ -24,7 +24,7 @@ from calls.documents import read
 from calls.ended import EndedCall, EndedConference
 from calls.errors import Conflict, Invalid, NotFound, Unavailable
 from calls.gallery import Gallery
-from calls.handover import Handovers, Transfers
+from calls.handover import Handovers
 from calls.hearing import Hearing, Party, examine
 from calls.inbound import Inbound
 from calls.order import CallOrder, Redirect
@@ -33,7 +33,7 @@ from calls.performance import Performance
 from calls.register import Register
 from calls.routing import Routing
 from calls.silence import SilenceWatch
-from calls.terms import TermsPolicy
+from calls.terms import TermsPolicy, Transfers
 from media.client import (
     DigitReceived,
     LegHeard,

@@ -11,6 +11,10 @@ from sip.sdp import Srtp
 Reaches = Callable[[str], str]
 """Which address of ours reaches another one."""
 
+Transfers = Literal["none", "users", "any"]
+"""Whom the far end of a call may put in its place by REFER: nobody; users who are registered here; any
+address and number that the account can call."""
+
 _PRIVATE = ("tls", "wss")
 
 

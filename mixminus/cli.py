@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mixminus.settings import Config
 
 logger = logging.getLogger(__name__)
+
+_STARTED = time.monotonic()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,13 +59,16 @@ def _serve(config: "Config", read: Callable[[], "Config"]) -> int:
     from mixminus import logs
     from mixminus.config import PASSWORD_FILE, ConfigError, ensure_password
     from mixminus.descriptors import raise_limit
-    from mixminus.serving import serve
+    from mixminus.listening import PATIENCE, await_addresses
 
     logs.configure()
     raise_limit()
     for warning in config.warnings:
         logger.warning("configuration", extra={"warning": warning})
     try:
+        await_addresses(config, _STARTED + PATIENCE)
+        from mixminus.serving import serve
+
         note = ""
         if config.needs_password:
             password, made = ensure_password(config.data.directory)

@@ -1,9 +1,10 @@
 """The wiring: a configuration in, a running server out. Nothing is decided here."""
 
+import asyncio
 import gc
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -183,10 +184,9 @@ class Server:
             self._stack.push_async_callback(self.sip.close)
             await self.http.start()
             self._stack.push_async_callback(self.http.close)
-            await self.speech.start()
             self._stack.push_async_callback(self.speech.close)
-            await self.media.start()
             self._stack.push_async_callback(self.media.close)
+            await _together(self.speech.start(), self.media.start())
             await self._care.start()
             self._stack.push_async_callback(self._care.close)
         except BaseException:
@@ -255,6 +255,18 @@ class Server:
         accepts = self._ready and not self.switchboard.stopping and self.media.ready
         status = "ok" if accepts else "stopping" if self.switchboard.stopping else "starting"
         return {"status": status, "version": VERSION, "pids": self.pids}
+
+
+async def _together(*starts: Coroutine[object, object, None]) -> None:
+    """Processes that are loaded side by side. Where one cannot be started, none goes on."""
+    tasks = [asyncio.create_task(start) for start in starts]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 def _passwords(config: configuration.Config) -> dict[str, str]:

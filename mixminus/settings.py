@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from calls.handover import Transfers
+from calls.terms import Transfers
 from mixminus import kinds
 from mixminus.kinds import Kind, Network
 from sip.codecs import CODECS

@@ -6,7 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sip.address import DIALLED, Bound, is_ip, is_wildcard, our_address, parse_listen, parse_target
 from sip.endpoint import Endpoint, EndpointConfig
@@ -17,13 +17,14 @@ from sip.message import Headers, Response
 from sip.outside import Series
 from sip.reason import Reason
 from sip.replaces import Replaces
-from sip.resolver import SystemResolver
 from sip.session import Session
 from sip.tcp import Connections, StreamLimits
 from sip.tls import Tls, TlsFiles
 from sip.udp import UdpSocket
 from sip.uri import DEFAULT_PORT, host_port
-from sip.websocket import WebSockets
+
+if TYPE_CHECKING:
+    from sip.websocket import WebSockets
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class SipServer:
         self._tls_files = tls
         self._tls: Tls | None = None
         self._origins = tuple(origins)
-        self._resolver = resolver or SystemResolver()
+        self._resolver = resolver
         self._watchers = tuple(watchers)
         self._timer: asyncio.TimerHandle | None = None
         self._routes: dict[str, tuple[str, float]] = {}
@@ -151,7 +152,7 @@ class SipServer:
         listened = {entry.transport for entry in self.bound}
         last = OSError(f"{wanted.host}: no address")
         flows = []
-        for place in await locate(wanted, self._resolver, listened, self._config.random):
+        for place in await locate(wanted, await self._names(), listened, self._config.random):
             try:
                 flows.append(self._flow(place.transport, place.ip, place.port, wanted.host))
             except OSError as error:
@@ -160,6 +161,13 @@ class SipServer:
             raise last
         first, *others = self.endpoint.preferred(flows, self._loop.time())
         return replace(first, others=tuple(others))
+
+    async def _names(self) -> Resolver:
+        """Who looks names up. What that takes is loaded by the first one to ask, beside the loop."""
+        if self._resolver is None:
+            made = await asyncio.to_thread(_system_resolver)
+            self._resolver = self._resolver or made
+        return self._resolver
 
     def local_address(self, peer: Session | Flow | str, bound: str = "") -> str:
         """The IP to name to a peer in SDP: the advertised one, else `bound`, where all sound is received, or
@@ -474,7 +482,7 @@ class SipServer:
             self._streams[transport] = self._open(transport)
         return await self._streams[transport].listen(address)
 
-    def _open(self, transport: str) -> Connections | WebSockets:
+    def _open(self, transport: str) -> "Connections | WebSockets":
         if transport in ("tls", "wss") and self._tls is None:
             if self._tls_files is None:
                 raise ValueError(f"{transport}: expected a certificate")
@@ -482,5 +490,13 @@ class SipServer:
         tls = self._tls if transport in ("tls", "wss") else None
         ears = self._message, self._lost, self._limits, self._statistics
         if transport in ("ws", "wss"):
+            from sip.websocket import WebSockets
+
             return WebSockets(*ears, tls, self._origins)
         return Connections(*ears, tls)
+
+
+def _system_resolver() -> Resolver:
+    from sip.resolver import SystemResolver
+
+    return SystemResolver()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import command
+from tests.support.server import Server, command
 
 
 def test_version_and_check_answer() -> None:
@@ -45,12 +45,14 @@ def test_check_names_the_application_whose_document_is_bad(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_the_server_is_still_being_loaded_ends_it_properly(number: signal.Signals) -> None:
+    free = Server(bare=True)
     loading = [sys.executable, "-X", "importtime", "-m", "mixminus", "serve"]
-    with subprocess.Popen(loading, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(loading, env=free.environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         while "tomllib" not in process.stderr.readline():
             pass  # what reads the configuration is being loaded, the server comes later
         process.send_signal(number)
         said = process.stderr.read()
+    free.close()
     assert process.returncode == 0
     assert "Traceback" not in said
