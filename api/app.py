@@ -7,10 +7,10 @@ from fastapi import APIRouter, FastAPI
 from api import (
     calls,
     conferences,
-    document,
     errors,
     hearing,
     member_sound,
+    openapi,
     recordings,
     statistics,
     system,
@@ -74,6 +74,6 @@ def create_app(
     app.include_router(beyond)
     app.include_router(system.routes(app, credentials, health, metrics))
     errors.install(app)
-    document.install(app)
+    openapi.install(app)
     app.add_middleware(Gate, credentials=credentials)
     return app

@@ -12,7 +12,10 @@ from starlette.responses import Response
 
 from api.answers import answer, page
 from api.body import parse_json, read, read_json, read_query
-from api.document import (
+from api.idempotency import HEADER, REPLAYED, Idempotency, key_of
+from api.links import Links
+from api.models import CallQuery, CallState, CreateCall, CreatedCall, UpdateCall, revealed
+from api.openapi import (
     BXML_BODY,
     AccountId,
     CallId,
@@ -21,9 +24,6 @@ from api.document import (
     query_parameters,
     refusals,
 )
-from api.idempotency import HEADER, REPLAYED, Idempotency, key_of
-from api.links import Links
-from api.models import CallQuery, CallState, CreateCall, CreatedCall, UpdateCall, revealed
 from api.redirects import redirect
 from calls.callbacks import Callback
 from calls.order import CallOrder

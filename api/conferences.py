@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from api.answers import answer, page
 from api.body import read, read_json, read_query
-from api.document import BXML_BODY, AccountId, ConferenceId, MemberId, json_body, query_parameters, refusals
 from api.links import Links
 from api.models import (
     ConferenceMember,
@@ -19,6 +18,7 @@ from api.models import (
     UpdateConference,
     UpdateMember,
 )
+from api.openapi import BXML_BODY, AccountId, ConferenceId, MemberId, json_body, query_parameters, refusals
 from api.redirects import redirect
 
 if TYPE_CHECKING:

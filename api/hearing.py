@@ -7,8 +7,8 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.answers import answer
-from api.document import AccountId, CallId, refusals
 from api.models import Answer, Time
+from api.openapi import AccountId, CallId, refusals
 
 if TYPE_CHECKING:
     from calls import hearing

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from api.answers import answer
 from api.body import read_json
-from api.document import AccountId, ConferenceId, MemberId, json_body, refusals
 from api.models import MemberSound, UpdateMemberSound
+from api.openapi import AccountId, ConferenceId, MemberId, json_body, refusals
 
 if TYPE_CHECKING:
     from calls.conference import Conference, Member

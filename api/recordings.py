@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from api.answers import empty_list
 from api.body import read_query
-from api.document import (
+from api.models import RecordingQuery, TranscribeRecording, UpdateRecording
+from api.openapi import (
     AccountId,
     CallId,
     ConferenceId,
@@ -22,7 +23,6 @@ from api.document import (
     query_parameters,
     refusals,
 )
-from api.models import RecordingQuery, TranscribeRecording, UpdateRecording
 from calls.errors import NotFound
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.answers import answer
-from api.document import AccountId, refusals
 from api.models import Statistics
+from api.openapi import AccountId, refusals
 
 if TYPE_CHECKING:
     from calls.switchboard import Switchboard

@@ -10,9 +10,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from api.auth import TOKEN_SECONDS, Credentials
 from api.body import read
-from api.document import OPEN, refusals
+from api.docs import page
 from api.errors import MEDIA_TYPE, ApiError
-from api.page import page
+from api.openapi import OPEN, refusals
 
 Health = Callable[[], Mapping[str, object]]
 """The body of /healthz; its `status` is "ok" when everything accepts, anything else before and after."""

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from api.answers import page
 from api.body import read_query
 from api.dead_letters import Undelivered
-from api.document import AccountId, query_parameters, refusals
 from api.links import Links
 from api.models import Answer, Page, Time
+from api.openapi import AccountId, query_parameters, refusals
 from api.webhooks import Courier
 
 

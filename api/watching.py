@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.document import AccountId, ConferenceId, refusals
 from api.gate import is_head
+from api.openapi import AccountId, ConferenceId, refusals
 
 if TYPE_CHECKING:
     from calls.gallery import News, Spectator

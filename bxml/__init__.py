@@ -2,6 +2,6 @@
 
 from bxml.document import Document
 from bxml.errors import BxmlError
-from bxml.parser import check, lint, parse
+from bxml.parser import lint, parse
 
-__all__ = ["BxmlError", "Document", "check", "lint", "parse"]
+__all__ = ["BxmlError", "Document", "lint", "parse"]

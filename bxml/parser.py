@@ -35,14 +35,9 @@ def parse(text: bytes | str, *, conference: bool = False) -> Document:
     return document
 
 
-def check(text: bytes | str, *, conference: bool = False) -> Sequence[BxmlError]:
-    """Everything wrong with `text` in the order of the document; one error if it is not XML at all."""
-    return lint(text, conference=conference)[0]
-
-
 def lint(text: bytes | str, *, conference: bool = False) -> tuple[Sequence[BxmlError], Sequence[BxmlError]]:
-    """Everything wrong with `text`, as `check` says it, and beside it what is ignored, or right and not
-    performed."""
+    """Everything wrong with `text` in the order of the document, one error if it is not XML at all; beside it
+    what is ignored, or right and not performed."""
     reader = _Reader()
     try:
         document = reader.document(safe.read(text), conference)

@@ -140,7 +140,7 @@ async def run(
 
     `then`, if there is one, comes before that, but not where a Hangup was the end. A document that has
     one of the verbs of `barred` is refused whole, with `BxmlError`. Raises `Unsupported` at a verb that is
-    not performed yet, before the call is answered for it, and whatever the performer and `then` raise; the
+    not performed, before the call is answered for it, and whatever the performer and `then` raise; the
     call is not hung up then.
     """
     following: Document | None = document
@@ -148,9 +148,8 @@ async def run(
         document = following
         _check(document, barred)
         following = await _perform(following, performer)
-        await asyncio.sleep(
-            0
-        )  # documents that redirect to each other for ever let others run, and be cancelled
+        # Documents that redirect to each other for ever let others run, and be cancelled.
+        await asyncio.sleep(0)
     if then is not None and not any(isinstance(verb, Hangup) for verb in document.verbs):
         await then()
     await performer.hang_up()

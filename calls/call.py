@@ -87,7 +87,7 @@ class Pairing(Protocol):
         """Who hears this call, None while they are not joined."""
 
 
-class Handing(Protocol):
+class PendingHandover(Protocol):
     """What is about to give a call another far end; see `calls.handover`."""
 
     def far_end_left(self) -> None:
@@ -187,7 +187,7 @@ class Call:
         """Set while the call is joined, or about to be, with one other."""
         self.referral: Referral | None = None
         """Set while a Refer waits for what comes of it."""
-        self.handover: Handing | None = None
+        self.handover: PendingHandover | None = None
         """Set while somebody is called who is to take the far end's place."""
         self.document_url: str | None = None
         """Where the last document came from: the base of relative URLs in one put by REST."""

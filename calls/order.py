@@ -1,4 +1,4 @@
-"""What a REST client orders: a new call, or another document for one."""
+"""What is ordered: a call, by REST or by another call, or another document for one."""
 
 from dataclasses import dataclass, field
 

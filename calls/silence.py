@@ -39,8 +39,8 @@ class SilenceWatch:
         if seconds is not None:
             self.fell_silent(call, seconds)
 
-    def heard(self, call: Call) -> None:
-        """A packet came, or the call is over."""
+    def over(self, call: Call) -> None:
+        """A packet came, or the call has ended."""
         self._before_ack.pop(call.id, None)
         timer = self._timers.pop(call.id, None)
         if timer is not None:

@@ -232,7 +232,7 @@ class Switchboard:
                     self.silence.fell_silent(call, seconds)
             case LegHeard(leg_id=leg_id):
                 if (call := self.register.of_leg(leg_id)) is not None:
-                    self.silence.heard(call)
+                    self.silence.over(call)
             case MediaLost(reason=reason):
                 logger.error("media_lost", extra={"reason": reason, "calls": len(self.register)})
                 self._media_lost()
@@ -427,7 +427,7 @@ class Switchboard:
         self.outbound.ended(call)
         if call.line is not None:
             call.line.release()
-        self.silence.heard(call)
+        self.silence.over(call)
 
 
 def _going_on(call: Call | EndedCall) -> Call:
