@@ -78,6 +78,17 @@ def _url(value: str) -> str:
     return value
 
 
+def _username(value: str) -> str:
+    if ":" in value:  # where the password begins (RFC 7617 section 2)
+        raise wrong("must not hold a colon")
+    return value
+
+
+def _ids(value: list[str]) -> list[str]:
+    """Blank places name nobody: one is what comes of splitting an empty text."""
+    return [each.strip() for each in value if each.strip()]
+
+
 def _plain_text(value: str) -> str:
     if _CONTROL.search(value):
         raise wrong("must not hold control characters")
@@ -102,7 +113,7 @@ def _moment(value: Any) -> datetime:
 Number = Annotated[str, AfterValidator(_number)]
 Destination = Annotated[str, Field(max_length=1024), AfterValidator(_destination)]
 Url = Annotated[str, Field(max_length=2048, json_schema_extra={"format": "uri"}), AfterValidator(_url)]
-Username = Annotated[str, Field(max_length=1024)]
+Username = Annotated[str, Field(max_length=1024), AfterValidator(_username)]
 Password = Annotated[SecretStr, Field(max_length=1024)]
 Tag = Annotated[str, Field(max_length=4096)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -252,7 +263,7 @@ class UpdateMember(Request):
 
     mute: bool | None = None
     hold: bool | None = None
-    call_ids_to_coach: list[str] | None = None
+    call_ids_to_coach: Annotated[list[str], AfterValidator(_ids)] | None = None
 
 
 class UpdateMemberSound(Request):

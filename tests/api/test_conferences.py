@@ -260,6 +260,8 @@ async def test_a_member_is_shown(client: httpx.AsyncClient, switchboard: FakeSwi
         ({"mute": True}, True, None, None),
         ({"hold": False}, None, False, None),
         ({"callIdsToCoach": []}, None, None, []),
+        ({"callIdsToCoach": [""]}, None, None, []),
+        ({"callIdsToCoach": [" c-1 ", "", "c-2", " "]}, None, None, ["c-1", "c-2"]),
         ({"mute": False, "callIdsToCoach": ["c-1", "c-1"]}, False, None, ["c-1", "c-1"]),
         ({"mute": None, "hold": None, "callIdsToCoach": None}, None, None, None),
         ({}, None, None, None),

@@ -140,6 +140,7 @@ async def test_all_missing_fields_are_named_at_once(client: httpx.AsyncClient) -
         ("answerMethod", "PUT", "Invalid answerMethod: must be 'GET' or 'POST'"),
         ("answerMethod", "post", "Invalid answerMethod: must be 'GET' or 'POST'"),
         ("username", "u" * 1025, "Invalid username: must have at most 1024 characters"),
+        ("fallbackUsername", "a:b", "Invalid fallbackUsername: must not hold a colon"),
         ("password", "u" * 1025, "Invalid password: must have at most 1024 characters"),
         ("password", 5, "Invalid password: must be a string"),
         ("callTimeout", "30", "Invalid callTimeout: must be a number"),
