@@ -25,7 +25,7 @@ from rtp.sockets import bind_ports
 logger = logging.getLogger(__name__)
 
 BIND_SECONDS = 1.0
-START_SECONDS = 10.0  # a fresh interpreter on a busy machine
+START_SECONDS = 30.0  # a fresh interpreter on a machine that has little time for it
 STUCK_SECONDS = 5.0  # without a single beat; a host may well stall for two
 END_SECONDS = 1.0
 MAX_COMMANDS = 1000  # in one message
@@ -234,7 +234,7 @@ class Supervisor:
             ended.cancel()
         if not self._running.is_set():
             _kill(process)
-            raise ChildProcessError("the media process did not start")
+            raise ChildProcessError(f"the media process did not start within {START_SECONDS:g} seconds")
 
     async def _keep(self) -> None:
         """Watch the process; when it ends, say so and start the next, the sooner the rarer it happens."""

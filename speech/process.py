@@ -11,7 +11,7 @@ from speech.jobs import OUTCOMES, READY, Done, Failed, Job, pack, unpack
 
 log = logging.getLogger(__name__)
 
-START_SECONDS = 20.0
+START_SECONDS = 30.0
 STOP_SECONDS = 2.0
 RESTART_SECONDS = 1.0  # between attempts to start a worker that does not come up
 CHUNK = 1 << 20

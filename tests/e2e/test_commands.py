@@ -12,10 +12,10 @@ from tests.support.server import Server, command
 
 
 def test_version_and_check_answer() -> None:
-    version = subprocess.run([*command(), "--version"], capture_output=True, text=True, timeout=20)
+    version = subprocess.run([*command(), "--version"], capture_output=True, text=True, timeout=60)
     assert version.returncode == 0
     assert re.search(r"\d+\.\d+\.\d+", version.stdout)
-    good = subprocess.run([*command(), "check"], capture_output=True, text=True, timeout=20)
+    good = subprocess.run([*command(), "check"], capture_output=True, text=True, timeout=60)
     assert good.returncode == 0, good.stderr
 
 

@@ -238,7 +238,7 @@ async def test_completing_lets_every_call_go_on_with_its_farewell(
     status, _ = await house.rest.post(f"/conferences/{conference}", {"status": "completed", **body})
     assert status == 204
     await asyncio.gather(alice.ended(), bob.ended())
-    assert find(await spoken(farewell), alice.line.pcm())[0] >= 0.95
+    assert alice.line.find(await spoken(farewell))[0] >= 0.95
     await house.application.event("conferenceCompleted", name=room)
     types = [e.type for e in house.application.events if e.get("conferenceId") == conference]
     assert types[-3:] == ["conferenceMemberExit", "conferenceMemberExit", "conferenceCompleted"]

@@ -90,14 +90,14 @@ async def test_nothing_is_left_behind_by_500_calls(studio: Studio) -> None:
         await run(CALLS)
         await nothing_of(LIVE + LINGERING)
         # The connections that webhooks and scrapes keep open have a task each, and come and go.
-        await eventually(lambda: house.server.metrics()["mixminus_tasks"] <= tasks + 2, within=10)
+        await eventually(lambda: house.server.metrics()["mixminus_tasks"] <= tasks + 2)
 
         def same_files() -> bool:
             now = house.server.descriptors()
             assert all(now[pid] <= files[pid] + 2 for pid in files), (files, now)
             return True
 
-        await eventually(same_files, within=20, every=0.3)
+        await eventually(same_files, every=0.3)
         for pid, kilobytes in resident.items():
             assert memory(pid) < kilobytes + 25_000, f"{pid} grew from {kilobytes} kB to {memory(pid)}"
         told = house.application.of("disconnect")

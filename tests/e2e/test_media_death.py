@@ -34,7 +34,7 @@ async def test_killing_media_ends_its_calls_and_the_next_one_works(studio: Studi
         media = house.server.pids["media"]
         for pid in media:
             os.kill(pid, signal.SIGKILL)
-        await asyncio.gather(*(call.ended(within=5) for call in calls))
+        await asyncio.gather(*(call.ended() for call in calls))
         for call in calls:
             assert call.goodbye is not None and call.goodbye.method == "BYE"
             assert call.goodbye.get("reason"), call.story()
@@ -43,7 +43,7 @@ async def test_killing_media_ends_its_calls_and_the_next_one_works(studio: Studi
         other = await studio.phone("other", house.server.sip, sound=voices()[9])
         room = house.room()
         again = [await dial_again(one, house.uri(room)) for one in (phone, other)]
-        await eventually(lambda: all(len(call.line.received) > 5 for call in again), within=20)
+        await eventually(lambda: all(len(call.line.received) > 5 for call in again))
         await all_hear_the_others(again)
 
         for room in rooms:
@@ -69,7 +69,7 @@ async def test_media_ends_when_control_is_killed(studio: Studio) -> None:
         pids = house.server.pids
         others = [*pids["media"], *pids["speech"]]
         os.kill(pids["control"], signal.SIGKILL)
-        await eventually(lambda: not any(_alive(pid) for pid in others), within=3)
+        await eventually(lambda: not any(_alive(pid) for pid in others))
         heard = len(call.line.received)
         phone.deaf = True  # nobody answers its BYE
         assert len(call.line.received) == heard
@@ -91,7 +91,7 @@ async def dial_again(phone: Phone, uri: str) -> PhoneCall:
             assert refusal.status == 503
             return None
 
-    call: PhoneCall = await eventually(attempt, within=20)
+    call: PhoneCall = await eventually(attempt)
     return call
 
 

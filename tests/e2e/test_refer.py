@@ -186,8 +186,8 @@ async def test_baresip_goes_where_it_is_sent(house: House, studio: Studio) -> No
     house.tell(user, REFER.format(carol.uri))
     async with Baresip("softphone", frequency=voices()[9].frequency) as phone:
         await phone.dial(house.uri(user))
-        leg = await carol.incoming(within=10)
-        event = await house.application.event("referComplete", callId=await house.call_id(user), within=10)
+        leg = await carol.incoming()
+        event = await house.application.event("referComplete", callId=await house.call_id(user))
         assert event["referCallStatus"] == "success" and event["notifySipResponseCode"] == 200
         await eventually(lambda: AGENT.frequency in tones(phone.heard(last=0.3)), what=phone.story)
         assert leg.state == "answered"
@@ -202,6 +202,6 @@ async def test_baresip_transfers_its_caller(house: House, studio: Studio) -> Non
         await phone.dial(house.uri(room))
         await eventually(lambda: HUMAN.frequency in tones(phone.heard(last=0.3)), what=phone.story)
         await phone.transfer(expert.uri)
-        leg = await expert.incoming(within=10)
+        leg = await expert.incoming()
         await hears(seated, [leg])
         await hears(leg, [seated])

@@ -148,7 +148,7 @@ async def test_while_stopping_new_calls_get_503_and_live_ones_a_bye(studio: Stud
         await call.ended()
         assert call.goodbye is not None
         await house.application.event("disconnect")
-        await asyncio.to_thread(house.server.process.wait, 10)
+        await asyncio.to_thread(house.server.process.wait, 60)
     finally:
         await house.close()
 

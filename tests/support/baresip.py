@@ -119,7 +119,7 @@ class Baresip:
                 stdout=log,
                 stderr=log,
             )
-        await eventually(self._connect, within=10.0, what=self.story)
+        await eventually(self._connect, what=self.story)
         return self
 
     async def _connect(self) -> bool:
@@ -160,7 +160,7 @@ class Baresip:
 
     async def registered(self) -> None:
         """Its registration, which it makes at the start where it is given a registrar, has been accepted."""
-        await eventually(lambda: "200 OK" in self.story(), within=10.0, what=self.story)
+        await eventually(lambda: "200 OK" in self.story(), what=self.story)
 
     async def hold(self) -> None:
         await self._command("hold")
@@ -206,7 +206,7 @@ class Baresip:
         if self.process is not None and self.process.returncode is None:
             self.process.terminate()
             try:
-                await asyncio.wait_for(self.process.wait(), 5)
+                await asyncio.wait_for(self.process.wait(), 20)
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()

@@ -46,7 +46,7 @@ class Authority:
         return Certificate(str(self._folder / f"{name}.pem"), str(self._folder / f"{name}.key"))
 
     def _run(self, *arguments: str) -> None:
-        subprocess.run([self._openssl, *arguments], check=True, capture_output=True, timeout=30)
+        subprocess.run([self._openssl, *arguments], check=True, capture_output=True, timeout=60)
 
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterable
 
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.phone import PhoneCall
 from tests.support.sounds import Tone
-from tests.support.tones import ABSENT, FREQUENCIES, PRESENT, level, loudest_moment, tones
+from tests.support.tones import ABSENT, FREQUENCIES, PRESENT, levels, loudest_moment, tones
 
 MEMORY = 10.0
 """Seconds for which the server remembers how late packets came, before it lets all wait less again."""
@@ -21,19 +21,19 @@ def tone_of(call: PhoneCall) -> int:
     return sound.frequency
 
 
-async def hears(call: PhoneCall, others: Iterable[PhoneCall], *, within: float = 6.0) -> None:
+async def hears(call: PhoneCall, others: Iterable[PhoneCall], *, within: float = PATIENCE) -> None:
     """Waits until `call` hears exactly the tones of `others`, over the last 0.3 s."""
     wanted = {tone_of(other) for other in others}
 
     def now() -> bool:
-        heard = tones(call.line.pcm(last=0.3))
+        heard = tones(call.line.pcm(last=0.3), there=call.line.there(last=0.3))
         assert heard == wanted, f"{call} hears {sorted(heard)}, not {sorted(wanted)}"
         return True
 
     await eventually(now, within=within, what=call.story)
 
 
-async def all_hear_the_others(calls: Iterable[PhoneCall], *, within: float = 6.0) -> None:
+async def all_hear_the_others(calls: Iterable[PhoneCall], *, within: float = PATIENCE) -> None:
     calls = list(calls)
     for call in calls:
         await hears(call, [other for other in calls if other is not call], within=within)
@@ -70,14 +70,17 @@ async def _next_tones(call: PhoneCall, wanted: set[int], seconds: float) -> str 
     """What was wrong with the next `seconds`."""
     start = len(call.line.audio)
     needed = int(seconds * 8000)
-    await eventually(lambda: len(call.line.pcm(since=start)) >= needed, within=seconds + 5, what=call.story)
-    samples = call.line.pcm(since=start)[:needed]
+    await eventually(
+        lambda: len(call.line.pcm(since=start)) >= needed, within=seconds + PATIENCE, what=call.story
+    )
+    samples, there = call.line.pcm(since=start)[:needed], call.line.there(since=start)[:needed]
     for begin in range(0, needed - 1999, 2000):
-        levels = {tone: level(samples[begin : begin + 2000], tone) for tone in FREQUENCIES}
-        if {tone for tone, value in levels.items() if value >= PRESENT} != wanted or any(
-            value >= ABSENT for tone, value in levels.items() if tone not in wanted
+        piece = slice(begin, begin + 2000)
+        found = levels(samples[piece], FREQUENCIES, there[piece])
+        if {tone for tone, value in found.items() if value >= PRESENT} != wanted or any(
+            value >= ABSENT for tone, value in found.items() if tone not in wanted
         ):
-            heard = {tone: round(value) for tone, value in levels.items() if value >= ABSENT}
+            heard = {tone: round(value) for tone, value in found.items() if value >= ABSENT}
             return f"{call} hears {heard} at {begin / 8000} s, not {sorted(wanted)}"
     return None
 

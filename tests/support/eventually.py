@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+PATIENCE = 30.0
+"""Seconds that a wait may last: what comes at all comes sooner, however busy the machine is."""
+
 
 async def eventually(
     condition: Callable[[], Any],
     *,
-    within: float = 5.0,
+    within: float = PATIENCE,
     every: float = 0.02,
     what: str | Callable[[], str] = "",
 ) -> Any:

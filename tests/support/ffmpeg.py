@@ -81,7 +81,7 @@ def _hear(codec: str, payload_type: int, port: int, seconds: float, keys: Keys |
         )
         heard: list[Samples] = []
         options = {"protocol_whitelist": "file,udp,rtp", "analyzeduration": "100000", "probesize": "2000"}
-        with av.open(str(description), format="sdp", options=options, timeout=10.0) as source:
+        with av.open(str(description), format="sdp", options=options, timeout=30.0) as source:
             for frame in source.decode(audio=0):
                 planes = frame.to_ndarray()
                 left = planes[0] if frame.format.is_planar else planes[0, :: frame.layout.nb_channels]

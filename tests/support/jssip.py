@@ -59,14 +59,14 @@ class JsSip:
             facts = [fact for fact in self.facts if fact["is"] == what]
             return facts[number - 1] if len(facts) >= number else None
 
-        told = await eventually(found, within=10.0, what=lambda: f"JsSIP {what}; told {self.facts}")
+        told = await eventually(found, what=lambda: f"JsSIP {what}; told {self.facts}")
         return dict(told)
 
     async def __aexit__(self, *_: object) -> None:
         assert self._process is not None and self._process.stdin is not None and self._reader is not None
         self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), 5)
+            await asyncio.wait_for(self._process.wait(), 20)
         except TimeoutError:
             self._process.kill()
             await self._process.wait()

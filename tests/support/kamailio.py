@@ -69,7 +69,7 @@ class Kamailio:
                 start_new_session=True,  # its processes are a group of their own, and end as one
             )
         try:
-            await eventually(self._listens, within=20.0, what=self.story)
+            await eventually(self._listens, what=self.story)
         except BaseException:
             await self.__aexit__()
             raise

@@ -92,7 +92,7 @@ class Linphone:
             )
         self.order("codec disable all")
         codec = re.compile(rf"(\d+): {re.escape(self.codec)} disabled")
-        found = await eventually(lambda: codec.search(self.story()), within=10.0, what=self.story)
+        found = await eventually(lambda: codec.search(self.story()), what=self.story)
         self.order(f"codec enable {found[1]}")
         self.order("soundcard use files")
         self.order(f"play {self.folder / 'says.wav'}")
@@ -106,7 +106,7 @@ class Linphone:
 
     async def said(self, text: str, number: int = 1) -> None:
         """Waits until it has said that so many times."""
-        await eventually(lambda: self.story().count(text) >= number, within=10.0, what=self.story)
+        await eventually(lambda: self.story().count(text) >= number, what=self.story)
 
     async def register(self, server: str, password: str) -> None:
         """With `server`, a host and port."""
@@ -116,7 +116,7 @@ class Linphone:
             self.order("status register")
             return "registered, identity=" in self.story()
 
-        await eventually(registered, within=10.0, every=0.2, what=self.story)
+        await eventually(registered, every=0.2, what=self.story)
 
     async def dial(self, uri: str) -> None:
         self.order(f"call {uri}")
@@ -144,7 +144,7 @@ class Linphone:
         if self.process is not None and self.process.returncode is None:
             self.order("quit")
             try:
-                await asyncio.wait_for(self.process.wait(), 5)
+                await asyncio.wait_for(self.process.wait(), 20)
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()

@@ -16,7 +16,7 @@ def installed(what: str, oldest: int) -> Path:
     for program in ("node", "npm"):
         need(program, "nodejs npm")
     found = subprocess.run(
-        ["node", "--version"], capture_output=True, text=True, check=True, timeout=20
+        ["node", "--version"], capture_output=True, text=True, check=True, timeout=60
     ).stdout
     if int(found.removeprefix("v").partition(".")[0]) < oldest:
         pytest.skip(f"{what} needs Node {oldest} or newer, and this is {found.strip()}")
@@ -31,5 +31,5 @@ def installed(what: str, oldest: int) -> Path:
 
 def _install() -> None:
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    run = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=100)
+    run = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=250)
     assert run.returncode == 0, f"{' '.join(command)}: {run.stdout}{run.stderr}"

@@ -52,7 +52,7 @@ class NodeSdk:
         assert process is not None and process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(order).encode() + b"\n")
         await process.stdin.drain()
-        line = await asyncio.wait_for(process.stdout.readline(), 20)
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
         assert line, "node has ended"
         answer: dict[str, Any] = json.loads(line)
         assert "error" not in answer, answer["error"]

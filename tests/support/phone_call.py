@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.support import g711
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.rtp_line import Line, MediaSocket
 from tests.support.sealing import Sealing
 from tests.support.sip_text import Message, address, describe, digest_response, tag
@@ -236,13 +236,13 @@ class PhoneCall:
         self.phone.send(ack)
         self.phone.acks[self.call_id, request.cseq[0]] = ack
 
-    async def answered(self, within: float = 10.0) -> "PhoneCall":
+    async def answered(self, within: float = PATIENCE) -> "PhoneCall":
         await eventually(lambda: self.state in ("answered", "ended"), within=within, what=self.story)
         if self.state == "ended" and self.final is not None and self.final.status >= 300:
             raise CallRefused(self.final)
         return self
 
-    async def refused(self, within: float = 10.0) -> int:
+    async def refused(self, within: float = PATIENCE) -> int:
         """The status that refused this call."""
         try:
             await self.answered(within)
@@ -351,7 +351,7 @@ class PhoneCall:
             old.close()
         return response
 
-    async def bye(self, within: float = 5.0) -> Message:
+    async def bye(self, within: float = PATIENCE) -> Message:
         response = await self.phone.transact(self.request("BYE"), within=within)
         self._over()
         return response
@@ -370,7 +370,7 @@ class PhoneCall:
         notify = replace(self.request("NOTIFY", headers=headers), body=f"SIP/2.0 {status}\r\n".encode())
         return (await self.phone.transact(notify)).status
 
-    async def ended(self, within: float = 10.0) -> "PhoneCall":
+    async def ended(self, within: float = PATIENCE) -> "PhoneCall":
         """Waits for the other side's BYE, CANCEL or refusal."""
         await eventually(lambda: self.state == "ended", within=within, what=self.story)
         return self

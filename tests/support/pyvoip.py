@@ -46,7 +46,7 @@ class PyVoip:
                 *self.line, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors
             )
         self._reader = asyncio.get_running_loop().create_task(self._read())
-        await self.told("registered", within=15.0)
+        await self.told("registered")
         return self
 
     async def _read(self) -> None:
@@ -93,7 +93,7 @@ class PyVoip:
             try:
                 await self._do(do="quit")
                 self.process.stdin.close()
-                await asyncio.wait_for(self.process.wait(), 5)
+                await asyncio.wait_for(self.process.wait(), 20)
             except (TimeoutError, ConnectionError):
                 self.process.kill()
                 await self.process.wait()

@@ -21,7 +21,7 @@ class Rest:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Rest":
-        self._session = aiohttp.ClientSession(headers=self._headers, timeout=aiohttp.ClientTimeout(total=10))
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=aiohttp.ClientTimeout(total=60))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -38,7 +38,7 @@ class Rest:
     async def stream(self, path: str) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """The data of a stream of server-sent events, one after the other."""
         assert self._session is not None
-        patience = aiohttp.ClientTimeout(total=None, sock_read=20)
+        patience = aiohttp.ClientTimeout(total=None, sock_read=60)
         async with self._session.get(self.base + path, timeout=patience) as answer:
             assert answer.status == 200, await answer.text()
             yield (json.loads(line[6:]) async for line in answer.content if line.startswith(b"data: "))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.support import g711
+from tests.support import g711, tones
 from tests.support.sealing import Sealing
 from tests.support.sounds import SILENCE, Sound
 
@@ -254,8 +254,7 @@ class Line:
             self.reports.append(report)
 
     def skips(self, since: float) -> int:
-        """How often, since then, the timestamps of what came in leapt over a time that nothing was sent for:
-        the sequence goes on, as the server has it when it must skip beats."""
+        """How often, since then, the server had to skip beats, see `there`."""
         heard = [packet for packet in self.audio if packet.at >= since]
         return sum(
             (later.sequence - sooner.sequence) % 65536 == 1
@@ -272,24 +271,42 @@ class Line:
 
         `last`: only that many seconds at the end.
         """
-        packets = self.audio[since:]
-        if last is not None:
-            packets = (
-                packets[-max(1, int(last * 8000 / max(1, len(packets[-1].payload)))) :] if packets else []
-            )
-        if not packets:
-            return np.zeros(0, np.int16)
-        places = unwrapped([packet.timestamp for packet in packets])
-        lowest = min(places)
-        length = (
-            max(place + len(packet.payload) for place, packet in zip(places, packets, strict=True)) - lowest
-        )
-        assert length < 8000 * 3600, "timestamps jump by more than an hour"
-        samples = np.zeros(length, np.int16)
+        packets, places = self._laid_out(last, since)
+        samples = np.zeros(self._length(packets, places), np.int16)
         for place, packet in zip(places, packets, strict=True):
             decoded = g711.decode(self.laws[packet.payload_type], packet.payload)
-            samples[place - lowest : place - lowest + len(decoded)] = decoded
+            samples[place : place + len(decoded)] = decoded
         return samples
+
+    def there(self, *, last: float | None = None, since: int = 0) -> "np.typing.NDArray[np.bool_]":
+        """Of which samples of `pcm` the server said anything: not of those of beats that it had to skip, over
+        which the timestamps leap while the sequence goes on."""
+        packets, places = self._laid_out(last, since)
+        there = np.ones(self._length(packets, places), np.bool_)
+        for place, (sooner, later) in zip(places, pairwise(packets), strict=False):
+            if (later.sequence - sooner.sequence) % 65536 == 1:
+                leap = (later.timestamp - sooner.timestamp) % 2**32
+                there[place + len(sooner.payload) : place + leap] = False
+        return there
+
+    def _laid_out(self, last: float | None, since: int) -> tuple[list[Packet], list[int]]:
+        """Packets, and the sample at which each begins."""
+        packets = self.audio[since:]
+        if last is not None and packets:
+            packets = packets[-max(1, int(last * 8000 / max(1, len(packets[-1].payload)))) :]
+        places = unwrapped([packet.timestamp for packet in packets])
+        return packets, [place - min(places) for place in places]
+
+    @staticmethod
+    def _length(packets: list[Packet], places: list[int]) -> int:
+        ends = [place + len(packet.payload) for place, packet in zip(places, packets, strict=True)]
+        length = max(ends, default=0)
+        assert length < 8000 * 3600, "timestamps jump by more than an hour"
+        return length
+
+    def find(self, sound: "np.typing.NDArray[np.int16]", *, since: int = 0) -> tuple[float, int]:
+        """How well and where the whole sound stands in `pcm(since=since)`, as `tones.find` says it."""
+        return tones.find(sound, self.pcm(since=since), self.there(since=since))
 
     def gaps(self, *, longer_than: float = 0.06) -> list[float]:
         times = [packet.at for packet in self.received]

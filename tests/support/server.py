@@ -154,7 +154,7 @@ class Server:
             )
         return self
 
-    def start(self, within: float = 20.0) -> "Server":
+    def start(self, within: float = 60.0) -> "Server":
         """Up means that /healthz says so."""
         self.spawn()
         deadline = time.monotonic() + within
@@ -171,7 +171,7 @@ class Server:
     def health(self) -> tuple[int, dict[str, Any]]:
         """Status and body of /healthz; status 0 while nobody listens."""
         try:
-            with urllib.request.urlopen(f"{self.http}/healthz", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.http}/healthz", timeout=10) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -183,7 +183,7 @@ class Server:
     def pids(self) -> dict[str, Any]:
         return dict(self.health()[1]["pids"])
 
-    def stop(self, *, within: float = 15.0, expect_clean: bool = True) -> int:
+    def stop(self, *, within: float = 60.0, expect_clean: bool = True) -> int:
         """SIGTERM to the whole group, as a terminal or a service manager does; the exit status."""
         process = self.process
         if process is None:
@@ -237,7 +237,7 @@ class Server:
 
     def metrics(self) -> dict[str, float]:
         """/metrics as name, labels included, to value."""
-        with urllib.request.urlopen(f"{self.http}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.http}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         found = {}
         for line in text.splitlines():

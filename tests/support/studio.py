@@ -57,7 +57,7 @@ class Studio:
             for call in phone.calls.values()
             if call.state == "answered" and call.ended_at is None
         ]
-        goodbyes = await asyncio.gather(*(call.bye(within=2.0) for call in live), return_exceptions=True)
+        goodbyes = await asyncio.gather(*(call.bye() for call in live), return_exceptions=True)
         await self.clock.stop()
         gc.unfreeze()
         for phone in self.phones:
