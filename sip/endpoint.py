@@ -44,6 +44,10 @@ RETRY_AFTER = "30"
 RETRY_SOON = "5"
 """Seconds that a caller is asked to wait while calls wait for their ACK."""
 
+MAX_REQUESTS = 256
+"""Requests of a peer within one call whose answers are remembered (for 32 s over UDP): whoever may call must
+not fill the memory by what he says there."""
+
 LOGGED_PER_SECOND = 10
 """Malformed messages that are logged, each with its source."""
 
@@ -343,7 +347,11 @@ class Endpoint:
             self._refuse_unknown(request, flow, now)
             return
         session, dialog = found
-        transaction = core.layer.open_server(request, flow)
+        if session.requests >= MAX_REQUESTS and request.method != "BYE":
+            core.statistics["refused_in_call"] += 1
+            core.refuse(request, flow, 503, "Too many requests", (("Retry-After", RETRY_SOON),))
+            return
+        transaction = self._open_in_dialog(session, request, flow)
         if dialog.remote_cseq is not None and request.cseq.number < dialog.remote_cseq:
             core.reply(transaction, 500, "CSeq out of order", now=now)
             return
@@ -374,6 +382,19 @@ class Endpoint:
                 self._respond(transaction, self._capabilities(), now)
             case _:
                 core.reply(transaction, 405, now=now, headers=(("Allow", core.allow),))
+
+    def _open_in_dialog(self, session: Session, request: Request, flow: Flow) -> ServerTransaction:
+        """A transaction that the session answers for until it is forgotten."""
+        transaction = self._core.layer.open_server(request, flow)
+        forget = transaction.on_terminated
+
+        def over() -> None:
+            session.requests -= 1
+            forget()
+
+        session.requests += 1
+        transaction.on_terminated = over
+        return transaction
 
     def _receive_info(self, session: Session, transaction: ServerTransaction, now: float) -> None:
         try:

@@ -12,6 +12,9 @@ from sip.session import Pending, Provisionals, Session
 from sip.session_timer import supports
 
 OPTION = "100rel"
+MAX_PRACKS = 100
+"""Reliable responses of one call that are acknowledged: each costs a request, to wherever its sender says."""
+
 _LARGEST = 2**32 - 1
 
 
@@ -119,6 +122,10 @@ class Pracks:
             return False
         if dialog.last_rseq is not None and rseq != dialog.last_rseq + 1:
             return False
+        if session.pracks >= MAX_PRACKS:
+            self._core.statistics["bad_provisionals"] += 1
+            return False
+        session.pracks += 1
         dialog.last_rseq = rseq
         if response.sdp is not None:
             dialog.agreed_early = True

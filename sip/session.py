@@ -149,6 +149,10 @@ class Session:
     """The session timer; its refresher is `uac` when that is us."""
     min_se: int = 0
     """The shortest interval that the far side puts up with, 0 when it has not said."""
+    requests: int = 0
+    """The peer's requests within the call that are not forgotten yet."""
+    pracks: int = 0
+    """Outbound: PRACKs that we have sent."""
     updatable: bool = False
     """The peer understands UPDATE."""
     takes_info: bool = False

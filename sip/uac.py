@@ -19,7 +19,8 @@ from sip.transaction import ClientTransaction
 from sip.uri import Uri
 
 MAX_FORKS = 16
-"""Early dialogs of one call that are remembered."""
+"""Early dialogs of one call that are remembered, and branches that have answered and get an ACK: each costs a
+BYE, to wherever it says that it is."""
 
 SILENCE = 4.0
 """Seconds without any response after which the next place is tried, where there is one: four INVITEs."""
@@ -195,6 +196,9 @@ class Uac:
     def _succeeded(self, session: Session, request: Request, response: Response, now: float) -> None:
         core = self._core
         if self.acknowledged_before(session, response):
+            return
+        if len(session.acks) >= MAX_FORKS:
+            core.statistics["unwanted_answers"] += 1
             return
         dialog = Dialog.of_caller(request, response, session.flow)
         early = _early(session, response.to.tag)
