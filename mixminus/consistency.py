@@ -15,6 +15,7 @@ def check(config: Config, sources: Sources) -> None:
     """Refuses at `sources` what is wrong beside the rest, and files that cannot be used."""
     _check_unique(config, sources)
     _check_accounts(config, sources)
+    _check_trunk_users(config, sources)
     _check_ports(config, sources)
     _check_tls(config, sources)
     _check_srtp(config, sources)
@@ -82,6 +83,21 @@ def _check_accounts(config: Config, sources: Sources) -> None:
                 sources.refuse(
                     (section, index, "account"), f'expected an account\'s id, {expected}, got "{row.account}"'
                 )
+
+
+def _check_trunk_users(config: Config, sources: Sources) -> None:
+    """Who sends calls in as a trunk is a user, and as one trunk."""
+    if sources.refused(("users",)):
+        return
+    known, taken = {user.name for user in config.users}, set[str]()
+    for index, trunk in enumerate(config.trunks):
+        for place, name in enumerate(trunk.inbound_users):
+            key = ("trunks", index, "inbound_users", place)
+            if name not in known:
+                sources.refuse(key, f'expected the name of one of [[users]], got "{name}"')
+            elif name in taken:
+                sources.refuse(key, f'expected each user once, and "{name}" sends calls in already')
+            taken.add(name)
 
 
 def _check_ports(config: Config, sources: Sources) -> None:

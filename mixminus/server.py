@@ -311,6 +311,7 @@ def _trunk(trunk: configuration.Trunk) -> Trunk:
         username=trunk.username,
         password=trunk.password,
         inbound=trunk.inbound,
+        inbound_users=trunk.inbound_users,
         account=trunk.account,
         max_calls=trunk.max_calls,
         calls_per_second=trunk.calls_per_second,

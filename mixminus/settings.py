@@ -343,6 +343,11 @@ class Trunk:
     username: str = setting(kinds.text, "User for its digest challenges; empty: none", "")
     password: str = setting(kinds.text, "Its password", "", secret=True)
     inbound: tuple[Network, ...] = setting(NETWORKS, "Who may send calls in as this trunk", [])
+    inbound_users: tuple[str, ...] = setting(
+        kinds.each(kinds.user_name, '["office"]'),
+        "Names of `[[users]]` who send calls in as this trunk, once their digest has proved them",
+        [],
+    )
     account: str = setting(kinds.text, "The account that may use it; empty: any", "")
     max_calls: int = setting(kinds.whole(0, 100_000), "Its calls at a time, in and out; 0: no limit", 0)
     calls_per_second: float = setting(

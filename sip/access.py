@@ -34,6 +34,8 @@ class Trunk:
     password: str = field(default="", repr=False)
     inbound: tuple[Network, ...] = ()
     """Networks that may send calls in as this trunk."""
+    inbound_users: tuple[str, ...] = ()
+    """Users who send calls in as this trunk."""
     account: str = ""
     """The account that may use it; empty for any."""
     max_calls: int = 0
@@ -157,6 +159,10 @@ class Access:
         if within(ip, self._allow):
             return Admitted()
         return MayAuthenticate() if self.authenticator else Refused()
+
+    def trunk_of(self, user: str) -> str | None:
+        """The trunk that a user's calls come in as, None where they are his own."""
+        return next((trunk.name for trunk in self.trunks if user in trunk.inbound_users), None)
 
     def trunks_for(self, number: str, account: str) -> list[Trunk]:
         """The trunks whose pattern matches the called number and which the account may use, in order."""

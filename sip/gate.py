@@ -69,11 +69,12 @@ def judge(core: Core, flow: Flow) -> Admitted | MayAuthenticate | Refused:
 
 
 def _authenticate(core: Core, request: Request, now: float) -> Sender | Refusal:
-    authenticator = core.config.access.authenticator
+    access = core.config.access
+    authenticator = access.authenticator
     assert authenticator is not None, "only users can authenticate"
     found = authenticator.verify(request.get_all("Authorization"), method=request.method, now=now)
     if found.user is not None:
-        return Sender(user=found.user)
+        return Sender(access.trunk_of(found.user), found.user)
     agent = request.get("User-Agent") or ""
     challenges = authenticator.challenges(now, stale=found.stale, agent=agent)
     return Refusal(401, "", tuple(("WWW-Authenticate", value) for value in challenges))

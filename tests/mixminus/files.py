@@ -102,6 +102,7 @@ numbers = ["*"]
 username = ""
 password = ""
 inbound = ["203.0.113.0/24"]
+inbound_users = []
 account = ""
 max_calls = 0
 calls_per_second = 0

@@ -231,6 +231,16 @@ def test_a_wrong_application_is_said(tmp_path: Path, changes: dict[str, str], sa
     assert "hush-hush" not in line
 
 
+def test_who_sends_calls_in_as_a_trunk_is_a_user_and_as_one_trunk(tmp_path: Path) -> None:
+    users = '[[users]]\nname = "pbx"\npassword = "hush"\n'
+    trunk = '[[trunks]]\nname = "{}"\nhost = "h"\ninbound_users = ["pbx"]\n'
+    assert read(tmp_path, users + trunk.format("a")).trunks[0].inbound_users == ("pbx",)
+    (line,) = complaints(tmp_path, trunk.format("a"))
+    assert "trunks[0].inbound_users[0]: expected the name of one of [[users]]" in line
+    (line,) = complaints(tmp_path, users + trunk.format("a") + trunk.format("b"))
+    assert "trunks[1].inbound_users[0]: expected each user once" in line
+
+
 def test_a_missing_account_is_not_complained_of_twice(tmp_path: Path) -> None:
     text = ACCOUNT.replace("5000", "a/b") + '[[users]]\nname = "n"\npassword = "p"\naccount = "a"\n'
     assert len(complaints(tmp_path, text)) == 1

@@ -1,5 +1,7 @@
 """Who may ask, and what is refused before anything is done."""
 
+from dataclasses import replace
+
 import pytest
 
 from sip.access import Access, Trunk, networks
@@ -68,6 +70,18 @@ def test_a_user_may_call_from_anywhere() -> None:
     assert again.status == 100
     (event,) = wire.events()
     assert isinstance(event, IncomingCall) and event.user == "alice" and event.trunk is None
+
+
+def test_a_trunk_without_an_address_of_its_own_is_known_by_its_users_digest() -> None:
+    office = Trunk("office", "192.0.2.9", inbound_users=("alice",))
+    for trunks, name in (([office], "office"), ([replace(office, inbound_users=("bob",))], None)):
+        wire = Wire(config(access=Access(trunks=trunks, users=USERS)))
+        first = only(wire, request_text("INVITE", body=SDP), STRANGER)
+        assert first.status == 401
+        extra = authorization(first, "INVITE")
+        wire.say(request_text("INVITE", cseq=2, branch="z9hG4bKtwo", body=SDP, extra=extra), STRANGER)
+        (event,) = wire.events()
+        assert isinstance(event, IncomingCall) and (event.trunk, event.user) == (name, "alice")
 
 
 @pytest.mark.parametrize(("user", "password"), [("alice", "wrong"), ("nobody", "secret")])
