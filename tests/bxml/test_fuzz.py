@@ -69,7 +69,7 @@ ELEMENTS = st.recursive(
 
 
 def read(text: bytes | str) -> Document | None:
-    """The document, or None for an error; checked against `check` and for what every error must have."""
+    """The document, or None for an error; checked against `lint` and for what every error must have."""
     errors = bxml.lint(text)[0]
     try:
         document = bxml.parse(text)

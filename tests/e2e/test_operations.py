@@ -259,7 +259,8 @@ async def told(house: House, event: str, number: int = 1) -> dict[str, Any]:
 async def test_sighup_takes_what_may_change_and_leaves_live_calls_alone(studio: Studio) -> None:
     house = await House.open(numbers=["room-*"])
     try:
-        calls = [call for call, _ in await pair(house, studio, house.room())]
+        room = house.room()
+        calls = [call for call, _ in await pair(house, studio, room)]
         pids = house.server.pids
         stranger = await studio.phone("stranger", house.server.sip)
         assert await stranger.invite(house.uri("elsewhere")).refused() == 404
@@ -300,6 +301,16 @@ async def test_sighup_takes_what_may_change_and_leaves_live_calls_alone(studio: 
         await keep_hearing(calls[0], calls[1:])
         newcomer = await stranger.dial(house.uri("elsewhere"))
         await newcomer.bye()
+
+        del house.server.config["nonsense"]
+        async with house.rest.stream(f"/conferences/{await house.conference(room)}/events") as news:
+            assert (await anext(news))["eventType"] == "state"
+            changed = {**account, "password": "another-secret"}
+            reconfigure(house, users=[user], applications=[application], accounts=[changed])
+            async with asyncio.timeout(20):
+                assert "end" not in [each["eventType"] async for each in news], "the conference goes on"
+        assert (await house.rest.get("/calls"))[0] == 401
+        await keep_hearing(calls[0], calls[1:])
     finally:
         await house.close()
 
