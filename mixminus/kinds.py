@@ -50,7 +50,9 @@ def text(value: object) -> str:
 def word(value: object) -> str:
     """A text that is not empty and has no space at its ends."""
     if not isinstance(value, str) or not value.isprintable() or not value or value != value.strip():
-        raise ValueError("expected a text in quotes that is not empty")
+        raise ValueError(
+            "expected a text in quotes that is not empty, without control characters and spaces at its ends"
+        )
     return value
 
 
@@ -232,7 +234,7 @@ def url(value: object) -> str:
     if not sound:
         raise ValueError("expected a URL that begins with http:// or https:// and a host")
     if "@" in parts.netloc:
-        raise ValueError("expected a URL without a user and password in it: they have keys of their own")
+        raise ValueError("expected a URL without a user and password in it")
     return value
 
 
@@ -250,7 +252,10 @@ def optional_url(value: object) -> str:
 
 def trunk_host(value: object) -> str:
     """A host name or an address, with or without a port."""
-    expected = 'expected a host with or without a port, such as "sip.carrier.example" or "192.0.2.1:5070"'
+    expected = (
+        "expected a host with or without a port, such as "
+        '"sip.carrier.example", "192.0.2.1:5070" or "[2001:db8::1]:5070"'
+    )
     try:
         host, port = split_port(word(value))
     except ValueError:
@@ -290,8 +295,11 @@ def origin(value: object) -> str:
 
 
 def path(value: object) -> Path:
-    """A path, relative ones still to be joined to the folder they start at."""
-    return Path(word(value))
+    """A path, `~` is somebody's home; relative ones are still to be joined to the folder they start at."""
+    try:
+        return Path(word(value)).expanduser()
+    except RuntimeError:
+        raise ValueError("expected a path whose ~ is the home of a user there is") from None
 
 
 def optional_path(value: object) -> Path | None:

@@ -12,8 +12,8 @@ _HEAD = """# Configuration
 One TOML file, given by `--config FILE`; whatever is absent has the default shown here, so no file at all is
 a working configuration for one machine. Each key is also an environment variable that wins over the file,
 its value written as in TOML: `MIXMINUS_SIP__LISTEN='["udp:0.0.0.0:5060"]'`. Relative paths start at the
-folder of the file. `mixminus check --config FILE` says what is wrong, by line and key; unknown keys are
-errors.
+folder of the file, and `~` is a home. `mixminus check --config FILE` says what is wrong, by line and key;
+unknown keys are errors.
 
 This page is made from the settings themselves: `python -m mixminus.reference > docs/configuration.md`.
 """

@@ -153,6 +153,8 @@ def line_numbers(content: str) -> dict[Key, int]:
         row = rows[number - 1]
         if header := _HEADER.fullmatch(row):
             table = _names(header[2])
+            for depth in range(1, len(table)):
+                lines.setdefault(table[:depth], number)
             if header[1] == "[[":
                 counts[table] = counts.get(table, -1) + 1
                 lines.setdefault(table, number)

@@ -110,6 +110,11 @@ def test_without_a_file_relative_paths_start_at_the_working_directory(
     assert load(None, {"MIXMINUS_DATA__DIRECTORY": '"/srv/mix"'}).data.directory == Path("/srv/mix")
 
 
+def test_a_path_may_start_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load(None, {"MIXMINUS_DATA__DIRECTORY": '"~/var"'}).data.directory == tmp_path / "var"
+
+
 @pytest.mark.parametrize(
     ("listen", "public"),
     [

@@ -62,6 +62,10 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
         ("sip = 3", "my.toml:1: sip: expected a table of keys and values"),
         ("[[sip]]\nlisten = []", "my.toml:1: sip: expected a table of keys and values"),
         ("[users]\nname = 'x'", "my.toml:1: users: expected an array of tables, each under [[users]]"),
+        (
+            "[users.alice]\npassword = 'x'",
+            "my.toml:1: users: expected an array of tables, each under [[users]]",
+        ),
         ("accounts = []", "my.toml:1: accounts: expected at least one account"),
         ("[sip]\nzzzzzz = 1", "my.toml:2: sip.zzzzzz: unknown key"),
         ("[sip.listen]\nx = 1", "my.toml:1: sip.listen: expected a list such as"),
@@ -126,6 +130,7 @@ VALUES = [
     ("http", "public_url", '"http://mix example"', ": expected a URL such as"),
     ("http", "public_url", '"http://mix.example/?a=b"', ": expected a URL without a query"),
     ("data", "directory", '""', ": expected a text in quotes that is not empty"),
+    ("data", "directory", '"~nobody-of-that-name/var"', ": expected a path whose ~ is the home of a user"),
     ("data", "directory", '"my.toml"', ": expected a folder, my.toml is none"),
     ("data", "directory", '"my.toml/var"', ": expected a folder, my.toml is none"),
     ("conference", "members", '"5"', ": expected a whole number from 0"),
