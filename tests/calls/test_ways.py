@@ -87,10 +87,11 @@ async def test_one_refusal_leaves_the_others_ringing_and_the_last_one_ends_the_c
     assert exchange.switchboard.register.sessions == {} and exchange.media.open == set()
 
 
-async def test_who_declines_at_one_phone_declines_at_all():
+@pytest.mark.parametrize(("status", "cause"), [(600, "busy"), (603, "rejected")])
+async def test_who_declines_at_one_phone_declines_at_all(status, cause):
     exchange, call, (first, second) = await ringing(6001, 6002)
-    await refuses(exchange, first, 603)
-    assert call.disconnect_cause == "rejected" and call.sip_response_code == 603
+    await refuses(exchange, first, status)
+    assert call.disconnect_cause == cause and call.sip_response_code == status
     assert cancelled(exchange) == [second] and exchange.media.open == set()
 
 
