@@ -19,7 +19,7 @@ from calls.callbacks import Answer, Callback, Courier, DeliveryFailed, Event
 from calls.conference import Conference, Member
 from calls.conferences import Conferences
 from calls.digits import Keypad
-from calls.documents import read
+from calls.documents import Pace, read
 from calls.ended import EndedCall
 from calls.errors import Conflict, Unavailable, VerbFailed
 from calls.media_session import MediaSession
@@ -201,6 +201,7 @@ class Call:
         self._farewell = farewell
         self._script: asyncio.Task[None] | None = None
         self._replacing = asyncio.Lock()
+        self._pace = Pace()
 
     @property
     def leg(self) -> "Leg | None":
@@ -435,6 +436,7 @@ class Call:
         Raises DeliveryFailed, BxmlError.
         """
         answer = await self.services.courier.ask(callback, event)
+        await asyncio.sleep(self._pace.wait(asyncio.get_running_loop().time()))
         return self.understand(answer)
 
     def understand(self, answer: Answer) -> Document:
