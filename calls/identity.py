@@ -1,4 +1,4 @@
-"""Who calls: read from the INVITEs that come in, and said in those that go out.
+"""Who calls whom: read from the INVITEs that come in, and said in those that go out.
 
 A caller may keep his number to himself (RFC 3323). Between networks that trust each other it is told all the
 same, in P-Asserted-Identity (RFC 3325), and so a trunk's counts, and is said to a trunk; what anybody else
@@ -58,6 +58,15 @@ def understood(uri: Uri, trunk: Trunk | None) -> Uri:
         return uri
     number = trunk.understood(uri.user)
     return uri if number == uri.user else sip_uri(number, uri.host, uri.port, uri.parameters)
+
+
+def callee(session: Session, trunk: Trunk | None) -> Uri:
+    """The called party of a call that came in. A trunk that we registered with calls our registration, and
+    says in To which number that is for."""
+    target, to = session.request_uri, session.to_uri
+    if trunk is not None and trunk.register and target.user == trunk.username and to.user:
+        target = to
+    return understood(target, trunk)
 
 
 def caller(session: Session, trunk: Trunk | None) -> str:

@@ -10,7 +10,7 @@ from calls.admission import TOO_MANY, Admission
 from calls.application import Application, Applications
 from calls.call import Call, Services
 from calls.documents import read
-from calls.identity import caller, understood
+from calls.identity import callee, caller
 from calls.media_session import MediaSession
 from calls.routing import Routing, party
 from sip import stir_shaken
@@ -45,7 +45,7 @@ class Inbound:
         """An INVITE that may come in: it becomes a call, or is refused and the log says why."""
         services, session, now = self._services, event.session, asyncio.get_running_loop().time()
         trunk = None if event.trunk is None else services.trunks[event.trunk].trunk
-        called = understood(session.request_uri, trunk)
+        called = callee(session, trunk)
         user = called.user or ""
         application = self._applications.called(user)
         if application is None:

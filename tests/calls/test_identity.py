@@ -1,13 +1,17 @@
 """Who calls, as the application is told, and as the callee is."""
 
+from dataclasses import replace
+
 import pytest
 
-from calls.identity import caller, introduced
+from calls.identity import callee, caller, introduced
 from calls.order import Dial
 from sip.access import Trunk
+from sip.uri import Uri
 from tests.support.exchange import session_from
 
 TRUNK = Trunk("carrier", "192.0.2.9", inbound_strip="00", inbound_prefix="+")
+REGISTERED = replace(TRUNK, register=True, username="us")
 NUMBER = "sip:+19195550001@192.0.2.9"
 ASSERTED = ("P-Asserted-Identity", '"Ann" <sip:+442071838750@carrier.example;user=phone>')
 HIDDEN = ("Privacy", "id")
@@ -54,6 +58,23 @@ def test_whoever_asks_for_privacy_is_named_by_the_contracts_word(trunk, shown: s
     assert told(("Privacy", "none; header"), trunk=trunk, display_name=shown) == word
     anonymous = "sip:anonymous@anonymous.invalid"
     assert told(ASSERTED, from_=anonymous, trunk=trunk, display_name=shown) == word, "without any Privacy"
+
+
+@pytest.mark.parametrize(
+    ("trunk", "called", "to", "number"),
+    [
+        (REGISTERED, "sip:us@192.0.2.1:5060", "sip:00442071838750@carrier.example", "+442071838750"),
+        (REGISTERED, "sip:us@192.0.2.1:5060", "tel:+44-20-7183-8750", "+442071838750"),
+        (REGISTERED, "sip:us@192.0.2.1", "sip:carrier.example", "us"),
+        (REGISTERED, "sip:0012025550123@192.0.2.1", "sip:us@carrier.example", "+12025550123"),
+        (TRUNK, "sip:us@192.0.2.1", "sip:+442071838750@carrier.example", "us"),
+        (None, "sip:us@192.0.2.1", "sip:+442071838750@carrier.example", "us"),
+    ],
+)
+def test_a_trunk_that_calls_our_registration_names_the_number_in_to(trunk, called, to, number) -> None:
+    session = session_from(NUMBER, called, identifier=1)
+    session.to_uri = Uri.parse(to)
+    assert callee(session, trunk).user == number
 
 
 def test_privacy_that_hides_no_identity_changes_nothing() -> None:

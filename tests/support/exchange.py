@@ -229,6 +229,7 @@ def session_from(caller, called, *, identifier, headers=(), display_name=""):
         call_id=f"sip-call-{identifier}",
         request_uri=Uri.parse(called),
         from_uri=Uri.parse(caller),
+        to_uri=Uri.parse(called),
         display_name=display_name,
         remote_ip="127.0.0.1",
         flow=Flow("udp", ("127.0.0.1", 5060), ("127.0.0.1", 5070)),
