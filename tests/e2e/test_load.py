@@ -16,7 +16,7 @@ pytestmark = pytest.mark.alone
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Any]:
     options = load.arguments(
-        ["--calls", "200", "--rate", "50", "--seconds", "4", "--settle", "4", "--sample", "200"]
+        ["--calls", "200", "--rate", "25", "--seconds", "4", "--settle", "4", "--sample", "200"]
     )
     with subject(None, None, pinned=True) as found:
         return load.measure(found, options)
