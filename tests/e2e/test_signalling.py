@@ -26,8 +26,21 @@ async def house() -> AsyncIterator[House]:
     house = await House.open(
         sections={
             "sip": {"allow": ["127.0.0.1/32"]},
-            "users": [{"name": "alice", "password": "alices-secret", "account": ACCOUNT}],
-            "trunks": [{"name": "carrier", "host": f"{CARRIER}:5060", "inbound": [f"{CARRIER}/32"]}],
+            "users": [
+                {"name": "alice", "password": "alices-secret", "account": ACCOUNT},
+                {"name": "office", "password": "offices-secret"},
+            ],
+            "trunks": [
+                {"name": "carrier", "host": f"{CARRIER}:5060", "inbound": [f"{CARRIER}/32"]},
+                {
+                    "name": "pbx",
+                    "host": f"{STRANGER}:5060",
+                    "inbound_users": ["office"],
+                    "inbound_strip": "00",
+                    "inbound_prefix": "+",
+                    "inbound_calls_per_second": 0.01,
+                },
+            ],
         },
         numbers=["room-*", "known"],
     )
@@ -77,9 +90,31 @@ async def test_a_user_may_call_in_from_anywhere_with_his_password(house: House, 
     assert "alices-secret" not in house.server.log
 
 
-async def test_a_trunks_inbound_list_lets_its_calls_in(house: House, studio: Studio) -> None:
-    carrier = await studio.phone("carrier", house.server.sip, host=CARRIER)
-    call = await carrier.dial(house.uri("known"))
+async def test_a_trunks_inbound_list_lets_its_calls_in_and_it_is_believed_who_calls(
+    house: House, studio: Studio
+) -> None:
+    asserted = ("P-Asserted-Identity", "<sip:+442071838750@carrier.example>")
+    for user, headers, known_as in [
+        ("room-a", (asserted,), "+442071838750"),
+        ("room-b", (asserted, ("Privacy", "id")), "Anonymous"),
+    ]:
+        carrier = await studio.phone("carrier", house.server.sip, host=CARRIER)
+        call = await carrier.dial(house.uri(user), headers=headers)
+        event = await house.application.event("initiate", user=user)
+        assert event["from"] == known_as
+        await call.bye()
+
+
+async def test_a_trunk_that_comes_from_anywhere_is_known_by_its_digest_and_has_its_limits(
+    house: House, studio: Studio
+) -> None:
+    options = {"host": STRANGER, "password": "offices-secret", "auth_user": "office"}
+    pbx = await studio.phone("0012025550123", house.server.sip, **options)
+    call = await pbx.dial(house.uri("room-c"))
+    assert (await house.application.event("initiate", user="room-c"))["from"] == "+12025550123"
+    more = pbx.invite(house.uri("room-c"))
+    assert await more.refused() == 503
+    assert more.final is not None and 0 < int(more.final["retry-after"]) <= 100
     await call.bye()
 
 
