@@ -1,7 +1,6 @@
 """The wiring: a configuration in, a running server out. Nothing is decided here."""
 
 import asyncio
-import gc
 import logging
 import os
 from collections.abc import Coroutine, Mapping
@@ -25,6 +24,7 @@ from calls.terms import TermsPolicy
 from media.client import MediaClient, MediaConfig, Sound
 from mixer import opus
 from mixminus import config as configuration
+from mixminus import garbage
 from mixminus.kinds import join_port
 from mixminus.metrics import exposition
 from mixminus.registrations import Registrations
@@ -192,13 +192,9 @@ class Server:
         except BaseException:
             await self._stack.aclose()
             raise
-        # What lives as long as the process need not be looked at again: a full collection over all the
-        # libraries' objects would hold up a call by a tenth of a second.
-        gc.collect()
-        gc.freeze()
-        # Nor need what lives as long as its call: calls leave no circles behind, and a look at all that a
-        # busy server knows holds up everybody for a third of a second: once in many minutes is enough.
-        gc.set_threshold(700, 10, 20_000)
+        garbage.settle()
+        tidying = asyncio.create_task(garbage.tidy(), name="garbage")
+        self._stack.callback(tidying.cancel)
         self._ready = True
         logger.info("server_started", extra={"version": VERSION, "pids": self.pids})
 
