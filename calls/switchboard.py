@@ -1,7 +1,7 @@
 """The switchboard: every call and conference, what SIP and media report, what REST orders.
 
 News from SIP and media comes in through `on_sip` and `on_media`; orders through the methods named
-after them. It is the only place that knows which session, which leg and which call belong together.
+after them. Which session, which leg and which call belong together is in its register.
 """
 
 import asyncio
@@ -139,16 +139,6 @@ class Switchboard:
     @property
     def live_calls(self) -> list[Call]:
         return self.register.live
-
-    @property
-    def calls_total(self) -> int:
-        """Calls since the start."""
-        return self.register.total
-
-    @property
-    def kept(self) -> tuple[int, int]:
-        """How many ended calls and ended conferences there are to tell of."""
-        return self.register.over, self.live_conferences.over
 
     # News from SIP
 

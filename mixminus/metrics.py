@@ -51,16 +51,16 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         board = self._switchboard
-        yield GaugeMetricFamily("mixminus_calls", "Live calls", value=len(board.live_calls))
-        yield CounterMetricFamily("mixminus_calls", "Calls since the start", value=board.calls_total)
-        yield GaugeMetricFamily("mixminus_conferences", "Live conferences", value=len(board.live_conferences))
-        yield GaugeMetricFamily(
-            "mixminus_members", "Calls in conferences", value=board.live_conferences.member_count
-        )
+        calls, conferences = board.register, board.live_conferences
+        yield GaugeMetricFamily("mixminus_calls", "Live calls", value=len(calls))
+        yield CounterMetricFamily("mixminus_calls", "Calls since the start", value=calls.total)
+        yield GaugeMetricFamily("mixminus_conferences", "Live conferences", value=len(conferences))
+        yield GaugeMetricFamily("mixminus_members", "Calls in conferences", value=conferences.member_count)
         yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silence.total)
-        calls, conferences = board.kept
-        yield GaugeMetricFamily("mixminus_ended_calls", "Ended calls that REST tells of", value=calls)
-        yield GaugeMetricFamily("mixminus_ended_conferences", "Ended conferences, too", value=conferences)
+        yield GaugeMetricFamily("mixminus_ended_calls", "Ended calls that REST tells of", value=calls.over)
+        yield GaugeMetricFamily(
+            "mixminus_ended_conferences", "Ended conferences, too", value=conferences.over
+        )
         yield GaugeMetricFamily("mixminus_streams", "Streams of events", value=len(board.gallery))
         yield CounterMetricFamily(
             "mixminus_streams_missed", "Events that slow readers missed", value=board.gallery.missed
