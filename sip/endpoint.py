@@ -356,6 +356,10 @@ class Endpoint:
             core.reply(transaction, 500, "CSeq out of order", now=now)
             return
         dialog.remote_cseq = request.cseq.number
+        if session.dialog not in (None, dialog):
+            # A branch of a fork that we are ending: it has no say in the call of the one who has it.
+            core.reply(transaction, 200 if request.method == "BYE" else 481, now=now)
+            return
         if request.method == "BYE":
             self._refers.left(session, now)
             self._uas.receive_bye(session, transaction, now)

@@ -126,6 +126,34 @@ def test_each_repetition_of_each_branchs_answer_gets_its_own_ack_again() -> None
     assert wire.told() == ["CallAnswered"] and not session.ended
 
 
+@pytest.mark.parametrize(
+    ("method", "status"), [("BYE", 200), ("INVITE", 481), ("UPDATE", 481), ("INFO", 481), ("REFER", 481)]
+)
+def test_a_branch_that_we_end_has_no_say_in_the_call(method: str, status: int) -> None:
+    """Its BYE may cross ours; whatever else it says, it is not who answered the call."""
+    wire = Wire()
+    session, invite = call(wire)
+    wire.say(response_text(invite, 200, tag="first", body=SDP))
+    assert methods(wire.say(response_text(invite, 200, tag="second", body=SDP))) == ["ACK", "BYE"]
+    wire.events()
+    flow, dialog = session.flow, session.dialog
+    elsewhere = Wire(source=("198.51.100.9", 5062)).flow
+    body = SDP if method in ("INVITE", "UPDATE") else b""
+    text = request_text(
+        method,
+        call_id=invite.call_id,
+        from_tag="second",
+        to_tag=invite.from_.tag,
+        body=body,
+        extra="Refer-To: <sip:carol@192.0.2.50>\r\n" if method == "REFER" else "",
+    )
+    assert [m.status for m in wire.say(text, elsewhere) if isinstance(m, Response)] == [status]
+    assert wire.events() == [] and session.state is State.ESTABLISHED
+    assert session.flow == flow and session.dialog is dialog
+    wire.endpoint.hang_up(session, wire.now)
+    assert_empty(wire)
+
+
 def test_a_branch_that_answers_after_the_call_is_over_is_ended_too() -> None:
     wire = Wire()
     session, invite = test_outbound.answered(wire)
