@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
 from bxml.element import Element
@@ -32,14 +33,19 @@ _SHARED = ("username", "password", "fallback_username", "fallback_password")
 _OWN = ("url", "method", "fallback_url", "fallback_method")
 
 
+@cache
+def _fields(name: str) -> tuple[tuple[str, str], ...]:
+    """Each field of a Callback, and what it is called in an element that has the address under `name`."""
+    return (*((own, f"{name}_{own}") for own in _OWN), *((shared, shared) for shared in _SHARED))
+
+
 def named(element: Element, name: str, timeout: float) -> Callback | None:
     """The address that `element` has under `name`; None where its URL is not given.
 
     `named(verb, "gather", 15.0)` is made of gatherUrl, gatherMethod and so on, as far as the element knows
     such attributes. Source: contract bxml.md section 2.2.
     """
-    fields = {own: f"{name}_{own}" for own in _OWN} | {shared: shared for shared in _SHARED}
-    given = {field: getattr(element, found) for field, found in fields.items() if hasattr(element, found)}
+    given = {field: getattr(element, found) for field, found in _fields(name) if hasattr(element, found)}
     if given["url"] is None:
         return None
     return Callback(**given, timeout=timeout)

@@ -44,6 +44,8 @@ class MediaSession:
         self._version = 0
         self._origin = ""
         self._offer: bytes | None = None
+        self._named: tuple[str, int] | None = None
+        """Where that wants its sound."""
         self._offered = b""
         self._agreed: Agreement | None = None
         self._late_offer = False
@@ -74,6 +76,7 @@ class MediaSession:
             self._meet(offer)
             text, agreed = sdp.answer(offer, self._local(_NOT_YET))
             self._check_family(agreed)
+            self._named = agreed.remote
             if not any(line.port for line in Description.parse(text).media):
                 raise SdpError(488, "expected an audio line with a port, got none but with port 0")
         self._offer = offer
@@ -90,8 +93,7 @@ class MediaSession:
             text = self.offer()
             self.claim()
             return text
-        text, self._agreed = sdp.answer(self._offer, self._local(_NOT_YET))
-        port = self._open(remote=self._agreed.remote)
+        port = self._open(remote=self._named)
         text, self._agreed = sdp.answer(self._offer, self._local(port))
         if self._lender is not None and self.leg is not None and not self._connect(self._agreed):
             text, self._agreed = sdp.answer(self._offer, self._local(self.leg.port))

@@ -77,6 +77,29 @@ async def test_media_ends_when_control_is_killed(studio: Studio) -> None:
         await house.abandon()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_server_that_is_started_at_once_has_the_addresses_of_one_that_ends_with_a_live_call(
+    studio: Studio, number: signal.Signals
+) -> None:
+    house = await House.open()
+    first = house.server.process
+    try:
+        assert first is not None
+        phone = await studio.phone(f"before-{number}", house.server.sip, sound=voices()[0])
+        await phone.dial(house.uri(house.room()))
+        phone.deaf = number == signal.SIGKILL
+        os.killpg(first.pid, number)
+        house.server.spawn()
+        assert await asyncio.to_thread(first.wait, 30) == (0 if number == signal.SIGTERM else -number)
+        await eventually(house.server.healthy, within=60)
+        after = await studio.phone(f"after-{number}", house.server.sip, sound=voices()[1])
+        call = await after.dial(house.uri(house.room()))
+        await eventually(lambda: len(call.line.received) > 5)
+        await call.bye()
+    finally:
+        await house.close()
+
+
 def joined(house: House, room: str) -> list[Event]:
     return house.application.of("conferenceMemberJoin", name=room)
 
