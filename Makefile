@@ -9,7 +9,7 @@ TESTS ?= tests
 # What the tests with real phones, proxies and SDKs need from Debian: program=package. Only what is missing is
 # installed, since a machine may have Node from elsewhere, beside which Debian's npm cannot be.
 PHONES := sipp=sip-tester baresip=baresip openssl=openssl node=nodejs npm=npm \
-	kamailio=kamailio-tls-modules linphonec=linphone-cli ip=iproute2 nft=nftables
+	kamailio=kamailio-tls-modules linphonec=linphone-cli ip=iproute2 nft=nftables curl=curl
 MISSING = $(foreach pair,$(PHONES),$(if $(shell command -v $(firstword $(subst =, ,$(pair)))),,$(lastword $(subst =, ,$(pair)))))
 
 .PHONY: serve test check bench example format phones clean

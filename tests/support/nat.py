@@ -6,18 +6,14 @@ What is opened `with nat.home():` lives in the private network. Needs root; the 
 process's own, so that several may run at a time.
 """
 
-import ctypes
 import os
 import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import TracebackType
 
-from tests.support.programs import missing, need
+from tests.support.namespaces import delete, entered, need_namespaces, run
 
 INSIDE = "10.66.0"
-CLONE_NEWNET = 0x4000_0000
 
 RULES = """
 table ip nat {
@@ -43,10 +39,7 @@ class Nat:
     """`with Nat(phones=20) as nat:`"""
 
     def __init__(self, phones: int) -> None:
-        self._ip = need("ip", "iproute2")
-        self._nft = need("nft", "nftables")
-        if os.geteuid():
-            missing("network namespaces need root")
+        need_namespaces()
         number = os.getpid() % 32_768  # 198.18.0.0/15, which is for tests of networks (RFC 2544), has as many
         self._outside = f"198.{18 + number // 16_384}.{number // 64 % 256}"
         self._network = number % 64 * 4
@@ -89,33 +82,25 @@ class Nat:
         for address in self.phones:
             self._do("-n", home, "address", "add", f"{address}/24", "dev", "lan")
         self._do("-n", home, "route", "add", "default", "via", f"{INSIDE}.1")
-        forwards = "echo 1 > /proc/sys/net/ipv4/ip_forward"
-        self._run(self._ip, "netns", "exec", gate, "sh", "-c", forwards)
-        self._run(self._ip, "netns", "exec", gate, self._nft, "-f", "-", text=RULES)
+        run("ip", "netns", "exec", gate, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        run("ip", "netns", "exec", gate, "nft", "-f", "-", text=RULES)
 
     def _tear_down(self) -> None:
-        for name in (self._home, self._gate):
-            subprocess.run([self._ip, "netns", "delete", name], capture_output=True, check=False)
+        delete(self._home, self._gate)
 
     def forward(self, port: int, ports: str, address: str) -> None:
         """What comes from outside to `port`, and by UDP to `ports` ("FIRST-LAST"), goes to `address`."""
         rules = FORWARDING.format(port=port, ports=ports, address=address)
-        self._run(self._ip, "netns", "exec", self._gate, self._nft, "-f", "-", text=rules)
+        run("ip", "netns", "exec", self._gate, "nft", "-f", "-", text=rules)
 
     def forget(self) -> None:
         """As after a power cut of the box: no mapping is left, and what comes next gets another."""
         self._do("-n", self._gate, "link", "set", "out", "down")
         self._do("-n", self._gate, "link", "set", "out", "up")
 
-    @contextmanager
-    def home(self) -> Iterator[None]:
+    def home(self) -> AbstractContextManager[None]:
         """Sockets that this thread makes meanwhile are in the private network. No waiting within."""
-        with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{self._home}") as there:
-            _enter(there.fileno())
-            try:
-                yield
-            finally:
-                _enter(here.fileno())
+        return entered(self._home)
 
     def udp(self, address: str) -> socket.socket:
         """A socket of a phone's."""
@@ -126,16 +111,4 @@ class Nat:
         return sock
 
     def _do(self, *arguments: str) -> None:
-        self._run(self._ip, *arguments)
-
-    @staticmethod
-    def _run(*line: str, text: str = "") -> None:
-        run = subprocess.run(line, input=text, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, f"{' '.join(line)}: {run.stderr}"
-
-
-def _enter(descriptor: int) -> None:
-    """os.setns, which Python has from 3.12 on."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "setns")
+        run("ip", *arguments)
