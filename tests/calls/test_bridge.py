@@ -8,6 +8,7 @@ from calls.callbacks import Callback
 from calls.order import CallOrder, Redirect
 from media.client import DigitReceived
 from sip import events as sip_events
+from tests.calls.transferring import Transferring
 from tests.support.exchange import ACCOUNT, APPLICATION, OFFER, DeliveryFailed, Exchange, join, settle
 
 PAUSE = "<Response><Pause duration='60'/></Response>"
@@ -225,6 +226,14 @@ async def test_a_target_that_is_bridged_already_is_busy():
     assert await failed(exchange, second.id) == "busy"
     assert await failed(exchange, first.id) == "busy"
     assert first.pair is second.pair is not None
+
+
+async def test_a_target_that_a_transfer_has_joined_is_busy_on_either_side():
+    t = await Transferring().begin()
+    await t.answers(t.legs[0])
+    for joined in (t.call, t.legs[0]):
+        assert await failed(t.exchange, joined.id) == "busy"
+    assert t.call.pair is t.legs[0].pair is not None
 
 
 async def test_an_unanswered_outbound_target_is_rejected():

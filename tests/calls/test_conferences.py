@@ -173,6 +173,7 @@ async def test_omitted_fields_stay_and_an_empty_list_ends_coaching():
     await exchange.switchboard.update_member(conference, call.id, hold=True)
     member = conference.members[call.id]
     assert (member.mute, member.hold, member.coaches) == (True, True, ("c-1",))
+    assert exchange.media.of("flags") == [(call.leg.id, True, True)]
     await exchange.switchboard.update_member(conference, call.id, coaches=[])
     assert member.coaches == () and exchange.media.of("coach") == [(call.leg.id, None)]
 
