@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-_PARTY = re.compile(r"\+[0-9]+|sip:[^\s;<>]+|Restricted|Anonymous|Private|Unavailable")
+_PARTY = re.compile(r"\+[0-9]+|sip:[^\s<>]+|Restricted|Anonymous|Private|Unavailable")
 _SOMETHING = re.compile(r".+", re.DOTALL)
 _SHAPES = {
-    "accountId": re.compile(r"[0-9]+"),
-    "applicationId": re.compile(r"[0-9a-f-]{36}"),
-    "callUrl": re.compile(r"https?://[^/]+/api/v2/accounts/[0-9]+/calls/c-[0-9a-f-]{45}"),
+    "accountId": re.compile(r"[^/\s]+"),
+    "applicationId": re.compile(r"\S+"),
+    "callUrl": re.compile(r"https?://[^/]+/api/v2/accounts/[^/]+/calls/c-[0-9a-f-]{45}"),
     "from": _PARTY,
     "to": _PARTY,
     "transferCallerId": _PARTY,
