@@ -42,7 +42,7 @@ Found = TypeVar("Found")
 
 
 def application(account: str) -> str:
-    return APPLICATION if account == ACCOUNT else f"application-{account}"
+    return APPLICATION if account == ACCOUNT else f"3f1d4c4e-7b1b-4d0c-8f7e-{int(account):012d}"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
