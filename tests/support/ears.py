@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterable
 
+import numpy as np
+
 from tests.support.eventually import PATIENCE, eventually
 from tests.support.phone import PhoneCall
 from tests.support.sounds import Tone
@@ -23,11 +25,17 @@ def tone_of(call: PhoneCall) -> int:
 
 async def hears(call: PhoneCall, others: Iterable[PhoneCall], *, within: float = PATIENCE) -> None:
     """Waits until `call` hears exactly the tones of `others`, over the last 0.3 s."""
+    others = list(others)
     wanted = {tone_of(other) for other in others}
 
     def now() -> bool:
-        heard = tones(call.line.pcm(last=0.3), there=call.line.there(last=0.3))
-        assert heard == wanted, f"{call} hears {sorted(heard)}, not {sorted(wanted)}"
+        there = call.line.there(last=0.3)
+        heard = tones(call.line.pcm(last=0.3), there=there)
+        sent = [len(other.line.sent) for other in others]
+        assert heard == wanted, (
+            f"{call} hears {sorted(heard)}, not {sorted(wanted)}, in {np.sum(there)} samples; "
+            f"{len(call.line.received)} packets came, the others sent {sent}"
+        )
         return True
 
     await eventually(now, within=within, what=call.story)
