@@ -8,7 +8,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -257,7 +257,8 @@ class Line:
         """How often, since then, the server had to skip beats, see `there`."""
         heard = [packet for packet in self.audio if packet.at >= since]
         return sum(
-            (later.sequence - sooner.sequence) % 65536 == 1
+            later.ssrc == sooner.ssrc
+            and (later.sequence - sooner.sequence) % 65536 == 1
             and (later.timestamp - sooner.timestamp) % 2**32 > len(sooner.payload)
             for sooner, later in pairwise(heard)
         )
@@ -284,24 +285,32 @@ class Line:
         packets, places = self._laid_out(last, since)
         there = np.ones(self._length(packets, places), np.bool_)
         for place, (sooner, later) in zip(places, pairwise(packets), strict=False):
-            if (later.sequence - sooner.sequence) % 65536 == 1:
+            if later.ssrc == sooner.ssrc and (later.sequence - sooner.sequence) % 65536 == 1:
                 leap = (later.timestamp - sooner.timestamp) % 2**32
                 there[place + len(sooner.payload) : place + leap] = False
         return there
 
     def _laid_out(self, last: float | None, since: int) -> tuple[list[Packet], list[int]]:
-        """Packets, and the sample at which each begins."""
+        """Packets, and the sample at which each begins. Another SSRC has timestamps of its own, which have
+        nothing to do with those before: its sound begins where that of the one before has ended."""
         packets = self.audio[since:]
         if last is not None and packets:
             packets = packets[-max(1, int(last * 8000 / max(1, len(packets[-1].payload)))) :]
-        places = unwrapped([packet.timestamp for packet in packets])
-        return packets, [place - min(places) for place in places]
+        places: list[int] = []
+        end = 0
+        for _, stream in groupby(packets, key=lambda packet: packet.ssrc):
+            own = list(stream)
+            begins = unwrapped([packet.timestamp for packet in own])
+            first = min(begins)
+            places += [end + begin - first for begin in begins]
+            end = self._length(own, places[-len(own) :])
+        return packets, places
 
     @staticmethod
     def _length(packets: list[Packet], places: list[int]) -> int:
         ends = [place + len(packet.payload) for place, packet in zip(places, packets, strict=True)]
         length = max(ends, default=0)
-        assert length < 8000 * 3600, "timestamps jump by more than an hour"
+        assert length < 8000 * 1200, "timestamps jump by more than twenty minutes"
         return length
 
     def find(self, sound: "np.typing.NDArray[np.int16]", *, since: int = 0) -> tuple[float, int]:
