@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house() -> AsyncIterator[House]:
-    house = await House.open(callback_timeout=1, sections={"rtp": {"silence_hangup": 1}})
+    house = await House.open(callback_timeout=1, sections={"rtp": {"silence_hangup": 3}})
     yield house
     await house.close()
 

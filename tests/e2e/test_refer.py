@@ -189,7 +189,7 @@ async def test_baresip_goes_where_it_is_sent(house: House, studio: Studio) -> No
         leg = await carol.incoming()
         event = await house.application.event("referComplete", callId=await house.call_id(user))
         assert event["referCallStatus"] == "success" and event["notifySipResponseCode"] == 200
-        await eventually(lambda: AGENT.frequency in tones(phone.heard(last=0.3)), what=phone.story)
+        await eventually(lambda: AGENT.frequency in tones(phone.heard(last=0.2)), what=phone.story)
         assert leg.state == "answered"
 
 
@@ -200,7 +200,7 @@ async def test_baresip_transfers_its_caller(house: House, studio: Studio) -> Non
     expert = await studio.phone("expert", sound=AGENT)
     async with Baresip("softphone", frequency=OTHER.frequency) as phone:
         await phone.dial(house.uri(room))
-        await eventually(lambda: HUMAN.frequency in tones(phone.heard(last=0.3)), what=phone.story)
+        await eventually(lambda: HUMAN.frequency in tones(phone.heard(last=0.2)), what=phone.story)
         await phone.transfer(expert.uri)
         leg = await expert.incoming()
         await hears(seated, [leg])

@@ -175,13 +175,13 @@ async def test_baresip_is_encrypted_when_it_offers_keys_and_when_it_is_offered_s
     async with Baresip("baresip", frequency=its, keys_offered=True) as phone:
         await phone.dial(house.uri("baresip-room"))
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its}, what=phone.story)
-        await eventually(lambda: tones(phone.heard(last=0.3)) == {mine}, what=phone.story)
+        await eventually(lambda: tones(phone.heard(last=0.2)) == {mine}, what=phone.story)
         assert await suite_of(house, await house.call_id("baresip-room")) in SUITES
         await phone.hold()
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == set(), what=phone.story)
         await phone.resume()
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its}, what=phone.story)
-        await eventually(lambda: tones(phone.heard(last=0.3)) == {mine}, what=phone.story)
+        await eventually(lambda: tones(phone.heard(last=0.2)) == {mine}, what=phone.story)
         await phone.hang_up()
 
         call_id = await ring(house, room, f"sip:baresip@127.0.0.1:{phone.port}")
@@ -208,13 +208,13 @@ async def test_linphone_is_encrypted_when_it_dials_and_where_it_insists_when_it_
         await phone.register(f"127.0.0.1:{house.server.sip_port}", "none")
         await phone.dial(house.uri("linphone-room"))
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its}, what=phone.story)
-        await eventually(lambda: tones(phone.heard(last=0.3, rate=sound)) == {mine}, what=phone.story)
+        await eventually(lambda: tones(phone.heard(last=0.2, rate=sound)) == {mine}, what=phone.story)
         assert await suite_of(house, await house.call_id("linphone-room")) in SUITES
         phone.order("pause")
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == set(), what=phone.story)
         phone.order("resume 1")
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its}, what=phone.story)
-        await eventually(lambda: tones(phone.heard(last=0.3, rate=sound)) == {mine}, what=phone.story)
+        await eventually(lambda: tones(phone.heard(last=0.2, rate=sound)) == {mine}, what=phone.story)
         phone.order("terminate")
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == set())
 

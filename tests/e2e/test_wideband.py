@@ -36,7 +36,7 @@ async def test_baresip_talks_to_a_narrowband_phone(
     async with Baresip("baresip", frequency=its.frequency, codec=codec, encrypted=encrypted) as phone:
         await phone.dial(house.uri(room))
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its.frequency}, what=phone.story)
-        await eventually(lambda: tones(phone.heard(last=0.3)) == {mine.frequency}, what=phone.story)
+        await eventually(lambda: tones(phone.heard(last=0.2)) == {mine.frequency}, what=phone.story)
         await phone.hang_up()
     await alice.bye()
 
@@ -82,7 +82,7 @@ async def test_linphone_hears_keys_presses_some_and_talks_to_a_narrowband_phone(
         assert (await house.application.event("gather", tag=room))["digits"] == "48#2"
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == {its.frequency}, what=phone.story)
         await eventually(
-            lambda: tones(phone.heard(last=0.3, rate=sound)) == {mine.frequency}, what=phone.story
+            lambda: tones(phone.heard(last=0.2, rate=sound)) == {mine.frequency}, what=phone.story
         )
         phone.order("terminate")
         await eventually(lambda: tones(alice.line.pcm(last=0.3)) == set())

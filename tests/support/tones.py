@@ -51,6 +51,20 @@ def tones(samples: Samples, candidates: Iterable[int] = FREQUENCIES, there: Mask
     return {frequency for frequency, value in found.items() if value >= PRESENT}
 
 
+def once_heard(samples: Samples, wanted: set[int]) -> bool:
+    """Whether in some 0.2 s exactly the wanted tones sound: of a recording by a program that fills what it
+    misses with something of its own."""
+    for begin in range(0, len(samples) - 1599, 400):
+        found = levels(samples[begin : begin + 1600], FREQUENCIES)
+        if (
+            {tone for tone, value in found.items() if value >= ABSENT}
+            == wanted
+            == {tone for tone, value in found.items() if value >= PRESENT}
+        ):
+            return True
+    return False
+
+
 def longest_whole(there: Mask) -> slice:
     """The longest stretch without a gap."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], there.astype(np.int8), [0]))))
