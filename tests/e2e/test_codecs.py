@@ -141,7 +141,7 @@ async def test_ffmpeg_speaks_and_hears_in_a_conference(
         told = await ffmpeg.hears(codec, payload_type, port=port, seconds=1.0, keys=our_keys)
         return once_heard(told, {mine.frequency})
 
-    await eventually(hears_alice, within=10.0, what=alice.story)  # again where the machine held somebody up
+    await eventually(hears_alice, what=alice.story)  # again where the machine held somebody up
 
     ours = int(answer.body.decode().partition("m=audio ")[2].partition(" ")[0])
 
@@ -156,4 +156,4 @@ async def test_ffmpeg_speaks_and_hears_in_a_conference(
         finally:
             await speech
 
-    await eventually(is_heard, within=15.0, what=alice.story)
+    await eventually(is_heard, within=60.0, what=alice.story)
