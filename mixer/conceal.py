@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer import g711
 from mixer.g711 import VALID
 from mixer.rows import FRAME, Rows
 
@@ -43,7 +42,9 @@ _RUNS = 4  # gaps in a frame; what comes behind more of them is dropped
 _CLEAN, _SILENT, _BROKEN = 0, 1, 2
 _FOUR_VALID = np.uint64(VALID * 0x0001_0001_0001_0001)
 
-Coming = Callable[[NDArray[np.intp]], NDArray[np.uint16]]
+Coming = Callable[[int, NDArray[np.intp]], tuple[NDArray[np.int16], NDArray[np.bool_]]]
+"""Of a rate, Hz, and rows of it: their next two frames, (m, 2 * frame), zeros where nothing is here; and of
+which rows the first of them is here, whole."""
 
 
 class _Places(NamedTuple):
@@ -63,6 +64,7 @@ class Concealment:
     def __init__(self, rows: Rows, pausing: NDArray[np.bool_], rate: int = 8000) -> None:
         """`rate`: Hz, a multiple of 8000; `pausing`: by row, whether the sender has stopped on purpose."""
         self._pausing = pausing
+        self._rate = rate
         self._scale = scale = rate // 8000
         self._frame = frame = scale * FRAME
         self._fade, self._longest = scale * FADE, scale * LONGEST
@@ -132,8 +134,7 @@ class Concealment:
         `public` (n,): those whose speech all may hear have the budget first, so that none of them is treated
         otherwise for what somebody else says in private; None for all.
 
-        `coming` gives the words of the next two frames of some rows, (m, 2 * FRAME), as far as they are here;
-        no rate but that of G.711 knows any ahead.
+        `coming` is asked about rows whose whole frame is missing.
         """
         fours = words.view(np.uint64)
         whole = np.bitwise_and.reduce(fours, axis=1) & _FOUR_VALID == _FOUR_VALID
@@ -151,7 +152,7 @@ class Concealment:
             said = self._concealed(rows, came, speech[broken])
             known = np.flatnonzero(~came.any(axis=1) & (self._lag[rows] > 0))
             if known.size:
-                said[known] = self._bridged(rows[known], said[known], coming(rows[known]))
+                said[known] = self._bridged(rows[known], said[known], *coming(self._rate, rows[known]))
             speech[broken] = np.clip(np.floor(said), -32768, 32767)
         self._planes[self._plane][order] = speech.view(self._frames)[:, 0]
         self._plane = (self._plane + 1) % _PLANES
@@ -201,19 +202,20 @@ class Concealment:
         return said[:, past:]
 
     def _bridged(
-        self, rows: NDArray[np.intp], said: NDArray[np.float32], words: NDArray[np.uint16]
+        self,
+        rows: NDArray[np.intp],
+        said: NDArray[np.float32],
+        coming: NDArray[np.int16],
+        here: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
         """Missing frames whose next one is here already: out of what led to them into what leads from it."""
-        here = (words[:, :FRAME] & VALID != 0).all(axis=1)
         rows = rows[here]
         if not rows.size:
             return said
-        samples = np.empty((rows.size, 2 * FRAME), np.int16)
-        g711.decode(words[here], samples)
-        after = np.zeros((rows.size, _PLANES * FRAME), np.float32)
-        after[:, -2 * FRAME :] = samples[:, ::-1]
-        since = np.broadcast_to(self._at, (rows.size, FRAME))
-        lag = _pitch(after, 1)
+        after = np.zeros((rows.size, _PLANES * self._frame), np.float32)
+        after[:, -2 * self._frame :] = coming[here, ::-1]
+        since = np.broadcast_to(self._at, (rows.size, self._frame))
+        lag = _pitch(after, self._scale)
         back = _repeated(self._continued(after, lag), lag, since)[:, ::-1]
         said[here] += (back - said[here]) * self._bridge
         self._state[rows] = _CLEAN

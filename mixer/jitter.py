@@ -133,9 +133,21 @@ class Jitter:
         comfort = level >= 0
         self._comfort.begin(rows[comfort], level[comfort].astype(np.uint8), sequence[comfort])
 
-    def coming(self, rows: NDArray[np.intp]) -> NDArray[np.uint16]:
-        """See `Ring.coming`; of rows that are packed nothing is known ahead."""
-        return self.ring.coming(rows)
+    def coming(self, rate: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+        """The two frames after this tick's of rows of a rate, Hz, (m, rate / 25), as far as they are here;
+        and of which rows the first one is whole. Of packets that are decoded in order only one is known."""
+        packed = self.packets.packed[rows]
+        coming = np.zeros((rows.size, rate // 25), np.int16)
+        here = np.zeros(rows.size, np.bool_)
+        if not packed.all():
+            words = self.ring.coming(rows[~packed])
+            here[~packed] = (words[:, :FRAME] & VALID != 0).all(axis=1)
+            decoded = np.empty(words.shape, np.int16)
+            g711.decode(words, decoded)
+            coming[~packed] = decoded
+        if packed.any():
+            coming[packed], here[packed] = self.packets.coming(rate, rows[packed])
+        return coming, here
 
     def pack(self, row: int, packed: bool, *, anew: bool) -> None:
         """A leg that hears (`packed`) or does not hear in a format whose packets must be decoded; `anew`: at
@@ -219,7 +231,8 @@ class Jitter:
         least = np.where(counted, margin, self._target.quickest(row))
         most = np.where(counted, margin, _UNCOUNTED)
         self._target.note(legs, np.minimum.reduceat(least, first), np.maximum.reduceat(most, first))
-        hurried = self._target.hurried(legs, np.maximum.reduceat(late, first), _UNCOUNTED)
+        begun = self._target.begun(legs, first, margin, counted)
+        hurried = self._target.hurried(legs, np.maximum.reduceat(late, first), _UNCOUNTED, begun)
         if hurried is not None:
             self._owe(*hurried)
             self._pay_at_once(hurried[0])
@@ -257,7 +270,7 @@ class Jitter:
             strange = margin >= self._target.quickest(legs) + FRAME
             spurt &= np.where(self._target.known(legs), strange, (surplus < 0) | (surplus >= FRAME))
         jumped = ~self._placed[legs] | (front + length > SPAN) | (front < -SPAN)
-        if not (spurt | jumped).any():
+        if not np.bitwise_or.reduce(spurt | jumped):
             return False
         newer = self.sequence.newer(legs, newest.sequence)
         starved = self.ticks - self._fed[legs] > _STARVED

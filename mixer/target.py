@@ -5,6 +5,10 @@ the leg where it ought to be. A negative one is too late. The least margin of ea
 seconds; the one that `RANK` of them undercut is a quantile of the packets' own (of 50 packets a second about
 one in a hundred is later), and one odd second, or a storm that is over, does not count. A clock that drifts
 needs nothing else.
+
+Of a leg that has just begun too little is known for that, and to find out by packets that are late is heard.
+After a dozen packets it is taken that what they were later than the quickest is exponential, whose rare ones
+follow from the mean; yet nobody waits much longer than for what was seen.
 """
 
 import numpy as np
@@ -17,6 +21,13 @@ BLOCK = 50
 
 BLOCKS = 8
 RANK = 3
+
+_DOZEN = 12  # packets by which a leg is judged first
+_YOUNG = 125  # packets up to which the mean says more than the quantile
+_BURST = 4  # packets in a tick, of which more are one that was held up
+_RARE = 4.6  # times the mean: one in a hundred is later
+_UNSEEN_YET = 1.6  # times the latest so far
+_APART = 2 * FRAME  # samples that are worth a move back where packets come at different times
 
 _LATE, _IN_TIME, _TOO_OFTEN = 8, 1, 24  # three late ticks close together, or one in nine for long
 _UNSEEN = 1 << 30  # for a margin, more than any
@@ -46,6 +57,9 @@ class Target:
         self._former: NDArray[np.int32] = column(np.int32, _UNCOUNTED)  # the most in the block before
         self._blocks: NDArray[np.int32] = column(np.int32, _UNSEEN, width=BLOCKS)
         self._lateness: NDArray[np.int32] = column(np.int32)  # a score of late ticks
+        # Packets of a leg that begins, and the sum of their margins; -1: the one it was placed by is next.
+        self._count: NDArray[np.int32] = column(np.int32)
+        self._sum: NDArray[np.int32] = column(np.int32)
         self._best: NDArray[np.int32] = column(
             np.int32, _UNSEEN
         )  # the least of its ticks, of each the greatest
@@ -57,6 +71,7 @@ class Target:
         self._most[rows] = self._former[rows] = _UNCOUNTED
         self._best[rows] = _UNSEEN
         self._lateness[rows] = 0
+        self._count[rows], self._sum[rows] = -1, 0
 
     def wanted(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
         """The margin that these rows are placed with."""
@@ -79,6 +94,7 @@ class Target:
         self._most[rows] -= samples
         self._former[rows] -= samples
         self._blocks[rows] -= samples[:, None]
+        self._sum[rows] -= samples * self._count[rows]
         self._lateness[rows] = 0
         self._best[rows] = _UNSEEN
 
@@ -87,8 +103,44 @@ class Target:
         self._least[rows] = np.minimum(self._least[rows], least)
         self._most[rows] = np.maximum(self._most[rows], most)
 
-    def hurried(self, rows: NDArray[np.intp], latest: NDArray[np.int32], none: int) -> _Moves | None:
-        """Which of these rows, each once, must wait longer at once, as again and again packets are too late.
+    def begun(
+        self,
+        rows: NDArray[np.intp],
+        first: NDArray[np.intp],
+        margin: NDArray[np.int32],
+        counted: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Which of these rows, each once, have just got their first dozen packets.
+
+        `margin`, `counted`: of each packet of this tick, a row's side by side from `first` on. What was held
+        up, and comes at once or with the packet that a row was placed by, says nothing.
+        """
+        before = self._count[rows]
+        young = before < _YOUNG
+        if not np.bitwise_or.reduce(young):
+            return young
+        count = np.add.reduceat(counted, first, dtype=np.int32)
+        new = young & (before >= 0) & (count <= _BURST)
+        count *= new
+        self._sum[rows] += np.add.reduceat(margin * counted, first) * new
+        self._count[rows] = count = np.maximum(before, 0) + count
+        dozen: NDArray[np.bool_] = (before < _DOZEN) & (count >= _DOZEN)
+        return dozen
+
+    def _guess(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """The margin that one in a hundred packets of these rows undercuts, by their mean."""
+        quickest = self.quickest(rows)
+        least = np.minimum(self._least[rows], self._blocks[rows].min(axis=1))
+        later = quickest - self._sum[rows] / self._count[rows]
+        guess = np.minimum(_RARE * later, _UNSEEN_YET * (quickest - least)).astype(np.int32)
+        margin: NDArray[np.int32] = np.where(quickest - least > FRAME, quickest - guess, least)
+        return margin
+
+    def hurried(
+        self, rows: NDArray[np.intp], latest: NDArray[np.int32], none: int, begun: NDArray[np.bool_]
+    ) -> _Moves | None:
+        """Which of these rows, each once, must wait longer at once: again and again packets are too late, or
+        the first dozen (`begun`) says that some will be.
 
         `latest`: the greatest margin of each row's late packets in this tick, `none` where it had none.
         """
@@ -98,25 +150,31 @@ class Target:
         latest = np.where(late, latest, _UNSEEN)
         self._best[rows] = np.where(score == 0, _UNSEEN, np.minimum(self._best[rows], latest))
         often = score >= _TOO_OFTEN
-        if not often.any():
+        which = often | begun
+        if not np.bitwise_or.reduce(which):
             return None
-        rows = rows[often]
-        return self._bounded(rows, (self._best[rows] - self.wanted(rows)) // FRAME)
+        rows, often, begun = rows[which], often[which], begun[which]
+        margin = np.where(often, self._best[rows], _UNSEEN)
+        margin[begun] = np.minimum(margin[begun], self._guess(rows[begun]))
+        return self._bounded(rows, np.minimum((margin - self.wanted(rows)) // FRAME, 0))
 
     def settle(self, block: int, placed: NDArray[np.bool_]) -> _Moves:
         """Once a block, its number given: nobody waits a frame longer than he need, nor too short.
 
-        Where packets come at different times, a few seconds' worth of them do not yet make anybody wait less:
-        each move back and forth would be heard.
+        Where packets come at different times, a few seconds' worth of them do not yet make anybody wait less,
+        nor does a single frame: each move back and forth would be heard.
         """
         self._blocks[:, block % BLOCKS] = self._least
         ordered = np.sort(self._blocks, axis=1)
         seen = (ordered < _SEEN).sum(axis=1)
         rows = np.flatnonzero(self._rows.open & placed & (seen > 0))
         margin = ordered[rows, seen[rows] * RANK // BLOCKS]
+        young = (self._count[rows] >= _DOZEN) & (self._count[rows] < _YOUNG) & (self._least[rows] < _SEEN)
+        margin[young] = self._guess(rows[young])
         spare = margin - self.wanted(rows)
-        sure = (seen[rows] == BLOCKS) | (self.quickest(rows) - margin < FRAME)
-        frames = np.where((spare > FRAME) & sure, spare // FRAME, 0)
+        alike = self.quickest(rows) - margin < FRAME
+        much = alike & (spare > FRAME) | (seen[rows] == BLOCKS) & (spare > _APART)
+        frames = np.where(much, spare // FRAME, 0)
         frames = np.where(margin < self.floor[rows] // 3 + self.extra[rows], spare // FRAME, frames)
         moves = self._bounded(rows[frames != 0], frames[frames != 0].astype(np.int32))
         self._former[:] = self._most

@@ -238,7 +238,7 @@ def test_a_stall_longer_than_the_ring_does_not_become_delay_for_long(stage, pair
 
 def test_who_is_late_again_and_again_is_waited_for_and_not_longer_than_needed(stage, pair):
     speaker, listener = pair
-    stage.say({speaker: LOUD}, beats=10)
+    stage.say({speaker: LOUD}, beats=150)
     queue = [stage.frame(speaker, LOUD) for _ in range(3)]  # the way became three frames longer
     for _ in range(3):
         stage.mixer.tick()

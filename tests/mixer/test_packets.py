@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixer import Mixer
+from mixer import Mixer, g722
 from tests.mixer.stage import IN_TIME, Packet, push
 from tests.mixer.wide import Phone
 
@@ -65,6 +65,30 @@ def test_a_lost_packet_is_concealed_without_a_click(codec, rate):
     assert np.abs(line.heard(8)).reshape(-1, 160).max(axis=1).min() > 3000
     assert line.count["lost"] == 1
     assert line.count["gaps"] == 1
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("G722", 16000), ("L16", 16000), ("L16", 8000)])
+def test_where_the_next_packet_is_here_already_the_gap_leads_into_it(codec, rate):
+    """Another phase behind the gap: its first sample is already the next packet's own."""
+    speaker = Phone(mixer := Mixer(8), codec, rate).join()
+    listener = Phone(mixer, "L16", rate).join()
+    packets = [speaker.packet(speaker.tone(200, loud=3000 if beat < 8 else -3000)) for beat in range(12)]
+    for beat in range(10):  # 7 is lost, and what is behind it comes a beat before it is due
+        ahead = {6: [6, 8], 7: [9]}.get(beat, [beat if beat < 6 else beat + 2])
+        push(mixer, [packets[number] for number in ahead])
+        mixer.tick()
+        listener.listen()
+    decoder = g722.Decoder()
+    own = [
+        decoder.decode(packet.audio) if codec == "G722" else np.frombuffer(packet.audio, ">i2")
+        for number, packet in enumerate(packets)
+        if number != 7
+    ]
+    assert (listener.heard[8] == own[7]).all()
+    assert (listener.heard[9] == own[8]).all()
+    steps = np.abs(np.diff(np.concatenate(listener.heard[5:9]).astype(int)))
+    assert steps.max() < 2 * 3000 * 2 * np.pi * 200 / rate
+    assert [int(count[speaker.row]) for count in (mixer.gaps, mixer.late)] == [1, 0]
 
 
 @pytest.mark.parametrize(("codec", "rate"), PACKED)
