@@ -38,7 +38,6 @@ _SET_INBAND_FEC: Final = 4012
 _SET_PACKET_LOSS_PERC: Final = 4014
 _SET_DTX: Final = 4016
 _SET_SIGNAL: Final = 4024
-_RESET_STATE: Final = 4028
 
 
 class Missing(Exception):
@@ -136,11 +135,6 @@ class Decoder:
         decoded: int = self._decode(self._at, None, 0, out, samples, 0)
         assert decoded == samples, _text(decoded)
         return decoded
-
-    def reset(self) -> None:
-        """Nothing of what was decoded so far is heard from now on, in no form."""
-        code = library().opus_decoder_ctl(self._at, _RESET_STATE)
-        assert code == _OK, _text(code)
 
 
 class Encoder:

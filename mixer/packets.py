@@ -242,7 +242,8 @@ class Packets:
         return quick
 
     def follow(self, rate: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-        """The frames after this tick's, as `read` was called for it, (m, rate / 50), and which are there."""
+        """The frames after this tick's, as `read` was called for it, (m, rate / 50), and which are there:
+        none where the sender goes on in another format, as `read` has to see that."""
         frame = rate // 50
         following = np.zeros((rows.size, frame), np.int16)
         there = np.zeros(rows.size, np.bool_)
@@ -251,7 +252,8 @@ class Packets:
             voice = self._voices.get(row)
             if voice is None:
                 continue
-            if voice.ready < frame and self._size[after, row, 0]:
+            same = (self._size[after, row] == 0) | (self._format[after, row] == voice.kind)
+            if voice.ready < frame and self._size[after, row, 0] and same.all():
                 self._decode(row, after, rate)
                 self._awake[row], self._usual[row] = True, _UNUSUAL
             there[place] = voice.ready >= frame
@@ -266,10 +268,11 @@ class Packets:
         slots = (self._slot + np.array([[1], [2]])) % SLOTS
         kinds, sizes = self._format[slots, rows], self._size[slots, rows]
         whole = (is_linear(kinds, rate) & (sizes == 2 * rate // 100)).all(axis=2)
-        sound = self._store[slots, rows, : 4 * rate // 100].view(">i2")
-        sound = np.where(whole[:, :, None], sound, 0).astype(np.int16)
-        coming = np.concatenate([sound[0], sound[1]], axis=1)
         here = whole[0]
+        coming = np.zeros((rows.size, rate // 25), np.int16)
+        if here.any():
+            sound = self._store[slots, rows, : 4 * rate // 100].view(">i2")
+            coming[:] = np.where(whole[:, :, None], sound, 0).transpose(1, 0, 2).reshape(coming.shape)
         others = np.flatnonzero(~here)
         if others.size:
             frames, there = self.follow(rate, rows[others])

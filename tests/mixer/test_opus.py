@@ -81,17 +81,6 @@ def test_concealment_goes_on_and_fades_into_noise():
     assert all(frame.any() for frame in rest)
 
 
-def test_a_decoder_that_was_reset_says_nothing_of_what_it_heard():
-    listener, fresh = opus.Decoder(16000), opus.Decoder(16000)
-    for packet in packets(encoder(), sound(440, 16000), 320):
-        decoded(listener, packet, 320)
-    listener.reset()
-    assert not concealed(listener, 320).any()
-    first = encoded(encoder(), sound(300, 16000, 0.02))
-    concealed(fresh, 320)
-    assert (decoded(listener, first, 320) == decoded(fresh, first, 320)).all()
-
-
 @pytest.mark.parametrize("rate", opus.RATES)
 def test_a_copied_encoder_goes_on_bit_for_bit_and_on_its_own(rate):
     said, other = sound(440, rate, 0.4), sound(900, rate, 0.4)

@@ -91,6 +91,25 @@ def test_where_the_next_packet_is_here_already_the_gap_leads_into_it(codec, rate
     assert [int(count[speaker.row]) for count in (mixer.gaps, mixer.late)] == [1, 0]
 
 
+def test_another_codec_in_the_frame_of_a_move_does_not_click():
+    """The play-out is to move by a frame, and looks at the next one: it is of another format and phase."""
+    line = Line("G722", 16000)
+    speaker, line.hertz = line.speaker, 212.5  # ends a frame where it is steep, the next where it is high
+    line.run(20)
+    push(line.mixer, [speaker.packet(speaker.tone(line.hertz)) for _ in range(2)])
+    for beat in range(8):
+        if beat == 1:
+            speaker.format, speaker.codec, speaker.rate, speaker.frame = 2, "L16", 8000, 160
+            speaker.spoken //= 2
+            speaker.begin()
+        push(line.mixer, [speaker.packet(speaker.tone(line.hertz, loud=6000 if beat < 1 else -6000))])
+        if beat == 2:
+            line.mixer._jitter._owe(np.array([speaker.row]), np.array([1], np.int32))
+        line.mixer.tick()
+        line.listener.listen()
+    assert line.steepest(8) < 3
+
+
 @pytest.mark.parametrize(("codec", "rate"), PACKED)
 def test_what_comes_too_late_is_counted_and_not_heard(codec, rate):
     line = Line(codec, rate)
