@@ -1,11 +1,12 @@
 """What a listener hears of speech that crossed a bad network: PESQ and delay, in virtual time.
 
-    python -m benchmarks.quality [--short] [--seeds N]
+    python -m benchmarks.quality [--short] [--seeds N] [--jobs N]
+    python -m benchmarks.quality --tables       # puts what was saved last into docs/performance.md
 
 Every codec, packets of 20 ms, from a cold start, no sockets. A seed draws losses, delays and the phase of the
-sender's clock. G.711 mu-law: every recording at 8 kHz (`benchmarks.recordings`), `--seeds` of them (10) on
-the networks that have a bar, two on the others. The other codecs: three recordings, one seed. Opus is sent
-with in-band FEC, as a server of ours encodes it.
+sender's clock; each line is a mean of ten. G.711 mu-law: every recording at 8 kHz (`benchmarks.recordings`).
+The other codecs: three recordings, of 8 kHz where that is their rate, else of 16. Opus is sent with in-band
+FEC, as a server of ours encodes it.
 
 Beside what is heard: silence for the packets that the network lost (`silence`), and for Opus libopus alone,
 with FEC and its own concealment (`libopus`); in both none is late. A score is a mean over recordings and
@@ -19,6 +20,8 @@ arrived without jitter. Both in ms, means.
 import argparse
 import statistics
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +54,7 @@ OTHERS = (
     Codec("PCMA", NARROW),
     Codec("L16", WIDE),
     Codec("G722", WIDE),
+    Codec("OPUS", NARROW),
     Codec("OPUS", WIDE),
     Codec("OPUS", 48_000),
 )
@@ -66,7 +70,9 @@ WANTED = {  # PESQ at least, ms added at most
 BETTER = 0.5
 """By how much what is heard must be better than silence, where 5 % or 10 % are lost at random."""
 
-_FEW = 2  # seeds where there is no bar
+_PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+_BEGIN, _END = "<!-- benchmarks.quality --tables -->", "<!-- end -->"
+
 _SOME = 3  # recordings for the other codecs
 
 
@@ -96,8 +102,10 @@ class Scores:
         means = self._means(rate)
         return round(statistics.mean(means), 3) if means else None
 
-    def spread(self, rate: int) -> float:
-        return round(statistics.pstdev(self._means(rate)), 3)
+    def spread(self, rate: int) -> float | None:
+        """The standard deviation over the seeds."""
+        means = self._means(rate)
+        return round(statistics.pstdev(means), 3) if means else None
 
     def _means(self, rate: int) -> list[float]:
         return [statistics.mean(each) for each in self._of[rate].values()]
@@ -116,6 +124,8 @@ def measure(network: Network, codec: Codec, spoken: list[Recording], seeds: list
         for index, seed in enumerate(seeds):
             lost = stream.lost[index]
             heard.add(seed, recording, stream.samples[index], codec)
+            if index and not network.loss:
+                continue  # where nothing is lost these hear the same of every seed
             silence.add(seed, recording, codec.heard(packets, lost), codec)
             alone = codec.concealed(packets, lost)
             if alone is not None:
@@ -124,6 +134,7 @@ def measure(network: Network, codec: Codec, spoken: list[Recording], seeds: list
         "pesq": heard.mean(NARROW),
         "spread": heard.spread(NARROW),
         "wide": heard.mean(WIDE),
+        "wide_spread": heard.spread(WIDE),
         "silence": silence.mean(NARROW),
         "silence_wide": silence.mean(WIDE),
         "libopus": libopus.mean(NARROW),
@@ -139,28 +150,83 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--short", action="store_true", help="the networks with a bar only, two seeds")
+    parser.add_argument("--jobs", type=int, default=1, help="lines that are measured at a time")
+    parser.add_argument("--tables", action="store_true", help="only put what was saved last into the docs")
     options = parser.parse_args(argv)
+    if options.tables:
+        saved = results.load("quality")
+        assert saved is not None, "nothing was saved yet"
+        before, _, rest = _PAGE.read_text().partition(_BEGIN)
+        _, _, after = rest.partition(_END)
+        _PAGE.write_text(f"{before}{_BEGIN}\n\n{tables(saved['networks'])}\n{_END}{after}")
+        return 0
     try:
         import pesq as _  # noqa: F401
     except ImportError:
         sys.stdout.write("\nquality: not measured, the extra `quality` (pesq) is not installed\n")
         return 2
     names = SHORT if options.short else tuple(NETWORKS)
-    spoken = {NARROW: recordings(NARROW), WIDE: recordings(WIDE)}
+    seeds = list(range(2 if options.short else options.seeds))
     lines: dict[str, dict[str, Any]] = {}
-    for codec in (MEASURED, *OTHERS):
-        voices = spoken[WIDE if codec.rate > NARROW else NARROW]
-        for name in names:
-            measured = codec == MEASURED
-            seeds = options.seeds if measured and name in WANTED and not options.short else _FEW
-            some = voices if measured else voices[:_SOME]
-            lines[f"{codec} {name}"] = measure(
-                NETWORKS[name], codec, some, list(range(seeds if measured else 1))
-            )
-        _tell(codec, {name: lines[f"{codec} {name}"] for name in names})
-    speech = {str(rate): [recording.name for recording in voices] for rate, voices in spoken.items()}
-    results.save("quality", {"speech": speech, "seeds": options.seeds, "networks": lines})
+    with ProcessPoolExecutor(options.jobs) as pool:
+        waiting = {
+            (codec, name): pool.submit(_line, codec, name, seeds)
+            for codec in (MEASURED, *OTHERS)
+            for name in names
+        }
+        for codec in (MEASURED, *OTHERS):
+            for name in names:
+                lines[f"{codec} {name}"] = waiting[codec, name].result()
+            _tell(codec, {name: lines[f"{codec} {name}"] for name in names})
+    speech = {str(rate): [each.name for each in recordings(rate)] for rate in (NARROW, WIDE)}
+    results.save("quality", {"speech": speech, "seeds": len(seeds), "networks": lines})
     return 0
+
+
+def _line(codec: Codec, name: str, seeds: list[int]) -> dict[str, Any]:
+    spoken = recordings(WIDE if codec.rate > NARROW else NARROW)
+    return measure(NETWORKS[name], codec, spoken if codec == MEASURED else spoken[:_SOME], seeds)
+
+
+_NARROWBAND = (MEASURED, OTHERS[0], Codec("OPUS", NARROW))
+_WIDEBAND = tuple(codec for codec in OTHERS if codec.rate > NARROW)
+
+
+def tables(lines: dict[str, dict[str, Any]]) -> str:
+    """Three tables in Markdown: codecs of 8 kHz, the others by wideband PESQ, those by narrowband PESQ."""
+    narrow, wide = (
+        ("pesq", "spread", "silence", "libopus"),
+        ("wide", "wide_spread", "silence_wide", "libopus_wide"),
+    )
+    return "\n".join(
+        [
+            "Codecs of 8 kHz, PESQ narrowband:\n\n" + _table(lines, _NARROWBAND, narrow),
+            "Codecs of 16 and 48 kHz, PESQ wideband:\n\n" + _table(lines, _WIDEBAND, wide),
+            "The same, PESQ narrowband:\n\n" + _table(lines, _WIDEBAND, narrow),
+        ]
+    )
+
+
+def _table(
+    lines: dict[str, dict[str, Any]], codecs: tuple[Codec, ...], keys: tuple[str, str, str, str]
+) -> str:
+    """A cell: heard ± spread, silence, libopus; behind the codecs what each adds, ms."""
+    score, spread, silence, libopus = keys
+    head = "| network | " + " | ".join(f"{codec}" for codec in codecs) + " | added, ms |\n"
+    table = head + "|---" * (len(codecs) + 2) + "|\n"
+    for name, network in NETWORKS.items():
+        cells, added = [], []
+        for codec in codecs:
+            line = lines[f"{codec} {name}"]
+            cell = f"**{line[score]:.2f}** ±{line[spread]:.2f}"
+            if network.loss:
+                cell += f", {line[silence]:.2f}"
+            if network.loss and line[libopus] is not None:
+                cell += f", {line[libopus]:.2f}"
+            cells.append(cell)
+            added.append(f"{line['added_ms']:.0f}")
+        table += f"| {name} | " + " | ".join([*cells, ", ".join(added)]) + " |\n"
+    return table
 
 
 def _tell(codec: Codec, lines: dict[str, dict[str, Any]]) -> None:
