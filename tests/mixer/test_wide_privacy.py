@@ -73,6 +73,8 @@ class WideStory(Story):
         for packet in packets:
             kind = self.random.random()
             if kind > 0.95:
+                if self.secret(member):
+                    continue  # what is received after an audience has grown may be heard
                 self.due[int(self.random.integers(1, 8))].append(packet)
             elif kind > self.loss:
                 self.due[0].append(packet)
