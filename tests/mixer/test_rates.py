@@ -8,7 +8,7 @@ import pytest
 from mixer import join
 from mixer.conceal import BUDGET, FADE, LONGEST, Concealment
 from mixer.g711 import VALID
-from mixer.rows import FRAME, Rows
+from mixer.rows import Rows
 
 LOUD = 8000
 RATES = (8000, 16000, 48000)
@@ -19,8 +19,8 @@ def tone(hertz: float, rate: int, frames: int) -> np.ndarray:
     return np.rint(samples).astype(np.int16)
 
 
-def nothing_ahead(rows: np.ndarray) -> np.ndarray:
-    return np.zeros((rows.size, 2 * FRAME), np.uint16)
+def nothing_ahead(rate: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((rows.size, rate // 25), np.int16), np.zeros(rows.size, np.bool_)
 
 
 def heard_without(rate: int, said: np.ndarray, lost: set[int], pieces: int = 1, rows: int = 1) -> np.ndarray:
