@@ -6,12 +6,14 @@
 Memory is reported every 30 s. The server keeps what REST tells of the calls and conferences that ended last:
 until that history is full (200 s at this rate) memory grows by so much a call, then it has to be flat.
 
-One core carries the server, the other the generator and the application. Of every ten pairs one talks, and
-what they hear of each other is checked; the server sends to all.
+One core carries control, which sets up the calls; the other the media process, the generator and the
+application. With `--together` media has to share control's core. Of every ten pairs one talks, and what they
+hear of each other is checked; the server sends to all.
 """
 
 import argparse
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -37,12 +39,15 @@ HEARD = 0.5
 
 
 @contextlib.contextmanager
-def application(*, urgent: bool) -> Iterator[str]:
+def application(cpus: set[int], *, urgent: bool) -> Iterator[str]:
+    """The one that answers webhooks, on these CPUs, or where it likes if there are none; its URL."""
     port = free_port()
     line = [sys.executable, "-m", "benchmarks.application", str(port)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        if cpus:
+            host.pin(process.pid, cpus)
         if urgent:
             host.hurry(process.pid)
         try:
@@ -103,6 +108,7 @@ def _measure(generator: Generator, found: Subject, options: argparse.Namespace) 
         "rate": options.rate,
         "hold": options.hold,
         "urgent": options.urgent,
+        "together": options.together,
         "seconds": round(lasted, 1),
         "failures": failures,
         "setup_ms_p50": _quantile(setups, 0.5),
@@ -170,7 +176,8 @@ def _quantile(values: list[float], share: float) -> float | None:
 def show(figures: dict[str, Any]) -> None:
     cpu, part = figures["cpu_ms_per_call"], figures["cpu_share"]
     results.table(
-        f"calls: {figures['rate']:g} a second for {figures['seconds']:g} s, {figures['hold']:g} s each",
+        f"calls: {figures['rate']:g} a second for {figures['seconds']:g} s, {figures['hold']:g} s each"
+        + (", control and media on one CPU" if figures["together"] else ""),
         [
             ("calls, of these failed", f"{figures['calls']}, {sum(figures['failures'].values())}", "0"),
             ("INVITE to 200, median", f"{figures['setup_ms_p50']} ms", ""),
@@ -205,6 +212,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--hold", type=float, default=2.0, help="seconds from answer to BYE")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--no-pin", action="store_true", help="leave the CPUs to the kernel")
+    parser.add_argument("--together", action="store_true", help="control and media on one CPU")
     parser.add_argument(
         "--urgent", action="store_true", help="the server before all else: for a host that is not quiet"
     )
@@ -214,10 +222,14 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def run(argv: list[str] | None = None) -> dict[str, Any]:
     options = arguments(argv)
+    cpus = sorted(os.sched_getaffinity(0))
+    last = set() if options.no_pin or len(cpus) < 2 else {cpus[-1]}
     with (
-        application(urgent=options.urgent) as url,
+        application(last, urgent=options.urgent) as url,
         subject(None, None, pinned=not options.no_pin, application=url) as found,
     ):
+        if last and not options.together:
+            found.pin(last, "media")
         figures = measure(found, options)
     results.save("calls", figures)
     return figures

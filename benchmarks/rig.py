@@ -34,8 +34,10 @@ class Subject:
         for pid in {pid for root in self.processes.values() for pid in host.descendants(root)}:
             host.hurry(pid)
 
-    def pin(self, cpus: set[int]) -> None:
-        for pid in {pid for root in self.processes.values() for pid in host.descendants(root)}:
+    def pin(self, cpus: set[int], *names: str) -> None:
+        """These processes, or all, to these CPUs."""
+        roots = [self.processes[name] for name in names or self.processes]
+        for pid in {pid for root in roots for pid in host.descendants(root)}:
             host.pin(pid, cpus)
 
 

@@ -70,11 +70,11 @@ class WideStory(Story):
         assert isinstance(person, Talker)
         source = self.private if self.secret(member) else self.public
         packets = [person.say(source, silent=self.random.random() < 0.5) for _ in range(self.burst(member))]
-        for packet in packets:
-            kind = self.random.random()
+        kinds = [self.random.random() for _ in packets]
+        if kinds and self.secret(member):  # the last comes at once: what is newest when it comes may be heard
+            kinds[-1] = 0.9 if max(kinds) > 0.95 else kinds[-1]
+        for packet, kind in zip(packets, kinds, strict=True):
             if kind > 0.95:
-                if self.secret(member):
-                    continue  # what is received after an audience has grown may be heard
                 self.due[int(self.random.integers(1, 8))].append(packet)
             elif kind > self.loss:
                 self.due[0].append(packet)
