@@ -161,6 +161,8 @@ class Call:
         self.order = order
         self.tag = tag
         self.parent: str | None = None
+        self.depth = 0
+        """How many calls, each of which had the next one dialled, have led to this one."""
         self.inherited: Event = {}
         """What the events of a call that was dialled by a Transfer say of that; replaces its own fields."""
         self.state: State = "initiated" if direction == "inbound" else "queued"

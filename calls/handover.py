@@ -54,6 +54,9 @@ class Handovers:
         sip, session = self._services.sip, event.session
         now = asyncio.get_running_loop().time()
         call = None if event.replaces is None else self._sessions.get(event.replaces.id)
+        if call is not None and self._routing.walls_off(call.account, user=event.user, trunk=event.trunk):
+            logger.warning("replacement_of_another_account", extra={"call_id": call.id, "user": event.user})
+            call = None
         dialling = None if call is None else self._outbound.dialling(call)
         if call is None or (dialling is None and (call.state != "answered" or call.media is None)):
             sip.reject(session, 481)

@@ -56,17 +56,22 @@ class History(Generic[L, R]):
         """It is over, and this is what is kept of it."""
         self._known[record.id] = record
         self._over.append(record)
+        self._forget_old()
+
+    def _forget_old(self) -> None:
         oldest = clock.now() - _KEPT_FOR
-        while len(self._over) > self._most or self._over[0].over_at < oldest:
+        while self._over and (len(self._over) > self._most or self._over[0].over_at < oldest):
             del self._known[self._over.popleft().id]
 
     def find(self, account: str, identifier: str) -> L | R | None:
         """What has this id, if it is this account's."""
+        self._forget_old()
         found = self._known.get(identifier)
         return found if found is not None and found.account == account else None
 
     def of(self, account: str) -> list[L | R]:
         """All of an account, oldest first."""
+        self._forget_old()
         return [each for each in self._known.values() if each.account == account]
 
 

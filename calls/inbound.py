@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bxml import Document
 from calls import arrival
@@ -21,16 +21,20 @@ from sip.trunks import TrunkFull
 
 logger = logging.getLogger(__name__)
 
+# How often a call may be sent on to ourselves: a number that is forwarded to itself would take all legs.
+_DEEPEST = 10
+
 
 class Inbound:
-    """Takes INVITEs that begin a call. `admission` says what an account may still begin; `register` is given
-    each call that is taken."""
+    """Takes INVITEs that begin a call. `sessions`: calls by the ids of their sessions; `admission` says what
+    an account may still begin; `register` is given each call that is taken."""
 
     def __init__(
         self,
         services: Services,
         routing: Routing,
         applications: Applications,
+        sessions: Mapping[int, Call],
         *,
         admission: Callable[[str], Admission],
         register: Callable[[Call], None],
@@ -38,6 +42,7 @@ class Inbound:
         self._services = services
         self._routing = routing
         self._applications = applications
+        self._sessions = sessions
         self._admission = admission
         self._register = register
 
@@ -47,6 +52,11 @@ class Inbound:
         trunk = None if event.trunk is None else services.trunks[event.trunk].trunk
         called = callee(session, trunk)
         user = called.user or ""
+        depth = self._depth(event)
+        if depth >= _DEEPEST:
+            _log_refusal(event, user, f"it has been sent on to ourselves {depth} times")
+            services.sip.reject(session, 482, "Loop Detected")
+            return
         application = self._applications.called(user)
         if application is None:
             _log_refusal(event, user, "no application has this number")
@@ -82,7 +92,7 @@ class Inbound:
             callback_timeout=application.callback_timeout,
             disconnect=application.status,
         )
-        call.media, call.line = media, line
+        call.media, call.line, call.depth = media, line, depth
         call.identity = stir_shaken.identity(session.request)
         if trunk is not None:
             call.stir_shaken = stir_shaken.vouched(session.request)
@@ -100,6 +110,11 @@ class Inbound:
             },
         )
         call.begin(lambda: _first(application, call, user, trunk))
+
+    def _depth(self, event: IncomingCall) -> int:
+        """That of the call of ours which has come back to us."""
+        call = None if event.ours is None else self._sessions.get(event.ours.id)
+        return 0 if call is None else call.depth
 
 
 def _log_refusal(event: IncomingCall, user: str, reason: str) -> None:

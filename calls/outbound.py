@@ -109,7 +109,7 @@ class Outbound:
             farewell="transferDisconnect",
             tag=order.tag or None,
         )
-        leg.parent = parent.id
+        leg.parent, leg.depth = parent.id, parent.depth + 1
         leg.inherited = order.fields
         leg.enqueued_time = clock.now()
         admission = self.admission(leg.account)

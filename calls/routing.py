@@ -31,7 +31,7 @@ def is_e164(text: str) -> bool:
 def party(uri: Uri) -> str:
     """A party as events and REST name it: its number, else `sip:user@host[:port]` and no more."""
     user = uri.user or ""
-    if _NUMBER.fullmatch(user):
+    if _NUMBER.fullmatch(user) or (uri.scheme == "tel" and user):
         return user
     place = host_port(uri.host, uri.port)
     return readable(f"sip:{uri.userinfo}@{place}" if uri.userinfo else f"sip:{place}")
@@ -109,6 +109,14 @@ class Routing:
             if settings.srtp and any(_came_by(each, flow) for each in self._registrar.contacts(user, now)):
                 return settings.srtp
         return ""
+
+    def walls_off(self, account: str, *, user: str | None, trunk: str | None) -> bool:
+        """Whether a user or a trunk belongs to another account than this one."""
+        known = None if user is None else self._users.get(user)
+        owners = {each.account for each in self._access.trunks if each.name == trunk}
+        if known is not None:
+            owners.add(known.account)
+        return not owners <= {"", account}
 
     def ways(self, account: str, to: str, *, now: float) -> Ways:
         """Find the ways to a number or a SIP URI. `now`: the registrar's clock.

@@ -121,6 +121,7 @@ class Switchboard:
             services,
             routing,
             self._applications,
+            self.register.sessions,
             admission=self.outbound.admission,
             register=self._begun,
         )

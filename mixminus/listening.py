@@ -48,13 +48,13 @@ def _addresses(config: Config) -> Iterator[tuple[str, socket.SocketKind, str, in
 def _refusal(kind: socket.SocketKind, host: str, port: int) -> OSError | None:
     """Why an address cannot be bound now, None where it can."""
     six = ":" in host
-    with socket.socket(socket.AF_INET6 if six else socket.AF_INET, kind) as probe:
-        if six:
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if kind == socket.SOCK_STREAM:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(socket.AF_INET6 if six else socket.AF_INET, kind) as probe:
+            if six:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-        except OSError as error:
-            return error
+    except OSError as error:
+        return error
     return None

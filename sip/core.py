@@ -76,6 +76,8 @@ class Core:
         self.outgoing: deque[Outgoing] = deque()
         self.events: deque[Event] = deque()
         self.sessions: dict[int, Session] = {}
+        self.called: dict[str, Session] = {}
+        """Of those the outbound ones, by Call-ID."""
         self.dialogs: dict[tuple[str, str, str], tuple[Session, Dialog]] = {}
         self.ended = Ended()
         self.unacknowledged: dict[tuple[str, str, int], Unacknowledged] = {}
@@ -203,6 +205,8 @@ class Core:
             return
         session.state = State.ENDED
         self.sessions.pop(session.id, None)
+        if session.direction == "outbound":
+            self.called.pop(session.call_id, None)
         self.unsettled.remove(session.id)
         for name in (
             "refresh",

@@ -284,6 +284,7 @@ class Endpoint:
         core = self._core
         return {
             "sessions": len(core.sessions),
+            "called": len(core.called),
             "dialogs": len(core.dialogs),
             "transactions": len(core.layer),
             "timers": len(core.timers),

@@ -27,6 +27,8 @@ class IncomingCall:
     replaces: Session | None = None
     """Whose place it is to take (RFC 3891), an answered call or one of ours that rings; the caller has named
     the dialog's tags."""
+    ours: Session | None = None
+    """The call of ours whose INVITE this is: it has come back, directly or by proxies."""
 
 
 @dataclass(frozen=True, slots=True)

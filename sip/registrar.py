@@ -89,12 +89,13 @@ class Registrar:
         cseq: int,
         source: object,
         path: tuple[str, ...] = (),
+        longest: int | None = None,
         now: float,
     ) -> tuple[Binding, ...]:
         """Carries out a REGISTER and returns the user's bindings, the preferred first.
 
-        `expires` is the Expires header. No contacts: a query. All of the request is done or, with
-        `RegisterError`, none of it.
+        `expires` is the Expires header, `longest` the seconds that nothing of this REGISTER outlives. No
+        contacts: a query. All of the request is done or, with `RegisterError`, none of it.
         """
         if self._users and user not in self._users:
             raise RegisterError(404, "No such user")
@@ -107,7 +108,8 @@ class Registrar:
         for key, (contact, seconds) in wanted.items():
             held.pop(key, None)
             if seconds > 0:
-                held[key] = Binding(contact.uri, source, now + seconds, call_id, cseq, contact.q, path)
+                until = now + min(seconds, longest or seconds)
+                held[key] = Binding(contact.uri, source, until, call_id, cseq, contact.q, path)
         while len(held) > MAX_CONTACTS:
             del held[next(iter(held))]
         if wanted:

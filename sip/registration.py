@@ -15,6 +15,10 @@ from sip.uri import Uri
 MAX_PATH = 8
 """Proxies between a phone and us."""
 
+OVER_STREAM = 600
+"""Seconds that a registration over a connection is good for: one on which nothing comes is closed after a
+while (`sip.tcp.StreamLimits.idle`), and who is reached over it must have said something before that."""
+
 _LONGEST = 2**32 - 1
 
 
@@ -40,6 +44,7 @@ def register(core: Core, request: Request, sender: Sender, flow: Flow, now: floa
             # With a path calls take that, and outlive the connection that it came over.
             source=replace(flow, id=0) if path else flow,
             path=path,
+            longest=OVER_STREAM if flow.transport in ("tcp", "tls") and not path else None,
             now=now,
         )
     except SipError as error:

@@ -109,9 +109,9 @@ class Trunks:
         rate = condition.trunk.inbound_calls_per_second
         due = max(condition.next_entry, now)
         if rate:
-            # A second's worth may come at once.
+            # A second's worth may come at once. Sums of fractions are not exact.
             wait = due - now - max(0.0, 1 - 1 / rate)
-            if wait > 0:
+            if wait > 1e-6:
                 full = TrunkFull(f"trunk {name} sends more than {rate:g} calls a second")
                 full.retry_after = math.ceil(wait)
                 raise full

@@ -99,7 +99,7 @@ class Uac:
             ),
             sdp,
         )
-        core.sessions[session.id] = session
+        core.sessions[session.id] = core.called[call_id] = session
         core.statistics["calls_outbound"] += 1
         self._send_invite(session, session.request, now)
         return session

@@ -78,7 +78,8 @@ class Uas:
             core.timers.set(
                 session, "expires", now + seconds, lambda then: self._gave_up(session, None, then)
             )
-        core.tell(IncomingCall(session, sender.trunk, sender.user, request.sdp, replaces))
+        ours = core.called.get(request.call_id)
+        core.tell(IncomingCall(session, sender.trunk, sender.user, request.sdp, replaces, ours))
 
     def receive_ack(self, request: Request, now: float) -> None:
         """The ACK to a 2xx, told by Call-ID, CSeq and From tag: some phones put a To tag of their own into

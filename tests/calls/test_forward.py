@@ -245,3 +245,36 @@ async def test_completing_either_ends_both():
     await f.exchange.switchboard.complete_call(f.call)
     await settle()
     assert f.exchange.switchboard.live_calls == []
+
+
+@pytest.mark.parametrize("verb", [f'<Forward to="{TO}"/>', f"<Transfer><SipUri>{TO}</SipUri></Transfer>"])
+async def test_a_number_that_is_sent_on_to_itself_is_refused_at_the_tenth_time(verb):
+    exchange = Exchange()
+    exchange.answer_with(f"<Response>{verb}</Response>")
+    exchange.ring()
+    came_back = 0
+    for _ in range(50):
+        await settle()
+        sent = [arguments[0] for done, arguments, _ in exchange.sip.done if done == "invite"]
+        for ours in sent[came_back:]:
+            session = exchange.session()
+            event = sip_events.IncomingCall(session, None, None, OFFER, ours=ours)
+            exchange.switchboard.on_sip(event)
+        came_back = len(sent)
+        for answered in [arguments[0] for done, arguments, _ in exchange.sip.done if done == "answer"]:
+            exchange.switchboard.on_sip(sip_events.CallAcknowledged(answered, None))
+    assert came_back == 10
+    assert exchange.sip.last("reject")[1] == (session, 482, "Loop Detected")
+    exchange.switchboard.on_sip(sip_events.CallFailed(sent[-1], 482, "Loop Detected"))
+    await settle()
+    assert len(exchange.switchboard.live_calls) < 20
+
+
+async def test_a_call_of_rest_that_comes_back_is_no_loop():
+    exchange = Exchange()
+    exchange.answer_with("<Response><Pause/></Response>")
+    session = exchange.session()
+    ours = exchange.sip.invite(to=TO, sdp=OFFER)
+    exchange.switchboard.on_sip(sip_events.IncomingCall(session, None, None, OFFER, ours=ours))
+    await settle()
+    assert exchange.sip.verbs() == ["invite", "answer"]

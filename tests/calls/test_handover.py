@@ -119,6 +119,22 @@ class TestReplaces:
         session = replace(exchange, call)
         assert exchange.sip.last("reject")[1] == (session, 481)
 
+    async def test_who_belongs_to_another_account_takes_none_of_this_ones_calls(self):
+        users = {"mine": ACCOUNT, "theirs": "1111111", "anybodys": ""}
+        trunk = Trunk(name="theirs", host="192.0.2.9", account="1111111")
+        exchange = Exchange(users=users, trunks=[trunk])
+        call = await exchange.dial_in(join())
+        for user, by in (("theirs", None), (None, "theirs"), ("anybodys", "theirs")):
+            before, session = call.session, exchange.session()
+            event = sip_events.IncomingCall(session, by, user, ELSEWHERE, replaces=call.session)
+            exchange.switchboard.on_sip(event)
+            assert exchange.sip.last("reject")[1] == (session, 481) and call.session is before
+        for user in ("mine", "anybodys", None):
+            session = exchange.session()
+            event = sip_events.IncomingCall(session, None, user, ELSEWHERE, replaces=call.session)
+            exchange.switchboard.on_sip(event)
+            assert call.session is session
+
     async def test_its_place_on_a_trunk_changes_too(self):
         trunk = Trunk(name="carrier", host="192.0.2.9", max_calls=1)
         exchange = Exchange(trunks=[trunk])

@@ -74,6 +74,14 @@ def test_after_seven_days_nothing_is_told_any_more(wall):
     assert [each.id for each in history.of(ACCOUNT)] == ["conf-1"]
 
 
+def test_of_an_idle_server_too(wall):
+    history = History(most=10)
+    history.add(Live(0))
+    history.retire(record(0))
+    wall.passed = timedelta(days=7, seconds=1)
+    assert history.find(ACCOUNT, "conf-0") is None and history.of(ACCOUNT) == []
+
+
 def test_another_accounts_records_are_nobody_elses():
     history = History(most=10)
     history.add(Live(1, "other"))

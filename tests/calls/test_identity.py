@@ -38,6 +38,7 @@ def test_the_number_that_a_trunk_asserts_is_believed_and_nobody_elses() -> None:
         ("<sip:pbx-7@carrier.example>, <tel:+442071838750>", "+442071838750"),
         ("<sip:+442071838750;npdi@carrier.example>", "+442071838750"),
         ("<sip:pbx-7@carrier.example>", "+19195550001"),
+        ("<tel:7042;phone-context=carrier.example>", "7042"),
         ("<sip:carrier.example>", "+19195550001"),
         ("<tel:>", "+19195550001"),
         ("garbage", "+19195550001"),

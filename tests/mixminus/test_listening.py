@@ -1,5 +1,6 @@
 """What is in use, or not of this machine, is known and named before the server is loaded."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -85,6 +86,17 @@ def test_an_address_of_another_machine_is_not_waited_for(environment: dict[str, 
     environment["MIXMINUS_RTP__ADDRESS"] = '"192.0.2.1"'
     with pytest.raises(OSError, match=r"rtp\.address 192\.0\.2\.1: "):
         listening.await_addresses(load(None, environment), NEVER)
+
+
+def test_a_family_that_this_machine_does_not_have_is_named_with_its_key(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(listening.socket, "socket", refuse)
+    with pytest.raises(OSError, match=r"sip\.listen udp:127\.0\.0\.1:\d+: Address family not supported"):
+        listening.await_addresses(config, NEVER)
 
 
 def test_what_cannot_start_says_so_before_the_server_is_loaded(

@@ -3,7 +3,7 @@
 import pytest
 
 from sip.errors import SipError
-from sip.events import CallAnswered, CallEnded, CallFailed, CallRinging
+from sip.events import CallAnswered, CallEnded, CallFailed, CallRinging, IncomingCall
 from sip.flow import Flow
 from sip.message import Request, Response, parse
 from sip.reason import Reason
@@ -500,3 +500,17 @@ def test_a_called_peer_cannot_hang_up_before_he_has_answered() -> None:
     assert methods(wire.say(bye)) == [481]
     wire.say(response_text(invite, 200, body=SDP))
     assert wire.told() == ["CallRinging", "CallAnswered"] and session.state is State.ESTABLISHED
+
+
+def test_an_invite_of_ours_that_comes_back_is_told_as_such_as_long_as_its_call_lives() -> None:
+    wire = Wire()
+    session, invite = call(wire)
+    assert wire.endpoint.size()["called"] == 1
+    for back in (session, None):
+        (event,) = (wire.say(bytes(invite)), wire.events())[1]
+        assert isinstance(event, IncomingCall) and event.ours is back and event.session is not session
+        wire.endpoint.reject(event.session, 482, "Loop Detected", wire.now)
+        wire.say(response_text(invite, 482))
+        wire.events()
+        wire.wait(70)
+    assert_empty(wire)

@@ -7,6 +7,8 @@ from sip.bindings import dump, load
 from sip.flow import Flow
 from sip.message import Response
 from sip.registrar import Registrar
+from sip.registration import OVER_STREAM
+from sip.tcp import StreamLimits
 from tests.support.sip_pair import SERVER, Wire, config, request_text
 
 EDGE = "<sip:198.51.100.5:5061;transport=tls;lr;r2=on>, <sip:198.51.100.5;lr;r2=on>"
@@ -49,6 +51,22 @@ def test_calls_take_the_path_that_was_registered_and_it_outlives_the_connection_
 def test_a_phone_that_does_not_know_of_paths_is_not_told() -> None:
     answer = register(Wire(config(registrar=Registrar())), EDGE, extra="")
     assert answer.status == 200 and answer.get("Path") is None
+
+
+@pytest.mark.parametrize(
+    ("transport", "path", "seconds"),
+    [("tcp", "", 600), ("tls", "", 600), ("tls", EDGE, 3600), ("udp", "", 3600), ("wss", "", 3600)],
+)
+def test_who_is_reached_over_a_connection_alone_registers_again_before_it_is_idle_for_too_long(
+    transport: str, path: str, seconds: int
+) -> None:
+    wire = Wire(config(registrar=Registrar()))
+    extra = f"Path: {path}\r\n" if path else ""
+    text = request_text("REGISTER", extra=extra, transport=transport.upper())
+    flow = Flow(transport, SERVER, ("198.51.100.5", 40_000), 0 if transport == "udp" else 7)
+    (answer,) = wire.say(text, flow)
+    assert f"expires={seconds}" in (answer.get("Contact") or "")
+    assert StreamLimits.idle > OVER_STREAM
 
 
 @pytest.mark.parametrize("path", ["nowhere", "<tel:1>", "<sip:", ", ".join(["<sip:198.51.100.5;lr>"] * 9)])

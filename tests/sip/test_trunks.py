@@ -46,6 +46,16 @@ def test_a_seconds_worth_of_calls_may_come_in_at_once_and_then_as_they_are_due()
     assert trunks["carrier"].calls == 9
 
 
+@pytest.mark.parametrize("rate", [3, 7, 10, 30, 100])
+@pytest.mark.parametrize("now", [0.1, 1000.3, 123456.789])
+def test_a_seconds_worth_is_all_of_it_whatever_the_rate_and_the_clock(rate: int, now: float) -> None:
+    trunks = Trunks([replace(CARRIER, inbound_calls_per_second=rate)])
+    for _ in range(rate):
+        trunks.enter("carrier", now)
+    with pytest.raises(TrunkFull):
+        trunks.enter("carrier", now)
+
+
 def test_a_trunk_may_send_less_than_one_call_a_second_or_any_number() -> None:
     trunks = Trunks([replace(CARRIER, inbound_calls_per_second=0.2), OFFICE])
     trunks.enter("carrier", 100.0)
