@@ -374,3 +374,15 @@ async def test_a_caller_who_gives_up_a_forward_cancels_it(house: House, studio: 
     assert leg.goodbye is not None and leg.goodbye.method == "CANCEL"
     event = await house.application.event("disconnect", callId=await house.call_id(room))
     assert event["cause"] == "cancel"
+
+
+async def test_a_number_that_is_forwarded_to_itself_costs_ten_legs_and_its_caller_a_refusal(
+    house: House, studio: Studio
+) -> None:
+    room = house.room()
+    house.tell(room, f'<Forward to="{house.uri(room)}"/>')
+    caller = await studio.phone("caller", house.server.sip)
+    assert await caller.invite(house.uri(room)).refused() == 603
+    _, calls = await house.rest.get("/calls")
+    directions = sorted(call["direction"] for call in calls if room in call["to"])
+    assert directions == ["inbound"] * 10 + ["outbound"] * 10
