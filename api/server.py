@@ -54,7 +54,6 @@ class HttpServer:
         patience: float = 10.0,
     ) -> None:
         self._listen = listen
-        self._grace = grace
         self._server = _Guest(
             uvicorn.Config(
                 app,
