@@ -21,7 +21,7 @@ SIGNATURE = "MixMinus-Signature"
 """`t=SECONDS,v1=HEX`: when the try was made, and the HMAC-SHA256 over that and the content."""
 
 # More than there are live calls and conferences, and few enough to be remembered.
-_MOST_NUMBERED = 100_000
+_MOST_NUMBERED = 20_000
 
 
 @dataclass(frozen=True)
