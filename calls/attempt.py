@@ -50,9 +50,10 @@ class Attempt:
         """Find the next hop, take a leg, send the INVITE. Raises Unavailable (no leg), OSError, ValueError
         and SipError (no way there)."""
         route, services = self.route, self._call.services
+        flow = route.flow or await services.sip.reach(route.next_hop, route.transport)
+        # From here on nothing is waited for: who is cancelled while he waits has nothing to give back.
         if route.trunk is not None:
             self.line = services.trunks.seize(route.trunk)
-        flow = route.flow or await services.sip.reach(route.next_hop, route.transport)
         trunk = None if route.trunk is None else services.trunks[route.trunk].trunk
         terms = services.terms_towards(flow, route.trunk, route.srtp)
         self._media = sound(self._call, self._lent, signalling=flow.sound_from, terms=terms)

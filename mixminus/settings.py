@@ -345,7 +345,8 @@ class Trunk:
     inbound: tuple[Network, ...] = setting(NETWORKS, "Who may send calls in as this trunk", [])
     inbound_users: tuple[str, ...] = setting(
         kinds.each(kinds.user_name, '["office"]'),
-        "Names of `[[users]]` who send calls in as this trunk, once their digest has proved them",
+        "Names of `[[users]]` who send calls in as this trunk, once their digest has proved them: from "
+        "addresses outside of `sip.allow`, no faster than `sip.stranger_rate`",
         [],
     )
     account: str = setting(kinds.text, "The account that may use it; empty: any", "")

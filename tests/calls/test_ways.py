@@ -323,3 +323,27 @@ TCP = Flow("tcp", LOCAL, ("203.0.113.9", 61000), 7)
 )
 def test_which_contacts_are_believed(contact, flow, counts):
     assert believed(Uri.parse(contact), flow) is counts
+
+
+@pytest.mark.parametrize("meanwhile", ["completed", "trunk taken away"])
+async def test_a_call_that_ends_while_its_trunk_is_looked_up_holds_no_place_on_it(meanwhile):
+    trunk = Trunk(name="carrier", host="sip.carrier.test", max_calls=1)
+    exchange = Exchange(trunks=[trunk])
+    found = asyncio.Event()
+
+    async def reach(target, transport):
+        await found.wait()
+        return Flow("udp", LOCAL, ("192.0.2.9", 5060))
+
+    exchange.sip.reach = reach
+    call = await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="+19195550188"))
+    await settle()
+    if meanwhile == "completed":
+        await exchange.switchboard.complete_call(call)
+    else:
+        exchange.trunks.adopt([])
+    found.set()
+    await settle()
+    assert not call.live and exchange.sip.verbs() == [] and exchange.switchboard.live_calls == []
+    if meanwhile == "completed":
+        assert exchange.trunks["carrier"].calls == 0
