@@ -63,6 +63,7 @@ class Plays:
             if ours == play:
                 self._mixer.stop(number)
                 del self._playing[number]
+        self._ending = [(last, ours) for last, ours in self._ending if ours != play]
 
     def drop(self, place: int | Room) -> None:
         """The row's leg or the room is gone, and with it what was played there."""

@@ -51,18 +51,24 @@ class Comfort:
         noise = random.normal(0, 1, _NOISE + 960).astype(np.float32)
         self._windows = np.lib.stride_tricks.sliding_window_view(noise, 960)
 
-    def begin(self, rows: NDArray[np.intp], level: NDArray[np.uint8], sequence: NDArray[np.uint16]) -> None:
-        """These rows' senders have stopped; `level`: of their noise, in -dBov."""
+    def begin(
+        self,
+        rows: NDArray[np.intp],
+        level: NDArray[np.uint8],
+        sequence: NDArray[np.uint16],
+        spectrum: NDArray[np.uint8],
+    ) -> None:
+        """The senders of these rows, each once, have stopped; `level`: of their noise, in -dBov; `spectrum`:
+        indexes (n, order) of its reflection coefficients, `FLAT` behind the last."""
         self.pausing[rows] = True
         self._over[rows] = self._coloured[rows] = False
         self._level[rows] = _LEVELS[level & 0x7F]
         self._sequence[rows] = sequence
+        told = (spectrum != FLAT).any(axis=1)
+        if told.any():
+            self._colour(rows[told], spectrum[told])
 
-    def colour(self, rows: NDArray[np.intp], indexes: NDArray[np.uint8]) -> None:
-        """The spectrum of the noise of senders who have just stopped: indexes (n, order) of their reflection
-        coefficients, `FLAT` behind the last."""
-        told = (indexes != FLAT).any(axis=1)
-        rows, indexes = rows[told], indexes[told]
+    def _colour(self, rows: NDArray[np.intp], indexes: NDArray[np.uint8]) -> None:
         reflection = 258 * (np.minimum(indexes, 254).astype(float) - FLAT) / 32768
         predictor = np.zeros((len(rows), indexes.shape[1] + 1))
         predictor[:, 0] = 1.0

@@ -178,10 +178,9 @@ class Mixer:
     ) -> None:
         """Take n packets of rows in use that carry no audio, in order of arrival, after those of this tick
         that do. `level`: of those that are comfort noise, -dBov (RFC 3389); -1 for all others. `spectrum`
-        (n, order): see `Comfort.colour`."""
-        self._jitter.note(rows, sequence, ssrc, level)
-        if spectrum is not None:
-            self._comfort.colour(rows[level >= 0], spectrum[level >= 0])
+        (n, order): see `Comfort.begin`; None where all are flat."""
+        flat = np.empty((rows.size, 0), np.uint8)
+        self._jitter.note(rows, sequence, ssrc, level, flat if spectrum is None else spectrum)
 
     # --- what is heard in a leg's sound
 

@@ -28,7 +28,7 @@ from mixer.ring import SPAN, Ring
 from mixer.rows import FRAME, Rows
 from mixer.sequence import Sequence
 from mixer.smoothing import Smoothing
-from mixer.target import BLOCK, Target
+from mixer.target import BLOCK, UNSEEN, Target
 
 LONGEST = 960
 """Units in the longest packet taken, 120 ms (10 to 60 ms are promised)."""
@@ -121,17 +121,21 @@ class Jitter:
         sequence: NDArray[np.uint16],
         ssrc: NDArray[np.uint32],
         level: NDArray[np.int16],
+        spectrum: NDArray[np.uint8],
     ) -> None:
         """Packets without audio have come, in order of arrival: none of them is lost. See `Mixer.note`."""
         order = np.argsort(rows, kind="stable")
         order = order[self._placed[rows[order]] & (ssrc[order] == self._ssrc[rows[order]])]
         if not order.size:
             return
-        rows, sequence, level = rows[order], sequence[order], level[order]
+        rows, sequence, level, spectrum = rows[order], sequence[order], level[order], spectrum[order]
         first, counts = runs(rows)
         self.sequence.follow(rows, sequence, first, counts, np.zeros(first.size, np.bool_))
-        comfort = level >= 0
-        self._comfort.begin(rows[comfort], level[comfort].astype(np.uint8), sequence[comfort])
+        comfort = np.flatnonzero(level >= 0)
+        if comfort.size:
+            first, counts = runs(rows[comfort])
+            last = comfort[first + counts - 1]
+            self._comfort.begin(rows[last], level[last].astype(np.uint8), sequence[last], spectrum[last])
 
     def coming(self, rate: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
         """The two frames after this tick's of rows of a rate, Hz, (m, rate / 25), as far as they are here;
@@ -197,6 +201,7 @@ class Jitter:
             changed = row[last]
             replaced = changed[self._placed[changed]]
             self._smoothing.end(replaced)
+            self._comfort.forget(replaced)
             self._former[replaced] = self._ssrc[replaced]
             self._former_until[replaced] = self.ticks + _FORMER
             self.reset_count[replaced] += 1
@@ -228,7 +233,7 @@ class Jitter:
         margin = packets.age + ahead // FRAME * FRAME
         counted = (ahead >= -SPAN) & here & ~repeated
         late = np.where(counted & (ahead < 0), margin, _UNCOUNTED)
-        least = np.where(counted, margin, self._target.quickest(row))
+        least = np.where(counted, margin, UNSEEN)
         most = np.where(counted, margin, _UNCOUNTED)
         self._target.note(legs, np.minimum.reduceat(least, first), np.maximum.reduceat(most, first))
         begun = self._target.begun(legs, first, margin, counted)

@@ -366,17 +366,19 @@ class Packets:
             for part in (0, 1)
             if sizes[part]
         ]
-        if len(parts) == 2 and not packed_whole and kinds[0] == kinds[1]:
+        if len(parts) == 2 and not packed_whole and kinds[0] == kinds[1] and not came[0]:
             parts = [(0, 0, sizes[0] + sizes[1])]
             came[1] = True
         for part, first, size in parts:
+            if voice is not None and voice.ready >= half * (part + int(self._pieces[slot, row, part])):
+                continue  # said ahead: what comes late, or again, does not take its place
             if voice is None or voice.kind != kinds[part]:
                 if voice is not None:
                     self.turned.append(row)
                 voice = self._voices[row] = _Voice(kinds[part], rate)
             at = part * half
             if voice.ready > at:
-                voice.ready = at  # said ahead, and now it came anew
+                voice.ready = at  # a part of it was said ahead
             elif voice.ready < at:
                 voice.fill(at - voice.ready, None)
             before = voice.ready

@@ -22,6 +22,9 @@ BLOCK = 50
 BLOCKS = 8
 RANK = 3
 
+UNSEEN = 1 << 30
+"""For a margin: more than any."""
+
 _DOZEN = 12  # packets by which a leg is judged first
 _YOUNG = 125  # packets up to which the mean says more than the quantile
 _BURST = 4  # packets in a tick, of which more are one that was held up
@@ -30,9 +33,8 @@ _UNSEEN_YET = 1.6  # times the latest so far
 _APART = 2 * FRAME  # samples that are worth a move back where packets come at different times
 
 _LATE, _IN_TIME, _TOO_OFTEN = 8, 1, 24  # three late ticks close together, or one in nine for long
-_UNSEEN = 1 << 30  # for a margin, more than any
-_UNCOUNTED = -_UNSEEN
-_SEEN = _UNSEEN >> 1  # a margin below this is one, moved or not
+_UNCOUNTED = -UNSEEN
+_SEEN = UNSEEN >> 1  # a margin below this is one, moved or not
 
 _Moves = tuple[NDArray[np.intp], NDArray[np.int32]]
 """Rows, and by how many frames each is to be played earlier; negative: later."""
@@ -52,24 +54,24 @@ class Target:
         self.floor: NDArray[np.int32] = column(np.int32, floor)
         self.extra: NDArray[np.int32] = column(np.int32)
         self.ceiling: NDArray[np.int32] = column(np.int32, ceiling)
-        self._least: NDArray[np.int32] = column(np.int32, _UNSEEN)  # in this block
+        self._least: NDArray[np.int32] = column(np.int32, UNSEEN)  # in this block
         self._most: NDArray[np.int32] = column(np.int32, _UNCOUNTED)
         self._former: NDArray[np.int32] = column(np.int32, _UNCOUNTED)  # the most in the block before
-        self._blocks: NDArray[np.int32] = column(np.int32, _UNSEEN, width=BLOCKS)
+        self._blocks: NDArray[np.int32] = column(np.int32, UNSEEN, width=BLOCKS)
         self._lateness: NDArray[np.int32] = column(np.int32)  # a score of late ticks
         # Packets of a leg that begins, and the sum of their margins; -1: the one it was placed by is next.
         self._count: NDArray[np.int32] = column(np.int32)
         self._sum: NDArray[np.int32] = column(np.int32)
         self._best: NDArray[np.int32] = column(
-            np.int32, _UNSEEN
+            np.int32, UNSEEN
         )  # the least of its ticks, of each the greatest
 
     def begin(self, rows: NDArray[np.intp]) -> None:
         """These legs are placed anew: nothing is known of them."""
-        self._least[rows] = _UNSEEN
-        self._blocks[rows] = _UNSEEN
+        self._least[rows] = UNSEEN
+        self._blocks[rows] = UNSEEN
         self._most[rows] = self._former[rows] = _UNCOUNTED
-        self._best[rows] = _UNSEEN
+        self._best[rows] = UNSEEN
         self._lateness[rows] = 0
         self._count[rows], self._sum[rows] = -1, 0
 
@@ -96,7 +98,7 @@ class Target:
         self._blocks[rows] -= samples[:, None]
         self._sum[rows] -= samples * self._count[rows]
         self._lateness[rows] = 0
-        self._best[rows] = _UNSEEN
+        self._best[rows] = UNSEEN
 
     def note(self, rows: NDArray[np.intp], least: NDArray[np.int32], most: NDArray[np.int32]) -> None:
         """The margins of the packets that these rows, each once, got in this tick."""
@@ -131,7 +133,8 @@ class Target:
         """The margin that one in a hundred packets of these rows undercuts, by their mean."""
         quickest = self.quickest(rows)
         least = np.minimum(self._least[rows], self._blocks[rows].min(axis=1))
-        later = quickest - self._sum[rows] / self._count[rows]
+        # A way may have become slower since: then even its quickest packets are later than the mean.
+        later = np.maximum(quickest - self._sum[rows] / self._count[rows], 0)
         guess = np.minimum(_RARE * later, _UNSEEN_YET * (quickest - least)).astype(np.int32)
         margin: NDArray[np.int32] = np.where(quickest - least > FRAME, quickest - guess, least)
         return margin
@@ -147,14 +150,14 @@ class Target:
         late = latest > none
         score = np.maximum(self._lateness[rows] + np.where(late, _LATE, -_IN_TIME), 0)
         self._lateness[rows] = score
-        latest = np.where(late, latest, _UNSEEN)
-        self._best[rows] = np.where(score == 0, _UNSEEN, np.minimum(self._best[rows], latest))
+        latest = np.where(late, latest, UNSEEN)
+        self._best[rows] = np.where(score == 0, UNSEEN, np.minimum(self._best[rows], latest))
         often = score >= _TOO_OFTEN
         which = often | begun
         if not np.bitwise_or.reduce(which):
             return None
         rows, often, begun = rows[which], often[which], begun[which]
-        margin = np.where(often, self._best[rows], _UNSEEN)
+        margin = np.where(often, self._best[rows], UNSEEN)
         margin[begun] = np.minimum(margin[begun], self._guess(rows[begun]))
         return self._bounded(rows, np.minimum((margin - self.wanted(rows)) // FRAME, 0))
 
@@ -179,7 +182,7 @@ class Target:
         moves = self._bounded(rows[frames != 0], frames[frames != 0].astype(np.int32))
         self._former[:] = self._most
         self._most[:] = _UNCOUNTED
-        self._least[:] = _UNSEEN
+        self._least[:] = UNSEEN
         return moves
 
     def _bounded(self, rows: NDArray[np.intp], frames: NDArray[np.int32]) -> _Moves:

@@ -54,6 +54,9 @@ class _Context:
     def __repr__(self) -> str:
         return f"_Context({self.suite!r})"
 
+    def has(self, suite: str, key: bytes) -> bool:
+        return (self.suite, self.key) == (suite, key)
+
 
 class _Leg:
     """The contexts of one leg. `former`: of the key before, until the first packet under the new one."""
@@ -98,11 +101,13 @@ class Srtp:
         if leg is None:
             self._legs[row] = _Leg(suite, send, receive)
             self.secure[row] = True
-            return False
-        another = (leg.outbound.suite, leg.outbound.key) != (suite, send)
+            return True
+        another = not leg.outbound.has(suite, send)
         if another:
             leg.outbound = _Context(suite, send, Policy.SSRC_ANY_OUTBOUND)
-        if (leg.inbound.suite, leg.inbound.key) != (suite, receive):
+        if leg.former is not None and leg.former.has(suite, receive):
+            leg.inbound, leg.former = leg.former, leg.inbound
+        elif not leg.inbound.has(suite, receive):
             fresh = _Context(suite, receive, Policy.SSRC_ANY_INBOUND)
             leg.inbound, leg.former = fresh, leg.former or leg.inbound  # the one that packets came under
         if not renew:

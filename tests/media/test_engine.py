@@ -294,6 +294,18 @@ def test_a_stopped_prompt_falls_silent_and_is_not_told_as_played(media: VirtualM
     assert media.told(Played) == []
 
 
+def test_a_prompt_that_is_stopped_while_its_last_packet_is_filled_is_not_told_as_played(
+    media: VirtualMedia,
+) -> None:
+    media.open(1, ALICE, ptime=60)
+    load(media, 1, np.full(160, 8000))
+    media.commands.append(PlayToLeg(5, 1, 1))
+    media.beat(2)
+    media.commands.append(StopPlay(5))
+    media.beat(10)
+    assert media.told(Played) == [] and media.engine._plays.idle
+
+
 def test_an_empty_prompt_is_done_at_once(media: VirtualMedia) -> None:
     media.open(1, ALICE)
     load(media, 1, np.zeros(0))

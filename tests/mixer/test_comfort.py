@@ -119,6 +119,35 @@ def test_no_spectrum_makes_noise_louder_than_told(spectrum: tuple[int, ...]) -> 
     assert level(heard) == pytest.approx(-50, abs=3)
 
 
+def test_of_packets_that_come_together_the_last_tells_and_another_source_tells_nothing() -> None:
+    line = Line()
+    line.say(samples(tone(1, -20)))
+    alice = line.alice
+    rows, numbers = np.array([alice.row] * 3), np.arange(alice.sequence, alice.sequence + 3)
+    line.stage.mixer.note(
+        rows,
+        numbers.astype(np.uint16),
+        np.array([alice.ssrc, alice.ssrc, alice.ssrc + 1], np.uint32),
+        np.array([30, 50, 30], np.int16),
+        np.array([[20], [127], [20]], np.uint8),
+    )
+    heard = line.pause(6 * SECOND)[1600:]
+    assert level(heard) == pytest.approx(-50, abs=1.5) and np.ptp(power(heard)) < 4
+
+
+def test_another_source_is_not_taken_for_one_that_pauses() -> None:
+    """Its numbers may well lie before those of the comfort noise of the source that it replaces."""
+    line = Line()
+    line.say(samples(tone(1, -20)))
+    line.comfort(50)
+    line.pause(10)
+    line.alice.ssrc += 1
+    line.alice.sequence = (line.alice.sequence - 1000) & 0xFFFF
+    line.say(samples(tone(1, -10, 200)))
+    heard = line.pause(SECOND)
+    assert rms(heard[160:480]) > 1000 and line.figure("gaps") == 1
+
+
 def test_coloured_noise_has_no_seams_between_frames() -> None:
     """A narrow one would show them: what is far from its band is 30 dB below."""
     line = Line()

@@ -91,6 +91,34 @@ def test_where_the_next_packet_is_here_already_the_gap_leads_into_it(codec, rate
     assert [int(count[speaker.row]) for count in (mixer.gaps, mixer.late)] == [1, 0]
 
 
+@pytest.mark.parametrize(("codec", "rate"), [("G722", 16000), ("L16", 8000), ("L16", 16000)])
+@pytest.mark.parametrize("doubled", [False, True])
+def test_what_led_out_of_a_gap_is_heard_whatever_comes_late(codec, rate, doubled):
+    """The next packet was decoded for the gap before it; then the missing one comes and the play-out moves,
+    or the next one comes once more."""
+    speaker = Phone(mixer := Mixer(8), codec, rate).join()
+    listener = Phone(mixer, "L16", rate).join()
+    packets = [speaker.packet(speaker.tone(200, loud=3000)) for _ in range(18)]
+    for beat in range(16):
+        ahead = {6: [6, 8], 7: [9], 8: [8, 10] if doubled else [7, 10]}
+        push(mixer, [packets[number] for number in ahead.get(beat, [beat if beat < 6 else beat + 2])])
+        if beat == 8 and not doubled:
+            mixer._jitter._owe(np.array([speaker.row]), np.array([-1], np.int32))
+            mixer._jitter._pay_at_once(np.array([speaker.row]))
+            push(mixer, [packets[7]])
+        mixer.tick()
+        listener.listen()
+    decoder = g722.Decoder()
+    own = [
+        decoder.decode(packet.audio) if codec == "G722" else np.frombuffer(packet.audio, ">i2")
+        for number, packet in enumerate(packets)
+        if number != 7
+    ]
+    heard = [frame.tobytes() for frame in listener.heard[8:]]
+    for number in (8, 9, 10):
+        assert own[number - 1].astype(np.int16).tobytes() in heard, f"packet {number} is not heard"
+
+
 def test_another_codec_in_the_frame_of_a_move_does_not_click():
     """The play-out is to move by a frame, and looks at the next one: it is of another format and phase."""
     line = Line("G722", 16000)

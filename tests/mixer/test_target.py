@@ -5,7 +5,8 @@ import pytest
 
 from mixer import FRAME, Mixer
 from mixer.jitter import CEILING
-from mixer.target import BLOCK
+from mixer.rows import Rows
+from mixer.target import BLOCK, Target
 from tests.mixer.stage import IN_TIME, Packet, Person, Stage, push
 from tests.mixer.test_conceal import LOUD, linear, tone
 
@@ -133,6 +134,37 @@ def test_a_burst_at_the_begin_adds_no_delay(at):
     stage.push([*held_up, stage.frame(speaker, 4860)])
     stage.mixer.tick()
     stage.say({speaker: 4860}, beats=2 * BLOCK)
+    assert stage.mixer.delay[speaker.row] == IN_TIME
+
+
+def test_a_way_that_becomes_slower_makes_nobody_wait_less():
+    """Packets of 40 ms, of which few come in the seconds in which a leg is judged by their mean."""
+    target = Target(rows := Rows(4), 48, CEILING)
+    row = np.array([rows.hand_out() & 0xFFFF])
+    target.begin(row)
+    placed = np.ones(4, np.bool_)
+    for block in range(4):
+        for packet in range(BLOCK // 2):
+            margin = np.array([200 if block < 2 else -70 if packet == 9 else 100], np.int32)
+            target.note(row, margin, margin)
+            target.begun(row, np.array([0]), margin, np.array([True]))
+        _, frames = target.settle(block, placed)
+        assert not frames.size or frames.max() <= 0
+
+
+def test_a_packet_older_than_all_that_is_looked_at_adds_no_delay():
+    """Of a leg that begins the packets before and behind a pause come at once."""
+    stage = Stage()
+    speaker, _ = stage.member(), stage.member()
+    before = stage.frame(speaker, 4860)
+    speaker.timestamp += 20 * FRAME
+    stage.push([before, stage.frame(speaker, 4860)])
+    stage.mixer.tick()
+    stage.say({speaker: 4860}, beats=5)
+    for _ in range(BLOCK):
+        stage.mixer.tick()
+    speaker.timestamp += BLOCK * FRAME
+    stage.say({speaker: 4860})
     assert stage.mixer.delay[speaker.row] == IN_TIME
 
 

@@ -171,6 +171,17 @@ def test_keys_that_change_twice_before_a_packet_leave_the_one_in_use_good(srtp: 
     assert arrive(srtp, old.packet(2), new.packet(3), old.packet(4)) == [True, True, False]
 
 
+def test_a_key_that_is_taken_back_remembers_what_came_under_it(srtp: Srtp) -> None:
+    """Or a packet that was heard long ago could be played again, and the rollover begin anew."""
+    old = Far(srtp)
+    packets = [old.packet(number) for number in (60_000, 70_000)]
+    assert arrive(srtp, *packets) == [True] * 2
+    between = Far(srtp)
+    srtp.set_keys(1, old.suite, old.ours, old.theirs)
+    assert arrive(srtp, packets[0], packets[1], old.packet(80_000)) == [False, False, True]
+    assert arrive(srtp, between.packet(1), old.packet(80_001)) == [False, True]
+
+
 def test_another_far_end_leaves_the_key_of_the_one_before_good_for_nothing(srtp: Srtp) -> None:
     old, suite = Far(srtp), CM80
     assert arrive(srtp, old.packet(1)) == [True]
@@ -186,6 +197,17 @@ def test_what_we_send_is_under_the_new_key_at_once(srtp: Srtp) -> None:
     srtp.protect(outbox, np.array([1]))
     sent = outbox.slots[1, : int(outbox.lengths[1])].tobytes()
     assert new.inbound.unprotect(sent) == rtp(1) and old.ours != new.ours
+
+
+def test_it_is_told_when_what_we_send_is_under_another_key(srtp: Srtp) -> None:
+    """Keys after none, too: they may be those of before, under which every number was used already."""
+    keys = CM80, key_for(CM80), key_for(CM80)
+    assert srtp.set_keys(1, *keys)
+    assert not srtp.set_keys(1, *keys)
+    assert not srtp.set_keys(1, keys[0], keys[1], key_for(CM80))
+    assert srtp.set_keys(1, keys[0], key_for(CM80), keys[2])
+    srtp.drop_keys(1)
+    assert srtp.set_keys(1, *keys)
 
 
 def test_the_same_keys_again_forget_neither_replays_nor_rollover(srtp: Srtp) -> None:
