@@ -31,8 +31,10 @@ def is_e164(text: str) -> bool:
 def party(uri: Uri) -> str:
     """A party as events and REST name it: its number, else `sip:user@host[:port]` and no more."""
     user = uri.user or ""
-    if _NUMBER.fullmatch(user) or (uri.scheme == "tel" and user):
+    if _NUMBER.fullmatch(user):
         return user
+    if uri.scheme not in ("sip", "sips"):
+        return user or readable(str(uri))
     place = host_port(uri.host, uri.port)
     return readable(f"sip:{uri.userinfo}@{place}" if uri.userinfo else f"sip:{place}")
 

@@ -78,6 +78,13 @@ def test_a_trunk_that_calls_our_registration_names_the_number_in_to(trunk, calle
     assert callee(session, trunk).user == number
 
 
+@pytest.mark.parametrize(
+    ("from_", "party"), [("tel:7042", "7042"), ("tel:", "tel:"), ("urn:service:sos", "urn:service:sos")]
+)
+def test_a_caller_without_a_sip_address_is_named_as_he_names_himself(from_: str, party: str) -> None:
+    assert told(from_=from_, trunk=None) == party
+
+
 def test_privacy_that_hides_no_identity_changes_nothing() -> None:
     assert told(ASSERTED, ("Privacy", "none")) == "+442071838750"
     assert told(("Privacy", "session"), trunk=None) == "+19195550001"
