@@ -180,7 +180,8 @@ class Concealment:
         said[:, :past] = self._past[planes[:, None], rows].transpose(1, 0, 2).reshape(-1, past)
         said[:, past:] = speech
         clean = self._state[rows] == _CLEAN
-        anew = clean | (self._risen[rows] > 0) & ~came[:, 0]
+        cut = (self._age[rows] == 0) & (self._risen[rows] == 0)
+        anew = clean | (cut | (self._risen[rows] > 0)) & ~came[:, 0]
         self.gaps[rows] += anew & self._speaks(rows)
         places = _Places(
             np.where(clean, _next(~came, np.zeros(rows.size, np.intp)), 0),

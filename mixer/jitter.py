@@ -311,7 +311,9 @@ class Jitter:
         self._owed[rows] += frames * FRAME
 
     def _pay_at_once(self, rows: NDArray[np.intp]) -> None:
-        """Who ought to be read later is, with a gap; it is concealed."""
+        """Who ought to be read later is, with a gap; it is concealed. What comes late and fills it follows
+        upon concealment that has led past it."""
+        self._smoothing.cut(rows[self._owed[rows] < 0])
         for debt in np.unique(self._owed[rows]):
             if debt < 0:
                 self._shift(rows[self._owed[rows] == debt], int(debt) // FRAME)
