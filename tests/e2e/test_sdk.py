@@ -167,7 +167,7 @@ async def test_the_rest_of_its_operations_and_what_its_builders_make(house: Hous
 
         document = bxml.Response([bxml.SpeakSentence("This is for all of you.")]).to_bxml()
         await asyncio.to_thread(conferences.update_conference_bxml, ACCOUNT, conference, document)
-        await eventually(lambda: find(sentence, alice.line.pcm())[0] > 0.9, within=10, what=alice.story)
+        await eventually(lambda: find(sentence, alice.line.pcm())[0] > 0.9, what=alice.story)
         redirect = UpdateConference(redirect_url=house.application.url("/redirected"))
         await asyncio.to_thread(conferences.update_conference, ACCOUNT, conference, redirect)
         await house.application.event("conferenceRedirect", conferenceId=conference)

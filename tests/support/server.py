@@ -171,13 +171,17 @@ class Server:
     def health(self) -> tuple[int, dict[str, Any]]:
         """Status and body of /healthz; status 0 while nobody listens."""
         try:
-            with urllib.request.urlopen(f"{self.http}/healthz", timeout=10) as answer:
+            return self._health()
+        except OSError:
+            return 0, {}
+
+    def _health(self) -> tuple[int, dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(f"{self.http}/healthz", timeout=30) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.loads(error.read() or b"{}")
-        except OSError:
-            return 0, {}
 
     @property
     def pids(self) -> dict[str, Any]:
@@ -237,7 +241,7 @@ class Server:
 
     def metrics(self) -> dict[str, float]:
         """/metrics as name, labels included, to value."""
-        with urllib.request.urlopen(f"{self.http}/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self.http}/metrics", timeout=60) as answer:
             text = answer.read().decode()
         found = {}
         for line in text.splitlines():

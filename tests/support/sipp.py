@@ -73,7 +73,7 @@ class Sipp:
             await self.process.communicate()
         self.directory.cleanup()
 
-    async def done(self, within: float = 30.0) -> None:
+    async def done(self, within: float = 90.0) -> None:
         assert self.process is not None
         try:
             _, errors = await asyncio.wait_for(self.process.communicate(), within)
