@@ -1,29 +1,41 @@
-"""When the garbage collector looks at everything: seldom, since nothing else happens meanwhile."""
+"""When the garbage collector looks at what: little and often by the clock, everything seldom."""
 
 import asyncio
 import gc
 
-PERIOD = 300.0
-"""Seconds between two looks."""
+YOUNG = 0.25
+"""Seconds between two looks at what is new since the last."""
 
-_NEVER = 20_000  # young objects are looked at as usual; of the oldest so many rounds later, which is hours
+PERIOD = 300.0
+"""Seconds between two looks at everything."""
 
 
 def settle() -> None:
-    """What exists by now lives as long as the process, and need not be looked at again."""
+    """What exists by now lives as long as the process, and need not be looked at again. From here on it is
+    `tidy` that looks."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(700, 10, _NEVER)
+    gc.disable()
 
 
-async def tidy(period: float = PERIOD) -> None:
-    """Look at everything now and then, until cancelled.
+async def tidy(young: float = YOUNG, period: float = PERIOD) -> None:
+    """Look at what is new, and now and then at everything, until cancelled.
+
+    Left alone, the collector goes by how many more objects were made than freed. At a steady rate of calls
+    that number stands still, since those of half a minute ago are freed meanwhile; then tens of thousands of
+    new ones are looked at in one go, for a tenth of a second and more, in which nobody is answered.
 
     Calls leave no circles behind, and what is kept of them is nothing to look at (`calls.ended`); but each
     connection that is closed leaves one in asyncio, which would add up. At a hundred new calls a second there
     are some 200,000 objects to look at, most of them SIP transactions of the last half minute, and nobody
     should have to wait for that often.
     """
+    loop = asyncio.get_running_loop()
+    everything = loop.time() + period
     while True:
-        await asyncio.sleep(period)
-        gc.collect()
+        await asyncio.sleep(young)
+        if loop.time() < everything:
+            gc.collect(0)
+        else:
+            gc.collect()
+            everything = loop.time() + period
