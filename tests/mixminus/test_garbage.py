@@ -1,4 +1,4 @@
-"""Circles that libraries leave behind are found, though the collector looks for old ones so seldom, and never by itself."""
+"""Circles that libraries leave behind are found, though the collector never looks by itself."""
 
 import asyncio
 import gc
