@@ -73,16 +73,24 @@ async def test_a_dashboard_sees_who_comes_talks_is_muted_and_goes(house: House, 
             """Of whom these kinds are told, in this order; levels in between are passed over."""
             calls = []
             for kind in kinds:
-                while (one := await anext(news))["eventType"] == "level" != kind:
+                while (one := await anext(news))["eventType"] == "level":
                     pass
                 assert one["eventType"] == kind, one
                 calls.append(one.get("callId", ""))
             return calls
 
+        async def loud(call_id: str) -> float:
+            """The next level that is told of a call; the host's line may have one too."""
+            while (one := await anext(news))["callId"] != call_id:
+                assert one["eventType"] == "level", one
+            assert one["eventType"] == "level", one
+            return float(one["level"])
+
         await told("state")
         call = await talker.dial(house.uri(room))
-        joined, talks, loud = await told("join", "talking", "level")
-        assert joined == talks == loud != ""
+        joined, talks = await told("join", "talking")
+        assert joined == talks != ""
+        assert await loud(joined) > -60
         assert (await house.member(room, joined, mute=True))[0] == 204
         assert await told("mute") == [joined]
         await call.bye()
