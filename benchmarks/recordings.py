@@ -5,16 +5,19 @@
 | codec2-examples | 8 kHz: men and women reading, on telephones, on the air | LGPL-2.1 |
 | asterisk-core-sounds-en-wav, -it-wav, -fr-wav | 8 kHz: announcements, two women and a man | CC-BY-SA-3.0 |
 | pocketsphinx-testdata | 16 kHz: a woman reading a novel, a man dictating | public domain, BSD-2-Clause |
-| espeak-ng (only where none of those is installed) | three voices, two sentences | GPL-3.0, the program's |
+| none, where none of those is installed | three voices of the server's own engine, two sentences | |
 """
 
-import subprocess
 import wave
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from speech.engine import Voice
+from speech.espeak import Espeak
 
 NARROW, WIDE = 8000, 16000
 """Hz."""
@@ -43,7 +46,7 @@ _WIDE = (
     _SPHINX / "numbers.raw",
     _SPHINX / "something.raw",
 )
-_VOICES = ("en-us", "en-gb+f3", "de+m3")
+_VOICES = (Voice("", "male", "en_US"), Voice("", "female", "en_GB"), Voice("", "male", "de_DE"))
 _SENTENCES = (
     "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background.",
     "It is easy to tell the depth of a well. These days a chicken leg is a rare dish.",
@@ -57,10 +60,7 @@ class Recording:
 
 
 def recordings(rate: int = NARROW, *, recorded: bool = True) -> list[Recording]:
-    """All that is installed of one rate; with none, or without `recorded`, what espeak-ng says.
-
-    FileNotFoundError where that is missing too.
-    """
+    """All that is installed of one rate; with none, or without `recorded`, what the server's engine says."""
     files = {NARROW: _NARROW, WIDE: _WIDE}[rate]
     found = [
         Recording(f"{file.parent.name}/{file.stem}", _read(file, rate))
@@ -68,7 +68,7 @@ def recordings(rate: int = NARROW, *, recorded: bool = True) -> list[Recording]:
         if recorded and file.exists()
     ]
     return found or [
-        Recording(f"espeak-{voice}-{number}", _spoken(voice, sentence, rate))
+        Recording(f"espeak-{voice.locale}-{number}", _spoken(voice, sentence, rate))
         for voice in _VOICES
         for number, sentence in enumerate(_SENTENCES)
     ]
@@ -100,12 +100,16 @@ def _read(file: Path, rate: int) -> NDArray[np.int16]:
         return _framed(np.frombuffer(opened.readframes(opened.getnframes()), np.int16), rate)
 
 
-def _spoken(voice: str, sentence: str, rate: int) -> NDArray[np.int16]:
-    """What espeak-ng says, which it does at 22,050 Hz."""
-    said = subprocess.run(
-        ["espeak-ng", "-v", voice, "-s", "150", "--stdout", sentence], capture_output=True, check=True
-    )
-    return _framed(converted(np.frombuffer(said.stdout, np.int16, offset=44), 22_050, rate), rate)
+@cache
+def _engine() -> Espeak:
+    return Espeak()
+
+
+def _spoken(voice: Voice, sentence: str, rate: int) -> NDArray[np.int16]:
+    """A sentence at the loudness of recordings: the engine speaks at half of it."""
+    said, own = _engine().synthesize(f"<speak>{sentence}</speak>", voice, float(LONGEST))
+    louder = np.clip(2 * said.astype(np.int32), -32768, 32767).astype(np.int16)
+    return _framed(converted(louder, own, rate), rate)
 
 
 def _framed(samples: NDArray[np.int16], rate: int) -> NDArray[np.int16]:
