@@ -42,6 +42,12 @@ def impairment(networks: Mapping[str, Any], codec: str) -> tuple[float, float]:
     return equipment, float(np.median(found))
 
 
+def taken(codec: str) -> str:
+    """The Ie and Bpl that `rtp.quality` has for a codec; with FEC where it has that."""
+    bears = ROBUSTNESS_WITH_FEC if codec == "OPUS" else ROBUSTNESS[codec]
+    return f"{EQUIPMENT[codec]:g}, {bears:g}"
+
+
 def main() -> int:
     """0; 1 where quality has not been measured."""
     measured = results.load("quality")
@@ -51,10 +57,7 @@ def main() -> int:
     rows = []
     for name, codec in CODECS.items():
         equipment, robustness = impairment(measured["networks"], name)
-        bears = ROBUSTNESS_WITH_FEC if codec == "OPUS" else ROBUSTNESS[codec]
-        rows.append(
-            (f"{name}: Ie, Bpl", f"{equipment:.1f}, {robustness:.0f}", f"{EQUIPMENT[codec]:g}, {bears:g}")
-        )
+        rows.append((f"{name}: Ie, Bpl", f"{equipment:.1f}, {robustness:.0f}", taken(codec)))
     results.table("impairment by the E-model (right: taken for it)", rows)
     return 0
 

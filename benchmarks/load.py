@@ -27,6 +27,7 @@ from tests.support.tones import level
 # 50 Hz apart, below G.711's edge: enough for neighbouring rooms to share no tone.
 TONES = tuple(range(400, 3150, 50))
 VOID = 0.01
+CALLS = 200
 
 
 def _opus(rate: int) -> Codec:
@@ -217,7 +218,7 @@ def show(figures: dict[str, Any]) -> None:
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.load", description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--rooms-of", type=int, default=4, metavar="K")
     parser.add_argument("--rate", type=float, default=50.0, help="INVITEs a second")
     parser.add_argument("--seconds", type=float, default=30.0, help="of measuring, after all have settled")
@@ -244,9 +245,20 @@ def run(argv: list[str] | None = None) -> dict[str, Any]:
     options = arguments(argv)
     with subject(options.target, options.pid, pinned=not options.no_pin) as found:
         figures = measure(found, options)
-    plain = options.codec == "PCMU" and not options.srtp
-    results.save("load" if plain else f"load-{options.codec}{'-srtp' * options.srtp}".lower(), figures)
+    results.save(_name(options), figures)
     return figures
+
+
+def _name(options: argparse.Namespace) -> str:
+    """Of the file: each codec, SRTP and size has one of its own."""
+    parts = ["load"]
+    if options.codec != "PCMU" or options.srtp:
+        parts.append(options.codec.lower())
+    if options.srtp:
+        parts.append("srtp")
+    if options.calls != CALLS:
+        parts.append(f"{options.calls}")
+    return "-".join(parts)
 
 
 def main(argv: list[str] | None = None) -> int:

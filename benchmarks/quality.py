@@ -1,7 +1,6 @@
 """What a listener hears of speech that crossed a bad network: PESQ and delay, in virtual time.
 
     python -m benchmarks.quality [--short] [--seeds N] [--jobs N]
-    python -m benchmarks.quality --tables       # puts what was saved last into docs/performance.md
 
 Every codec, packets of 20 ms, from a cold start, no sockets. A seed draws losses, delays and the phase of the
 sender's clock; each line is a mean of ten. G.711 mu-law: every recording at 8 kHz (`benchmarks.recordings`).
@@ -21,7 +20,6 @@ import argparse
 import statistics
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,9 +67,6 @@ WANTED = {  # PESQ at least, ms added at most
 }
 BETTER = 0.5
 """By how much what is heard must be better than silence, where 5 % or 10 % are lost at random."""
-
-_PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
-_BEGIN, _END = "<!-- benchmarks.quality --tables -->", "<!-- end -->"
 
 _KEY = """\
 In a cell: what is heard, mean and spread (standard deviation) of ten seeds; where packets are lost silence
@@ -158,15 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--short", action="store_true", help="the networks with a bar only, two seeds")
     parser.add_argument("--jobs", type=int, default=1, help="lines that are measured at a time")
-    parser.add_argument("--tables", action="store_true", help="only put what was saved last into the docs")
     options = parser.parse_args(argv)
-    if options.tables:
-        saved = results.load("quality")
-        assert saved is not None, "nothing was saved yet"
-        before, _, rest = _PAGE.read_text().partition(_BEGIN)
-        _, _, after = rest.partition(_END)
-        _PAGE.write_text(f"{before}{_BEGIN}\n\n{tables(saved['networks'])}\n{_END}{after}")
-        return 0
     try:
         import pesq as _  # noqa: F401
     except ImportError:
