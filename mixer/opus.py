@@ -22,7 +22,7 @@ COMPLEXITY: Final = 0
 EXPECTED_LOSS: Final = 10
 """What to encode with by default: bit/s by rate, effort, percent. At these bitrates the least effort sounds
 as good as effort 5 does at three quarters of them, for a third of the CPU. And there is room for in-band FEC,
-which libopus leaves out at lower bitrates, and where it is told to expect less loss (docs/performance.md)."""
+which libopus leaves out at lower bitrates, and where it is told to expect less loss."""
 
 LARGEST: Final = 1275
 """Bytes of one frame at most (RFC 6716, section 3.4, R2)."""
