@@ -31,6 +31,7 @@ from mixminus.settings import (
     Webhooks,
 )
 from mixminus.sources import PREFIX, ConfigError, Key, Sources
+from sip.uri import host_port
 
 __all__ = [
     "ARRAYS", "TABLES", "Account", "Application", "Config", "ConfigError", "Trunk", "User", "ensure_password",
@@ -198,7 +199,7 @@ def _completed(config: Config, base: Path) -> Config:
     """Relative paths joined to `base`, the public URL filled in."""
     host, port = config.http.listen
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    public_url = config.http.public_url or f"http://{kinds.join_port(reached, port)}"
+    public_url = config.http.public_url or f"http://{host_port(reached, port)}"
     applications = [
         replace(application, bxml=base / application.bxml) if application.bxml else application
         for application in config.applications

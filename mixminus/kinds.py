@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from sip.uri import host_port
+
 Kind = Callable[[object], object]
 Network = IPv4Network | IPv6Network
 
@@ -24,12 +26,7 @@ class Endpoint(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"{self.transport}:{join_port(self.address, self.port)}"
-
-
-def join_port(address: str, port: int) -> str:
-    """`192.0.2.1:5060`, `[2001:db8::1]:5060`."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        return f"{self.transport}:{host_port(self.address, self.port)}"
 
 
 def split_port(text: str) -> tuple[str, int | None]:
@@ -179,7 +176,7 @@ def optional_host(value: object) -> str:
     return str(host)
 
 
-def host_port(value: object) -> tuple[str, int]:
+def address_port(value: object) -> tuple[str, int]:
     """An address and a port to listen on; port 0 takes a free one."""
     example = 'expected an IP address and a port such as "127.0.0.1:8080" or "[::1]:8080"'
     try:
@@ -196,7 +193,7 @@ def endpoint(value: object) -> Endpoint:
     """An entry such as `udp:127.0.0.1:5060`."""
     try:
         transport, _, rest = word(value).partition(":")
-        return Endpoint(str(choice(*LISTEN_TRANSPORTS)(transport)), *host_port(rest))
+        return Endpoint(str(choice(*LISTEN_TRANSPORTS)(transport)), *address_port(rest))
     except ValueError:
         raise ValueError(
             "expected a transport (udp, tcp, tls, ws, wss), an IP address and a port, such as "

@@ -9,8 +9,8 @@ import socket
 import time
 from collections.abc import Iterator
 
-from mixminus.kinds import join_port
 from mixminus.settings import Config
+from sip.uri import host_port
 
 PATIENCE = 1.5
 """Seconds for which a predecessor that has just been told to end may still hold its addresses."""
@@ -37,12 +37,12 @@ def _addresses(config: Config) -> Iterator[tuple[str, socket.SocketKind, str, in
         kind = socket.SOCK_DGRAM if place.transport == "udp" else socket.SOCK_STREAM
         yield "sip.listen", kind, place.address, place.port, entry
     host, port = config.http.listen
-    yield "http.listen", socket.SOCK_STREAM, host, port, join_port(host, port)
-    first, last = map(int, config.rtp.ports.split("-"))
+    yield "http.listen", socket.SOCK_STREAM, host, port, host_port(host, port)
+    first, last = config.rtp.first_and_last
     address = config.rtp.address
     yield "rtp.address", socket.SOCK_DGRAM, address, 0, address
     for port in range(first, min(last + 1, first + _MOST_PORTS)):
-        yield "rtp.ports", socket.SOCK_DGRAM, address, port, join_port(address, port)
+        yield "rtp.ports", socket.SOCK_DGRAM, address, port, host_port(address, port)
 
 
 def _refusal(kind: socket.SocketKind, host: str, port: int) -> OSError | None:

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 
 from mixminus.config import ARRAYS, TABLES
+from mixminus.kinds import Kind
 
 _HEAD = """# Configuration
 
@@ -28,12 +30,27 @@ def _sections(sections: Mapping[str, type], heading: str) -> Iterator[str]:
     for name, section in sections.items():
         yield f"## `{heading.format(name)}`\n"
         yield f"{(section.__doc__ or '').strip()}\n"
-        yield "| key | default | meaning |\n|---|---|---|"
+        yield "| key | default | takes | meaning |\n|---|---|---|---|"
         for field in dataclasses.fields(section):
             written = field.metadata["written"]
             default = "required" if written is dataclasses.MISSING else f"`{json.dumps(written)}`"
-            yield f"| `{field.name}` | {default} | {field.metadata['doc']} |"
+            takes = _takes(field.metadata["kind"])
+            yield f"| `{field.name}` | {default} | {takes} | {field.metadata['doc']} |"
         yield ""
+
+
+def _takes(kind: Kind) -> str:
+    """What a setting takes: the bounds and words of what is said to somebody who gave it something else."""
+    said = _expected(kind, None)
+    return f"{said}, each {_expected(kind, [None])}" if said == "a list" else said
+
+
+def _expected(kind: Kind, value: object) -> str:
+    try:
+        kind(value)
+    except ValueError as error:
+        return re.split(",? such as | in quotes", str(error).removeprefix("expected "))[0]
+    raise AssertionError(f"a kind that takes {value}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from media.client import MediaClient, MediaConfig, Sound
 from mixer import opus
 from mixminus import config as configuration
 from mixminus import garbage
-from mixminus.kinds import join_port
 from mixminus.metrics import exposition
 from mixminus.registrations import Registrations
 from net.http import HttpClient
@@ -39,6 +38,7 @@ from sip.shell import SipServer
 from sip.trace import Trace
 from sip.trunk_care import TrunkCare
 from sip.trunks import Trunks
+from sip.uri import host_port
 from speech.speech import Speech
 
 logger = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ class Server:
             public_url=config.http.public_url,
             version=VERSION,
         )
-        self.http = HttpServer(app, join_port(*config.http.listen))
+        self.http = HttpServer(app, host_port(*config.http.listen))
 
     async def start(self) -> None:
         """Start everything. What listens is bound first, so that an address in use is known before
@@ -286,16 +286,7 @@ def _limits(config: configuration.Config) -> dict[str, AccountLimits]:
 
 def _named(config: configuration.Config) -> list[str]:
     """Hosts that the file names may be called by being named; BXML and REST reach what is allowed."""
-    return [
-        urlsplit(url).netloc
-        for application in config.applications
-        for url in (
-            application.call_initiated_url,
-            application.call_initiated_fallback_url,
-            application.call_status_url,
-        )
-        if url
-    ]
+    return [urlsplit(url).netloc for application in config.applications for url in application.urls.values()]
 
 
 def _trunk(trunk: configuration.Trunk) -> Trunk:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 
 from mixminus.config import ensure_password
-from mixminus.kinds import join_port
 from mixminus.reload import reload_when
 from mixminus.server import Server
 from mixminus.settings import Config
+from sip.uri import host_port
 
 # Seconds within which two signals are one request to stop.
 _ONE_REQUEST = 1.0
@@ -66,7 +66,7 @@ def _greet(config: Config, password_note: str) -> None:
     """Where to dial, where the API is, and which account to use; a password only when it is new."""
     account = config.accounts[0]
     for entry in config.sip.endpoints:
-        place = join_port(entry.address, entry.port)
+        place = host_port(entry.address, entry.port)
         if entry.transport in ("ws", "wss"):
             print(f"Browsers  {entry.transport}://{place}")
         else:

@@ -103,8 +103,8 @@ class Sip:
     )
     srtp: Srtp = setting(  # noqa: RUF009 (a field)
         kinds.choice(*SRTP),
-        "Whether sound is encrypted: never, where the far end can, always (a call in the clear gets 488); "
-        "offered where the signalling is encrypted too",
+        "Whether sound is encrypted: off: never; optional: where the far end can, and offered where the "
+        "signalling is encrypted too; required: always, a call in the clear gets 488",
         "optional",
     )
     srtp_keys_in_clear: bool = setting(
@@ -220,7 +220,7 @@ class Http:
     """The REST API, its documentation and health."""
 
     listen: tuple[str, int] = setting(
-        kinds.host_port, "Where HTTP is received: address and port", "127.0.0.1:8080"
+        kinds.address_port, "Where HTTP is received: address and port", "127.0.0.1:8080"
     )
     public_url: str = setting(
         kinds.optional_base, "What clients are told to call; empty: made from `listen`", ""

@@ -125,6 +125,8 @@ async def test_a_line_that_fell_silent_is_told_with_its_seconds():
     stage = await Stage.set()
     stage.figures[stage.speaker.leg.id] = replace(WELL, silent_for=12.34)
     assert stage.codes() == ["speaker-no-packets"] and "for 12.3 s" in stage.text()
+    stage.figures[stage.speaker.leg.id] = replace(WELL, silent_for=12.34, source=("2001:db8::1", 40000))
+    assert "from [2001:db8::1]:40000" in stage.text()
 
 
 @pytest.mark.parametrize("level", [None, -78.0])
