@@ -182,25 +182,25 @@ class MachineDetection(Request):
 class CreateCall(Request):
     """An outbound call. Source: contract rest.md section 2.1."""
 
-    from_: Number = Field(alias="from")
-    to: Destination
-    application_id: str
-    answer_url: Url
+    from_: Number = Field(alias="from", description="Whose number the callee sees: +19195551234.")
+    to: Destination = Field(description="A number such as +19195551234, or a SIP URI.")
+    application_id: str = Field(description="One of the account's applications.")
+    answer_url: Url = Field(description="Asked for a document when the callee answers.")
     answer_method: Method = "POST"
-    username: Username | None = None
+    username: Username | None = Field(None, description="For answerUrl and disconnectUrl.")
     password: Password | None = None
-    answer_fallback_url: Url | None = None
+    answer_fallback_url: Url | None = Field(None, description="Asked where answerUrl fails.")
     answer_fallback_method: Method = "POST"
     fallback_username: Username | None = None
     fallback_password: Password | None = None
-    disconnect_url: Url | None = None
+    disconnect_url: Url | None = Field(None, description="Told of the end of the call.")
     disconnect_method: Method = "POST"
-    call_timeout: Annotated[float, Field(ge=1, le=300)] = 30.0
-    callback_timeout: Annotated[float, Field(ge=1, le=25)] = 15.0
-    machine_detection: MachineDetection | None = None
-    priority: Annotated[int, Field(ge=1, le=5)] = 5
-    tag: Tag | None = None
-    privacy: bool = False
+    call_timeout: Annotated[float, Field(ge=1, le=300, description="Seconds of ringing.")] = 30.0
+    callback_timeout: Annotated[float, Field(ge=1, le=25, description="Seconds of a webhook.")] = 15.0
+    machine_detection: MachineDetection | None = Field(None, description="Taken; nothing is detected yet.")
+    priority: Annotated[int, Field(ge=1, le=5, description="In the queue; 1 goes first.")] = 5
+    tag: Tag | None = Field(None, description="Stands in the events of the call.")
+    privacy: bool = Field(False, description="The callee is not shown the number.")
     display_name: Annotated[str, Field(max_length=256), AfterValidator(_plain_text)] | None = None
     uui: Annotated[str, Field(max_length=350), AfterValidator(_uui)] | None = None
 
@@ -216,11 +216,11 @@ class CreateCall(Request):
 class RedirectFields(Request):
     """What updates of calls and of conferences have in common."""
 
-    redirect_url: Url | None = None
+    redirect_url: Url | None = Field(None, description="Asked for the next document.")
     redirect_method: Method = "POST"
-    username: Username | None = None
+    username: Username | None = Field(None, description="For redirectUrl.")
     password: Password | None = None
-    redirect_fallback_url: Url | None = None
+    redirect_fallback_url: Url | None = Field(None, description="Asked where redirectUrl fails.")
     redirect_fallback_method: Method = "POST"
     fallback_username: Username | None = None
     fallback_password: Password | None = None
@@ -229,8 +229,8 @@ class RedirectFields(Request):
 class UpdateCall(RedirectFields):
     """Another document for a call, or its end. Source: contract rest.md section 2.4."""
 
-    state: Literal["active", "completed"] = "active"
-    tag: Tag | None = None
+    state: Literal["active", "completed"] = Field("active", description="completed hangs up.")
+    tag: Tag | None = Field(None, description="Replaces that of the call; an empty one clears it.")
 
     @model_validator(mode="after")
     def _consistent(self) -> "UpdateCall":
@@ -247,7 +247,7 @@ class UpdateCall(RedirectFields):
 class UpdateConference(RedirectFields):
     """The end of a conference, or a document for it. Source: contract rest.md section 3.3."""
 
-    status: Literal["active", "completed"] = "active"
+    status: Literal["active", "completed"] = Field("active", description="completed ends the conference.")
 
     @model_validator(mode="after")
     def _consistent(self) -> "UpdateConference":
@@ -261,9 +261,11 @@ class UpdateConference(RedirectFields):
 class UpdateMember(Request):
     """What changes for a member; what is left out stays. Source: contract rest.md section 3.6."""
 
-    mute: bool | None = None
-    hold: bool | None = None
-    call_ids_to_coach: Annotated[list[str], AfterValidator(_ids)] | None = None
+    mute: bool | None = Field(None, description="Nobody hears the member.")
+    hold: bool | None = Field(None, description="The member hears nobody and is not heard.")
+    call_ids_to_coach: Annotated[list[str], AfterValidator(_ids)] | None = Field(
+        None, description="Who alone hears the member; an empty list: everybody."
+    )
 
 
 class UpdateMemberSound(Request):

@@ -152,6 +152,17 @@ async def test_the_documents_page_needs_nothing_from_elsewhere(anonymous: httpx.
     assert "callIdsToCoach" in response.text
 
 
+async def test_the_documents_page_says_what_a_field_takes_and_what_is_within(
+    anonymous: httpx.AsyncClient,
+) -> None:
+    page = (await anonymous.get("/docs")).text
+    assert "<td>callTimeout</td><td>number</td><td>1 to 300, default 30</td>" in page
+    assert "<td>Seconds of ringing.</td>" in page
+    assert "<td>machineDetection</td><td>MachineDetection</td>" in page and "<td>speechThreshold</td>" in page
+    hears = page.partition("getHearing")[2].partition("<details>")[0]
+    assert hears.count("<code>Party</code>") == 1 and "<td>sdpAddress</td><td>string | null</td>" in hears
+
+
 async def test_statistics_are_whole_numbers(client: httpx.AsyncClient, switchboard: FakeSwitchboard) -> None:
     switchboard.queue = (3, 1500)
     response = await client.get("/statistics")
