@@ -88,6 +88,12 @@ def is_ip(host: str) -> bool:
     return True
 
 
+def is_private_elsewhere(host: str, source: str) -> bool:
+    """True for a private address that is not where its sender's packets come from: he sits behind a NAT. A
+    name and a public address may well be his."""
+    return host != source and is_ip(host) and not ip_address(host.partition("%")[0]).is_global
+
+
 def is_wildcard(host: str) -> bool:
     """True for the address that stands for all of ours."""
     return host in ("0.0.0.0", "::")

@@ -192,7 +192,7 @@ class Core:
 
     def stateless_tag(self, request: Request) -> str:
         """The same for each retransmission of a request (section 8.2.7)."""
-        return f"{hash((request.get('Call-ID'), request.via.branch, request.method)) & (1 << 60) - 1:015x}"
+        return f"{hash((request.get('Call-ID'), request.get('Via'), request.method)) & (1 << 60) - 1:015x}"
 
     def add_dialog(self, session: Session, dialog: Dialog) -> None:
         """From now on requests within the dialog are the session's."""

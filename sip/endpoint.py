@@ -8,6 +8,7 @@ may cross.
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sip.access import Admitted
 from sip.closing import send_bye
@@ -18,6 +19,7 @@ from sip.events import DigitReceived, Event
 from sip.flow import Flow, Outgoing
 from sip.gate import SUPPORTED_HEADERS, Refusal, Sender, identify, inspect, judge, replaced
 from sip.info import press, pressed
+from sip.layer import reply_flow
 from sip.message import Headers, MessageError, Request, Response, parse
 from sip.offers import Offers
 from sip.outside import OnAnswer, Series, ask
@@ -315,7 +317,7 @@ class Endpoint:
         core = self._core
         known = core.layer.find_server(request)
         if known is not None:
-            known.receive(request, now)
+            known.receive(request, reply_flow(request, flow), now)
             return
         if request.method == "ACK":
             self._uas.receive_ack(request, now)
@@ -502,18 +504,19 @@ class Endpoint:
     # What cannot be read.
 
     def _malformed(self, request: Request | None, error: SipError, flow: Flow, now: float) -> None:
-        """Counted, logged with its source and, a request whose sender can be told from its Via, answered."""
+        """Counted, logged with its source and, a request that has a Via to go back by, answered."""
         self._core.statistics["malformed"] += 1
         if self._may_log(now):
             source = f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}"
             log.info("sip_malformed", extra={"source": source, "fault": error.reason})
         if request is None or request.method == "ACK" or not self._looks_at(flow, now):
             return
-        try:
-            request = request.seen_from(*flow.remote)
-            self._core.refuse(request, flow, error.status, error.reason)
-        except SipError:
+        if request.get("Via") is None:
             self._core.statistics["unanswerable"] += 1
+            return
+        with suppress(SipError):  # a Via that cannot be read goes back as it came
+            request = request.seen_from(*flow.remote)
+        self._core.refuse(request, flow, error.status, error.reason)
 
     def _may_log(self, now: float) -> bool:
         """False for what exceeds `LOGGED_PER_SECOND`: strangers must not fill our disk."""

@@ -4,6 +4,8 @@
 from collections import Counter
 from collections.abc import Callable, Hashable
 
+from sip.address import is_private_elsewhere
+from sip.errors import SipError
 from sip.flow import Address, Flow
 from sip.headers import MAGIC_COOKIE
 from sip.message import Request, Response
@@ -121,11 +123,18 @@ class TransactionLayer:
 def reply_flow(request: Request, flow: Flow) -> Flow:
     """Where responses go (section 18.2.2, RFC 3581): back over a connection; for a datagram to the address
     it came from, at the port it came from when the sender asked for that, else at the port he listens at.
-    `maddr` is not followed: it would let anybody aim our responses."""
+    Who names a private address that is not his source sits behind a NAT, and listens at no other port than
+    the one it has given him; a Via that cannot be read tells of none either. `maddr` is not followed: it
+    would let anybody aim our responses."""
     if flow.reliable:
         return flow
-    port = flow.remote[1] if request.via.wants_rport else request.via.sent_by[1]
-    return Flow(flow.transport, flow.local, (flow.remote[0], port))
+    source, source_port = flow.remote
+    try:
+        via = request.via
+    except SipError:
+        return flow
+    here = via.wants_rport or is_private_elsewhere(via.host, source)
+    return Flow(flow.transport, flow.local, (source, source_port if here else via.sent_by[1]))
 
 
 def reconnect_flow(request: Request, flow: Flow) -> Flow:
@@ -136,11 +145,11 @@ def reconnect_flow(request: Request, flow: Flow) -> Flow:
 
 def _server_key(request: Request, method: str) -> Hashable:
     """By branch and sent-by; without an RFC 3261 branch by what RFC 2543 compared. An ACK belongs to its
-    INVITE."""
+    INVITE. Call-ID and number are compared too: there are peers whose branches are always the same."""
     via = request.via
     method = "INVITE" if method == "ACK" else method
     if via.branch.startswith(MAGIC_COOKIE) and len(via.branch) > len(MAGIC_COOKIE):
-        return via.branch, via.sent_by, method
+        return via.branch, via.sent_by, method, request.call_id, request.cseq.number
     return (
         request.uri,
         request.call_id,

@@ -388,9 +388,14 @@ class ServerTransaction(Machine):
             self._last = bytes(response)
         self._perform(actions, response, now)
 
-    def receive(self, request: Request, now: float) -> None:
-        """A retransmission, or an ACK with this branch."""
-        self._perform(self._step(Input.ACK if request.method == "ACK" else Input.REQUEST, now), request, now)
+    def receive(self, request: Request, reply_flow: Flow, now: float) -> None:
+        """A retransmission, or an ACK with this branch. What is said again by another way is answered by that
+        one: the first may be gone."""
+        if request.method == "ACK":
+            self._perform(self._step(Input.ACK, now), request, now)
+            return
+        self.reply_flow = reply_flow
+        self._perform(self._step(Input.REQUEST, now), request, now)
 
     def _perform(self, actions: tuple[Do, ...], message: Request | Response | None, now: float) -> None:
         for action in actions:

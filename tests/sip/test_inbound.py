@@ -468,10 +468,41 @@ def test_a_response_goes_to_the_source_port_when_rport_asks_for_it() -> None:
     assert ";rport=33333;received=192.0.2.1" in str(ok.via)
 
 
-def test_a_response_goes_to_the_source_address_whatever_the_via_says() -> None:
+@pytest.mark.parametrize("host", ["proxy.example.com", "8.8.8.8"])
+def test_a_response_goes_to_the_source_address_whatever_the_via_says(host: str) -> None:
     wire = Wire(source=("203.0.113.5", 33333))
-    wire.say(request_text("OPTIONS", rport=False))
-    assert last_flow(wire).remote == ("203.0.113.5", 5060)
+    wire.say(request_text("OPTIONS", rport=False).replace(b"192.0.2.1:5060", host.encode() + b":5080"))
+    assert last_flow(wire).remote == ("203.0.113.5", 5080)
+
+
+def test_a_response_goes_through_the_nat_that_a_phone_which_asks_for_nothing_sits_behind() -> None:
+    wire = Wire(source=("203.0.113.5", 33333))
+    wire.say(request_text("OPTIONS", rport=False).replace(b"192.0.2.1:5060", b"192.168.1.7:5060"))
+    assert last_flow(wire).remote == ("203.0.113.5", 33333)
+
+
+def test_a_via_that_cannot_be_read_goes_back_as_it_came_to_where_it_came_from() -> None:
+    wire = Wire(source=("192.0.2.1", 33333))
+    (answer,) = wire.say(request_text("OPTIONS", rport=False).replace(b";branch=z9hG4bKone", b";;,;,,"))
+    assert isinstance(answer, Response) and answer.status == 400
+    assert answer.get("Via") == "SIP/2.0/UDP 192.0.2.1:5060;;,;,,"
+    assert last_flow(wire).remote == ("192.0.2.1", 33333)
+
+
+def test_a_request_said_again_by_another_way_is_answered_by_that_one() -> None:
+    wire = Wire()
+    (ok,) = wire.say(request_text("OPTIONS"))
+    stream = Flow("tcp", SERVER, ("192.0.2.1", 44444), 3)
+    wire.endpoint.receive(request_text("OPTIONS"), stream, wire.now)
+    ((data, flow),) = [(out.data, out.flow) for out in wire.endpoint.take_outgoing()]
+    assert flow == stream and data == bytes(ok)
+
+
+def test_a_peer_whose_branches_are_always_the_same_gets_an_answer_to_each_request() -> None:
+    wire = Wire()
+    for call_id, cseq in (("one", 1), ("two", 1), ("two", 2)):
+        (answer,) = wire.say(request_text("OPTIONS", call_id=call_id, cseq=cseq))
+        assert (answer.get("Call-ID"), answer.get("CSeq")) == (call_id, f"{cseq} OPTIONS")
 
 
 def test_a_response_goes_back_over_its_connection() -> None:

@@ -159,7 +159,7 @@ CASES = [
         "4475 3.1.2.1",
         "separators with nothing between",
         edited("INVITE", "branch=z9hG4bKone;rport", "branch=z9hG4bKone;;,;,,"),
-        DROPPED,
+        400,
     ),
     Case("4475 3.1.2.1", "separators in contact", request("INVITE", SDP, contact='"" <> ;,'), 400),
     Case(
@@ -253,6 +253,12 @@ CASES = [
         200,
     ),
     Case("4475 3.1.2.16", "another version", edited("OPTIONS", "SIP/2.0\r\n", "SIP/7.0\r\n"), 505),
+    Case(
+        "4475 3.1.2.16",
+        "another version, in Via too",
+        edited("OPTIONS", "SIP/2.0\r\n", "SIP/7.0\r\n").replace(b"SIP/2.0/UDP", b"SIP/7.0/UDP"),
+        505,
+    ),
     Case("4475 3.1.2.17", "two methods", edited("OPTIONS", "CSeq: 1 OPTIONS", "CSeq: 1 INVITE"), 400),
     Case(
         "4475 3.1.2.18",

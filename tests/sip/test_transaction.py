@@ -1,6 +1,5 @@
 """The four machines in virtual time, timer by timer (RFC 3261 section 17, RFC 6026)."""
 
-from collections.abc import Callable
 
 import pytest
 
@@ -202,10 +201,10 @@ def test_timer_i_absorbs_repeated_acks(transport: str, stays: float) -> None:
     server = line.server("INVITE")
     server.respond(answer("INVITE", 486), 0.0)
     line.until(0.1)
-    server.receive(request("ACK"), line.now)
+    server.receive(request("ACK"), server.reply_flow, line.now)
     assert server.state is (State.CONFIRMED if stays else State.TERMINATED)
-    server.receive(request("ACK"), line.now)
-    server.receive(request("INVITE"), line.now)
+    server.receive(request("ACK"), server.reply_flow, line.now)
+    server.receive(request("INVITE"), server.reply_flow, line.now)
     line.until(0.1 + stays)
     assert server.state is State.TERMINATED
     assert line.times("486") == [0] and line.acks == 0
@@ -215,11 +214,11 @@ def test_timer_i_absorbs_repeated_acks(transport: str, stays: float) -> None:
 def test_timer_j_repeats_the_answer_to_repeated_requests(transport: str, stays: float) -> None:
     line = Line(transport)
     server = line.server("BYE")
-    server.receive(request("BYE"), 0.0)
+    server.receive(request("BYE"), server.reply_flow, 0.0)
     assert line.sent == [], "nothing to repeat before there is an answer"
     server.respond(answer("BYE", 200), 0.0)
     line.until(max(0.0, stays - 0.1))
-    server.receive(request("BYE"), line.now)
+    server.receive(request("BYE"), server.reply_flow, line.now)
     assert len(line.times("200")) == (2 if stays else 1)
     line.until(stays)
     assert server.state is State.TERMINATED
@@ -230,8 +229,8 @@ def test_timer_l_hands_up_acks_and_absorbs_invites_after_a_2xx() -> None:
         line = Line(transport)
         server = line.server("INVITE")
         server.respond(answer("INVITE", 200), 0.0)
-        server.receive(request("INVITE"), 0.0)
-        server.receive(request("ACK"), 0.0)
+        server.receive(request("INVITE"), server.reply_flow, 0.0)
+        server.receive(request("ACK"), server.reply_flow, 0.0)
         assert line.times("200") == [0], "repeating a 2xx is its user's business"
         assert line.acks == 1
         server.respond(answer("INVITE", 200), 1.0)
@@ -247,7 +246,7 @@ def test_a_repeated_invite_gets_the_last_provisional_response() -> None:
     server = line.server("INVITE")
     for status in (100, 180):
         server.respond(answer("INVITE", status), 0.0)
-        server.receive(request("INVITE"), 0.0)
+        server.receive(request("INVITE"), server.reply_flow, 0.0)
     assert [name for _, name in line.sent] == ["100", "100", "180", "180"]
 
 
@@ -276,12 +275,12 @@ def test_every_timer_of_a_figure_has_its_row_and_every_row_can_be_reached(figure
 
 def test_a_terminated_transaction_does_nothing_more() -> None:
     line = Line()
-    for make, message in ((line.client, answer("BYE", 200)), (line.server, request("BYE"))):
-        machine: ClientTransaction | ServerTransaction = make("BYE")
-        before = len(line.sent)
+    client, server = line.client("BYE"), line.server("BYE")
+    before = len(line.sent)
+    for machine in (client, server):
         machine.terminate()
         machine.terminate()
-        receive: Callable[[Response | Request, float], None] = machine.receive  # type: ignore[assignment]
-        receive(message, 0.0)
-        line.until(100)
-        assert len(line.sent) == before
+    client.receive(answer("BYE", 200), 0.0)
+    server.receive(request("BYE"), line.flow, 0.0)
+    line.until(100)
+    assert len(line.sent) == before and not line.told
