@@ -32,6 +32,7 @@ def dump(registrar: Registrar, *, now: float, wall: float) -> str:
             "cseq": binding.cseq,
             "q": binding.q,
             "path": binding.path,
+            "parameters": binding.parameters,
         }
         for user, binding in registrar.all(now)
         if isinstance(binding.source, Flow) and (binding.path or not binding.source.reliable)
@@ -61,6 +62,7 @@ def _binding(row: dict[str, Any], shift: float) -> Binding:
         cseq=int(row["cseq"]),
         q=float(row["q"]),
         path=tuple(map(str, row.get("path", ()))),
+        parameters=str(row.get("parameters", "")),
     )
 
 

@@ -29,6 +29,8 @@ class Contact:
     expires: int | None = None
     """Its expires parameter in seconds, None when it has none."""
     q: float = 1.0
+    parameters: str = ""
+    """Its other header parameters as written, each behind a semicolon: q, the device's name and the like."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Binding:
     q: float = 1.0
     path: tuple[str, ...] = ()
     """The proxies that a call to it takes, as Route values (RFC 3327)."""
+    parameters: str = ""
+    """As in `Contact`; told to whoever asks what is bound."""
 
     def expires(self, now: float) -> int:
         """Whole seconds left, at least 0: the expires parameter of the answer."""
@@ -109,7 +113,9 @@ class Registrar:
             held.pop(key, None)
             if seconds > 0:
                 until = now + min(seconds, longest or seconds)
-                held[key] = Binding(contact.uri, source, until, call_id, cseq, contact.q, path)
+                held[key] = Binding(
+                    contact.uri, source, until, call_id, cseq, contact.q, path, contact.parameters
+                )
         while len(held) > MAX_CONTACTS:
             del held[next(iter(held))]
         if wanted:

@@ -7,13 +7,16 @@ from sip.core import Core
 from sip.errors import SipError
 from sip.flow import Flow
 from sip.gate import Refusal, Sender
-from sip.headers import NameAddr
+from sip.headers import NameAddr, print_parameters
 from sip.message import Request
 from sip.registrar import Binding, Contact, RegisterError
 from sip.uri import Uri
 
 MAX_PATH = 8
 """Proxies between a phone and us."""
+
+MAX_PARAMETERS = 512
+"""Characters of a Contact's header parameters that are kept; more are forgotten."""
 
 OVER_STREAM = 600
 """Seconds that a registration over a connection is good for: one on which nothing comes is closed after a
@@ -86,7 +89,13 @@ def _contact(value: str) -> Contact:
     if address.uri.scheme not in ("sip", "sips"):
         raise SipError("Contact is no SIP address")
     expires = address.parameter("expires")
-    return Contact(str(address.uri), None if expires is None else _seconds(expires), _preference(address))
+    others = print_parameters(tuple(pair for pair in address.parameters if pair[0] != "expires"))
+    return Contact(
+        str(address.uri),
+        None if expires is None else _seconds(expires),
+        _preference(address),
+        others if len(others) <= MAX_PARAMETERS else "",
+    )
 
 
 def _seconds(text: str) -> int | None:
@@ -105,4 +114,4 @@ def _preference(address: NameAddr) -> float:
 
 def _printed(binding: Binding, now: float) -> tuple[str, str]:
     uri = Uri.parse(binding.uri)
-    return "Contact", f"<{uri}>;expires={binding.expires(now)}"
+    return "Contact", f"<{uri}>{binding.parameters};expires={binding.expires(now)}"

@@ -21,7 +21,7 @@ def before(now: float = 100.0) -> Registrar:
         ("alice", "sip:alice@10.0.0.7;transport=tcp", TCP, 1.0),
         ("bob", "sip:bob@203.0.113.9:61000", UDP, 1.0),
     ):
-        contact = Contact(uri, 600, q)
+        contact = Contact(uri, 600, q, ";reg-id=1")
         registrar.register(user, [contact], call_id=f"c-{uri}", cseq=4, source=flow, now=now)
     return registrar
 
@@ -32,7 +32,7 @@ def test_a_phone_is_reachable_after_a_restart_whose_clock_begins_anew_for_the_ti
     assert load(after, text, now=5.0, wall=1_000_060.0) == 2
     (binding,) = after.contacts("alice", 5.0)
     assert (binding.uri, binding.source, binding.q) == ("sip:alice@203.0.113.9:61000", UDP, 0.5)
-    assert binding.expires(5.0) == 600 - 100 - 60
+    assert binding.expires(5.0) == 600 - 100 - 60 and binding.parameters == ";reg-id=1"
     assert (binding.call_id, binding.cseq) == ("c-sip:alice@203.0.113.9:61000", 4)
 
 

@@ -1,6 +1,5 @@
 """The four machines in virtual time, timer by timer (RFC 3261 section 17, RFC 6026)."""
 
-
 import pytest
 
 from sip.flow import Flow
