@@ -208,7 +208,7 @@ class CreateCall(Request):
     def _consistent(self) -> "CreateCall":
         if self.privacy and self.display_name is not None and self.display_name not in _HIDDEN_NAMES:
             raise at_odds("displayName", f"with privacy it must be one of {', '.join(_HIDDEN_NAMES)}")
-        if self.uui is not None and not self.to.lower().startswith("sip:"):
+        if self.uui is not None and not self.to.lower().startswith(("sip:", "sips:")):
             raise at_odds("uui", "needs a SIP URI in to")
         return self
 

@@ -127,20 +127,21 @@ class Routing:
         """
         if is_e164(to):
             return self._by_trunk(account, to, now)
-        if not to.lower().startswith("sip:"):
+        if not to.lower().startswith(("sip:", "sips:")):
             raise Invalid("Invalid to: must be an E164 telephone number or a SIP URI")
         try:
             uri = Uri.parse(to)
         except SipError as error:
             raise Invalid(f"Invalid to: must be an E164 telephone number or a SIP URI ({error})") from error
+        secure = uri.scheme == "sips"
         if uri.host in self._hosts and uri.user:
             contacts = self._contacts(account, uri.user, now)
             if contacts is not None:
-                return (contacts,)
+                return (_secured(contacts, uri.user) if secure else contacts,)
         route = Route(
             uri=str(uri.bare()),
             next_hop=host_port(uri.host, uri.port),
-            transport=uri.parameter("transport"),
+            transport="tls" if secure else uri.parameter("transport"),
         )
         return ((route,),)
 
@@ -178,6 +179,14 @@ class Routing:
             return None
         srtp = "" if known is None else known.srtp
         return tuple(replace(to_phone(binding), srtp=srtp) for binding in bindings)
+
+
+def _secured(phones: Sequence[Route], user: str) -> tuple[Route, ...]:
+    """Of a user's phones those that are reached as a `sips:` address demands (RFC 3261 section 26.2.2)."""
+    left = tuple(each for each in phones if each.transport in ("tls", "wss"))
+    if not left:
+        raise Unreachable(f"{user} is registered, but not over TLS, as a sips: address demands")
+    return left
 
 
 def _by(trunk: Trunk, number: str) -> Route:

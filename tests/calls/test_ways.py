@@ -111,6 +111,35 @@ def test_the_failure_that_says_most_is_told(statuses, winner):
     assert max(failures, key=lambda failure: failure.weight).status == winner
 
 
+# Addresses that demand TLS
+
+
+async def invited(exchange, to):
+    exchange.answer_with(PAUSE, "answer")
+    call = await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to=to))
+    await settle()
+    return call, [
+        (named["to"], named["target"].transport) for verb, _, named in exchange.sip.done if verb == "invite"
+    ]
+
+
+async def test_a_sips_address_is_called_by_tls():
+    _, invites = await invited(Exchange(), "sips:bob@192.0.2.5")
+    assert invites == [("sips:bob@192.0.2.5", "tls")]
+
+
+async def test_of_a_users_phones_a_sips_address_rings_those_that_are_reached_by_tls():
+    exchange = Exchange(users={"alice": ""})
+    registered(exchange, 6001)
+    call, invites = await invited(exchange, "sips:alice@127.0.0.1")
+    assert invites == [] and call.disconnect_cause == "rejected" and "not over TLS" in call.error_message
+    secured = Flow("tls", LOCAL, ("192.0.2.5", 6002), 3)
+    contact, now = Contact("sip:alice@192.0.2.5:6002;transport=tls"), asyncio.get_running_loop().time()
+    exchange.registrar.register("alice", [contact], call_id="tls", cseq=1, source=secured, now=now)
+    _, invites = await invited(exchange, "sips:alice@127.0.0.1")
+    assert invites == [("sip:alice@192.0.2.5:6002;transport=tls", "tls")]
+
+
 # Trunks
 
 
