@@ -30,6 +30,8 @@ class Refusal:
     status: int
     reason: str = ""
     headers: Headers = ()
+    expected: bool = False
+    """A challenge to who has shown no credentials yet, or such as were good and are not any more."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,14 @@ def _authenticate(core: Core, request: Request, now: float) -> Sender | Refusal:
     access = core.config.access
     authenticator = access.authenticator
     assert authenticator is not None, "only users can authenticate"
-    found = authenticator.verify(request.get_all("Authorization"), method=request.method, now=now)
+    credentials = request.get_all("Authorization")
+    found = authenticator.verify(credentials, method=request.method, now=now)
     if found.user is not None:
         return Sender(access.trunk_of(found.user), found.user)
     agent = request.get("User-Agent") or ""
     challenges = authenticator.challenges(now, stale=found.stale, agent=agent)
-    return Refusal(401, "", tuple(("WWW-Authenticate", value) for value in challenges))
+    headers = tuple(("WWW-Authenticate", value) for value in challenges)
+    return Refusal(401, "", headers, expected=found.stale or not credentials)
 
 
 def inspect(core: Core, request: Request) -> Refusal | None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sip.endpoint import MAX_REQUESTS
 from sip.events import CallEnded, CallRinging
+from sip.incoming import MAX_REQUESTS
 from sip.message import Request, Response
 from sip.reliable import MAX_PRACKS
 from sip.session import State

@@ -6,10 +6,11 @@ import pytest
 
 from sip.access import Access, Trunk, networks
 from sip.digest import Challenge, respond
-from sip.endpoint import LOGGED_PER_SECOND, EndpointConfig
+from sip.endpoint import EndpointConfig
 from sip.events import IncomingCall
 from sip.flow import Flow
 from sip.message import Response
+from sip.notices import AGAIN, LOGGED_PER_SECOND
 from sip.registrar import Registrar
 from tests.support.sip_pair import SDP, SERVER, Wire, config, request_text
 
@@ -267,7 +268,7 @@ def test_a_registration_goes_with_its_connection() -> None:
 @pytest.mark.parametrize(
     ("contact", "printed"),
     [
-        ("sip:+19725552222@gw1.example.net;unknownparam", "<sip:+19725552222@gw1.example.net>"),
+        ("sip:+19725552222@gw1.example.net;unknownparam", "<sip:+19725552222@gw1.example.net>;unknownparam"),
         (
             "<sip:+19725552222@gw1.example.net;unknownparam>",
             "<sip:+19725552222@gw1.example.net;unknownparam>",
@@ -276,8 +277,13 @@ def test_a_registration_goes_with_its_connection() -> None:
             "<sip:user@example.com?Route=%3Csip:sip.example.com%3E>",
             "<sip:user@example.com?Route=%3Csip:sip.example.com%3E>",
         ),
-        ("<sip:null-%00@example.com>;q=0.5;expires=99999999999999", "<sip:null-%00@example.com>"),
+        ("<sip:null-%00@example.com>;q=0.5;expires=99999999999999", "<sip:null-%00@example.com>;q=0.5"),
         ("<sip:a@b;n%61me=v%61lue%25%34%31>", "<sip:a@b;n%61me=v%61lue%25%34%31>"),
+        (
+            'sip:a@b;expires=600;+sip.instance="<urn:uuid:0>";reg-id=1',
+            '<sip:a@b>;+sip.instance="<urn:uuid:0>";reg-id=1',
+        ),
+        (f"<sip:a@b>;x={'y' * 600}", "<sip:a@b>"),
     ],
 )
 def test_a_contact_is_given_back_as_it_came(contact: str, printed: str) -> None:
@@ -327,7 +333,7 @@ def test_a_query_lists_and_a_zero_removes() -> None:
 
 def test_what_was_wrong_is_logged_with_its_source(caplog: pytest.LogCaptureFixture) -> None:
     wire = Wire()
-    with caplog.at_level("INFO", "sip.endpoint"):
+    with caplog.at_level("INFO", "sip.notices"):
         wire.say(b"garbage\r\n\r\n", STRANGER)
     (record,) = caplog.records
     assert record.message == "sip_malformed" and record.source == "udp:203.0.113.9:5060"  # type: ignore[attr-defined]
@@ -337,10 +343,44 @@ def test_what_was_wrong_is_logged_with_its_source(caplog: pytest.LogCaptureFixtu
 
 def test_a_flood_of_garbage_is_counted_and_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     wire = Wire()
-    with caplog.at_level("INFO", "sip.endpoint"):
+    with caplog.at_level("INFO", "sip.notices"):
         for _ in range(1_000):
             wire.say(b"garbage\r\n\r\n", STRANGER)
         wire.wait(1)
         wire.say(b"garbage\r\n\r\n", STRANGER)
     assert len(caplog.records) == LOGGED_PER_SECOND + 1
     assert wire.endpoint.statistics["malformed"] == 1_001
+
+
+def test_who_is_refused_is_logged_once_a_minute_and_a_first_challenge_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    wire = Wire(closed(users=USERS))
+
+    def registers(number: int, password: str) -> int:
+        """A whole registration of alice's; the status of its second half."""
+        call = f"register-{number}"
+        asked = only(wire, request_text("REGISTER", uri="sip:x", call_id=call), STRANGER)
+        credentials = authorization(asked, "REGISTER", password=password)
+        text = request_text(
+            "REGISTER", uri="sip:x", call_id=call, cseq=2, branch="z9hG4bK2", extra=credentials
+        )
+        text = text.replace(b"To: <sip:room@", b"To: <sip:alice@")
+        return only(wire, text, STRANGER).status
+
+    with caplog.at_level("INFO", "sip.notices"):
+        assert registers(0, "secret") == 200 and caplog.records == []
+        for number in range(1, 4):
+            assert registers(number, "wrong-canary") == 401
+        wire.wait(AGAIN + 1)
+        assert registers(4, "wrong-canary") == 401
+        only(wire, request_text("INVITE", call_id="bad", branch="z9hG4bKbad", extra="Require: x\r\n"))
+    told = [(r.method, r.user, r.status, r.reason, r.times) for r in caplog.records]  # type: ignore[attr-defined]
+    assert told == [
+        ("REGISTER", "alice", 401, "Unauthorized", 1),
+        ("REGISTER", "alice", 401, "Unauthorized", 3),
+        ("INVITE", "alice", 420, "Bad Extension", 1),
+    ]
+    assert {r.message for r in caplog.records} == {"sip_refused"}
+    assert caplog.records[0].source == "udp:203.0.113.9:5060"  # type: ignore[attr-defined]
+    assert "canary" not in "".join(str(vars(record)) for record in caplog.records)
