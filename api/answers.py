@@ -1,4 +1,4 @@
-"""Answers with JSON, and lists in pages. Source: contract rest.md sections 1 and 1.3."""
+"""Answers with JSON, and lists in pages. Source: contract, rules of REST and paging."""
 
 import asyncio
 import base64

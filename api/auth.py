@@ -1,6 +1,6 @@
 """Who calls: Basic credentials, or the bearer tokens that are lent for them.
 
-Source: contract rest.md section 1, RFC 7617 (Basic), RFC 6749 section 4.4 (client credentials),
+Source: contract, rules of REST, RFC 7617 (Basic), RFC 6749 section 4.4 (client credentials),
 RFC 6750 (bearer).
 """
 

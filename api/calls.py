@@ -1,4 +1,4 @@
-"""Calls by REST. Source: contract rest.md section 2."""
+"""Calls by REST. Source: contract, calls."""
 
 import logging
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MASK = "*****"
-"""Stands for a password in an answer (contract rest.md section 2.1)."""
+"""Stands for a password in an answer (contract, createCall)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Conferences and their members by REST. Source: contract rest.md section 3."""
+"""Conferences and their members by REST. Source: contract, conferences."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING

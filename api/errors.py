@@ -1,4 +1,4 @@
-"""Every refusal in the contract's body: `{"type", "description", "id"}`. Source: rest.md section 1.2."""
+"""Every refusal in the contract's body: `{"type", "description", "id"}`. Source: contract, errors."""
 
 import logging
 from collections.abc import Mapping, Sequence

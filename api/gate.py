@@ -1,6 +1,6 @@
 """What every request passes before it is routed: credentials, the account in its path, a plain path.
 
-The order is that of the answers: 401, 403, then 404 and whatever else (contract rest.md section 1.2).
+The order is that of the answers: 401, 403, then 404 and whatever else (contract, errors).
 It stands in front of the routing because a router knows 404 and 405 before it knows who asks.
 """
 

@@ -1,4 +1,4 @@
-"""What REST takes and gives, field by field. Source: contract rest.md sections 2 to 5.
+"""What REST takes and gives, field by field. Source: contract, its OpenAPI document.
 
 Requests: types are strict (a number is a JSON number), `null` counts as left out, unknown fields are
 ignored. Answers: a field without a value is `null`; times are UTC with milliseconds and `Z`.
@@ -154,7 +154,7 @@ class Error(BaseModel):
 
 
 class MachineDetection(Request):
-    """How an answering machine would be told from a person. Source: contract rest.md section 2.1.1."""
+    """How an answering machine would be told from a person. Source: contract, machineDetection."""
 
     mode: Literal["sync", "async"] = "async"
     detection_timeout: Seconds = 15.0
@@ -180,7 +180,7 @@ class MachineDetection(Request):
 
 
 class CreateCall(Request):
-    """An outbound call. Source: contract rest.md section 2.1."""
+    """An outbound call. Source: contract, createCall."""
 
     from_: Number = Field(alias="from", description="Whose number the callee sees: +19195551234.")
     to: Destination = Field(description="A number such as +19195551234, or a SIP URI.")
@@ -227,7 +227,7 @@ class RedirectFields(Request):
 
 
 class UpdateCall(RedirectFields):
-    """Another document for a call, or its end. Source: contract rest.md section 2.4."""
+    """Another document for a call, or its end. Source: contract, updateCall."""
 
     state: Literal["active", "completed"] = Field("active", description="completed hangs up.")
     tag: Tag | None = Field(None, description="Replaces that of the call; an empty one clears it.")
@@ -245,7 +245,7 @@ class UpdateCall(RedirectFields):
 
 
 class UpdateConference(RedirectFields):
-    """The end of a conference, or a document for it. Source: contract rest.md section 3.3."""
+    """The end of a conference, or a document for it. Source: contract, updateConference."""
 
     status: Literal["active", "completed"] = Field("active", description="completed ends the conference.")
 
@@ -259,7 +259,7 @@ class UpdateConference(RedirectFields):
 
 
 class UpdateMember(Request):
-    """What changes for a member; what is left out stays. Source: contract rest.md section 3.6."""
+    """What changes for a member; what is left out stays. Source: contract, updateConferenceMember."""
 
     mute: bool | None = Field(None, description="Nobody hears the member.")
     hold: bool | None = Field(None, description="The member hears nobody and is not heard.")
@@ -275,13 +275,13 @@ class UpdateMemberSound(Request):
 
 
 class UpdateRecording(Request):
-    """Pause or resume a recording. Source: contract rest.md section 4."""
+    """Pause or resume a recording. Source: contract, recordings."""
 
     state: Literal["paused", "recording"]
 
 
 class TranscribeRecording(Request):
-    """Order a transcription of a recording. Source: contract rest.md section 4."""
+    """Order a transcription of a recording. Source: contract, recordings."""
 
     callback_url: Url | None = None
     callback_method: Method = "POST"
@@ -293,7 +293,7 @@ class TranscribeRecording(Request):
 
 
 class RecordingQuery(BaseModel):
-    """The query of the account's recordings, which has no pages. Source: contract rest.md section 4."""
+    """The query of the account's recordings, which has no pages. Source: contract, recordings."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 
@@ -312,7 +312,7 @@ class Page(BaseModel):
 
 
 class CallQuery(Page):
-    """Source: contract rest.md section 2.2."""
+    """Source: contract, listCalls."""
 
     to: str | None = None
     from_: str | None = Field(None, alias="from")
@@ -323,7 +323,7 @@ class CallQuery(Page):
 
 
 class ConferenceQuery(Page):
-    """Source: contract rest.md section 3.1."""
+    """Source: contract, listConferences."""
 
     name: str | None = None
     min_created_time: QueryTime | None = None
@@ -358,7 +358,7 @@ class CreatedCall(Answer):
 
 
 class CallState(Answer):
-    """One call. Source: contract rest.md section 2.3."""
+    """One call. Source: contract, getCallState."""
 
     call_id: str
     parent_call_id: str | None
@@ -381,7 +381,7 @@ class CallState(Answer):
 
 
 class ConferenceMember(Answer):
-    """One member. Source: contract rest.md section 3.5."""
+    """One member. Source: contract, getConferenceMember."""
 
     call_id: str
     conference_id: str
@@ -404,7 +404,7 @@ class MemberSound(Answer):
 
 
 class ConferenceRow(Answer):
-    """One conference of a list. Source: contract rest.md section 3.1."""
+    """One conference of a list. Source: contract, listConferences."""
 
     id: str
     name: str
@@ -416,13 +416,13 @@ class ConferenceRow(Answer):
 
 
 class ConferenceState(ConferenceRow):
-    """One conference with its members; an ended one has none. Source: contract rest.md section 3.2."""
+    """One conference with its members; an ended one has none. Source: contract, getConferenceById."""
 
     active_members: list[ConferenceMember]
 
 
 class Statistics(Answer):
-    """The account's queue of outbound calls. Source: contract rest.md section 5."""
+    """The account's queue of outbound calls. Source: contract, getStatistics."""
 
     current_call_queue_size: int
     max_call_queue_size: int

@@ -1,4 +1,4 @@
-"""Recordings and transcriptions by REST. Source: contract rest.md sections 3.7 and 4.
+"""Recordings and transcriptions by REST. Source: contract, recordings.
 
 Nothing is recorded or transcribed: every list is empty and every id unknown. The lists do not ask whether
 their call or conference exists: the contract's recordings outlive it.

@@ -1,4 +1,4 @@
-"""The webhook that an update of a call or conference names. Source: contract rest.md sections 2.4 and 3.3."""
+"""The webhook that an update of a call or conference names. Source: contract, updateCall and others."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The account's queue of outbound calls. Source: contract rest.md section 5."""
+"""The account's queue of outbound calls. Source: contract, getStatistics."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,6 @@
 """The courier: carries events to the application over HTTP and brings its answers back.
 
-Source: contract callbacks.md section 1. A receiver that hangs, fails or talks nonsense costs only
+Source: contract, webhooks. A receiver that hangs, fails or talks nonsense costs only
 the events addressed to it: each origin has its own share of deliveries under way, and each call or
 conference its own line.
 """
@@ -61,7 +61,7 @@ _Line = deque[Letter]
 
 
 class Courier:
-    """Delivers events over one HTTP client. Source: contract callbacks.md section 1.
+    """Delivers events over one HTTP client. Source: contract, webhooks.
 
     `statistics` counts events: `delivered` and `failed` of both kinds, `retried`, `fell_back`, `replayed`,
     and `dropped` for want of room or at the end. `signing_key`: with one, every request is signed;

@@ -34,7 +34,7 @@ class Verb(Element):
     """An element that the root of a document may hold."""
 
     answers: ClassVar[bool] = False  # an inbound call that is not answered yet is answered first
-    for_conferences: ClassVar[bool] = False  # legal in a conference document, contract section 5
+    for_conferences: ClassVar[bool] = False  # legal in a conference document
 
 
 @dataclass(frozen=True, kw_only=True)

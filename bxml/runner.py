@@ -126,7 +126,8 @@ IDLE: frozenset[type[Verb]] = frozenset(
     {PauseRecording, ResumeRecording, StopRecording, StopStream, StopTranscription}
 )
 """Verbs that have no effect while nothing is recorded, streamed or transcribed, which nothing is here; at a
-verb that is neither of these nor performed the call ends. Source: contract bxml.md 4.8, 4.20, 4.22, 4.24."""
+verb that is neither of these nor performed the call ends. Source: contract, PauseRecording, StopRecording,
+StopStream, StopTranscription."""
 
 
 async def run(

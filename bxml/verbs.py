@@ -1,4 +1,4 @@
-"""The verbs and the elements inside them, attribute by attribute as the contract has them (section 4).
+"""The verbs and the elements inside them, attribute by attribute as the contract has them.
 
 A field's type says what the document may write; its Python default is the contract's. Timeouts and durations
 are seconds unless their type says milliseconds. None is "not given". Credentials stay out of `repr`.

@@ -1,6 +1,6 @@
 """What one account may still begin: calls a second, and calls at a time.
 
-Source: contract rest.md section 1 ("Rate") and 1.2 (429).
+Source: contract, rules of REST ("Rate"), errors (429).
 """
 
 import asyncio
@@ -16,7 +16,7 @@ UNLIMITED = 2**31 - 1
 """The queue's largest size, as told by REST, where nothing ever waits: no client takes it for a full one."""
 
 TOO_MANY = "Account concurrent call limit exceeded"
-"""The contract's words (rest.md section 1.2)."""
+"""The contract's words."""
 
 # Nobody knows when one of the calls will end; this is a polite pace of asking.
 _RETRY_SECONDS = 5
@@ -68,7 +68,7 @@ class Admission:
 
     @property
     def statistics(self) -> tuple[int, int]:
-        """Calls that wait to be dialled, and how many may. Source: contract rest.md section 5."""
+        """Calls that wait to be dialled, and how many may. Source: contract, getStatistics."""
         return (0, UNLIMITED) if self._queue is None else (len(self._queue), self._queue.capacity)
 
     @property

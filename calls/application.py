@@ -23,7 +23,7 @@ class Application:
 
     `initiated` is asked for the first document of an inbound call; where it is None, `document`
     answers instead, with `{user}` standing for the called user. `status` is told of inbound calls
-    that end. Source: contract rest.md section 6.
+    that end. Source: contract, applications.
     """
 
     id: str

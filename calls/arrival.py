@@ -1,6 +1,6 @@
 """What an INVITE says of its way here and brings along, as the initiate event tells it.
 
-Source: contract callbacks.md section 3.1.
+Source: contract, initiate event.
 """
 
 import logging

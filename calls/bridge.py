@@ -1,6 +1,6 @@
 """The Bridge verb: a call takes another one out of whatever it does and talks to it.
 
-Source: contract bxml.md section 4.1, callbacks.md section 3.10.
+Source: contract, Bridge; bridgeComplete event.
 """
 
 import asyncio

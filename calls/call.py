@@ -47,7 +47,7 @@ Source = Callable[[], Awaitable[Document]]
 
 NOT_NOW = "Call [{}] cannot be modified in its current state"
 
-# The final response to an unanswered inbound call, by why it ends (contract bxml.md 4.6).
+# The final response to an unanswered inbound call, by why it ends (contract, Hangup).
 _REFUSALS = {
     "hangup": (603, "Decline"),
     "rejected": (603, "Decline"),
@@ -315,7 +315,7 @@ class Call:
     ) -> None:
         """End the call; a second end is none.
 
-        `cause` is the contract's (callbacks.md 3.3); `by_peer`: SIP has ended it already;
+        `cause` is the contract's (disconnect event); `by_peer`: SIP has ended it already;
         `sip_reason`: the Reason header of the BYE (RFC 3326).
         """
         if not self.live:
@@ -453,7 +453,7 @@ class Call:
     # What the application is told
 
     def event(self, kind: str, **more: object) -> Event:
-        """The body of one of this call's events. Source: contract callbacks.md section 2."""
+        """The body of one of this call's events. Source: contract, fields of call events."""
         moments = {
             "enqueuedTime": self.enqueued_time,
             # The contract's events have it always; a call that was never dialled started to its end.

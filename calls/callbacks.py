@@ -14,7 +14,7 @@ Event = dict[str, object]
 class Callback:
     """One address for events, with its second try.
 
-    Source: contract bxml.md section 2.2, callbacks.md section 1.
+    Source: contract, URLs of BXML; webhooks.
     """
 
     url: str
@@ -43,7 +43,7 @@ def named(element: Element, name: str, timeout: float) -> Callback | None:
     """The address that `element` has under `name`; None where its URL is not given.
 
     `named(verb, "gather", 15.0)` is made of gatherUrl, gatherMethod and so on, as far as the element knows
-    such attributes. Source: contract bxml.md section 2.2.
+    such attributes. Source: contract, URLs of BXML.
     """
     given = {field: getattr(element, found) for field, found in _fields(name) if hasattr(element, found)}
     if given["url"] is None:

@@ -1,4 +1,4 @@
-"""Why a call ended, in the contract's words (callbacks.md section 3.3), from what SIP and Q.850 say.
+"""Why a call ended, in the contract's words (disconnect event), from what SIP and Q.850 say.
 
 Q.850 causes come in Reason headers (RFC 3326), from gateways to the telephone network; where they say
 anything they know more than the SIP status, which often stands for many of them (RFC 3398 section 8.2.6).

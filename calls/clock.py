@@ -10,5 +10,5 @@ def now() -> datetime:
 
 
 def text(moment: datetime) -> str:
-    """`2026-02-03T09:00:00.131Z`. Source: contract rest.md section 1, "Times"."""
+    """`2026-02-03T09:00:00.131Z`. Source: contract, rules of REST, "Times"."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -88,7 +88,7 @@ class Conference:
         return self.events.method if self.events else "POST"
 
     def event(self, kind: str, member: Member | None = None) -> Event:
-        """The body of one conference event. Source: contract callbacks.md section 4."""
+        """The body of one conference event. Source: contract, conference events."""
         event: Event = {
             "eventType": kind,
             "eventTime": clock.text(clock.now()),

@@ -1,6 +1,6 @@
 """What a conference is told to play: its documents, performed one after another for all members.
 
-Source: contract bxml.md section 5, conference-guide.md section 6.
+Source: contract, conference BXML.
 """
 
 import asyncio

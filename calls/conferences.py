@@ -91,7 +91,7 @@ class Conferences:
         min_created: datetime | None,
         max_created: datetime | None,
     ) -> list[Conference | EndedConference]:
-        """The account's, oldest first; None: whatever that is. Source: contract rest.md section 3.1."""
+        """The account's, oldest first; None: whatever that is. Source: contract, listConferences."""
         return [
             conference
             for conference in self._history.of(account)
@@ -243,7 +243,7 @@ class Conferences:
     def _answered(self, conference: Conference, event: Event, answer: Answer) -> None:
         """Queue the document in an answer; a bad one is refused whole, and only the log says so.
 
-        Source: contract bxml.md section 5. The answer to the last exit finds an ended conference.
+        Source: contract, conference BXML. The answer to the last exit finds an ended conference.
         """
         if not answer.body.strip() or conference.completed_time is not None:
             return
@@ -274,7 +274,7 @@ class Conferences:
     ) -> None:
         """Change a member's flags; None leaves one as it is. All or nothing.
 
-        Source: contract rest.md section 3.6. Raises NotFound, Invalid (another coach is there).
+        Source: contract, updateConferenceMember. Raises NotFound, Invalid (another coach is there).
         """
         member = self.member(conference, call_id)
         listed = None if coaches is None else tuple(dict.fromkeys(coaches))

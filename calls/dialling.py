@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Without any ringing a call is given up after this many seconds (contract rest.md 2.1, callTimeout).
+# Without any ringing a call is given up after this many seconds (contract, createCall, callTimeout).
 _SECONDS_TO_RINGING = 30.0
 
 # With another way left, a callee from whom nothing at all has come is given up sooner.

@@ -23,7 +23,7 @@ def _nobody() -> None:
 
 
 class Collector:
-    """One Gather: what it has, and how long it waits. Source: contract bxml.md 4.5.
+    """One Gather: what it has, and how long it waits. Source: contract, Gather.
 
     `terminating`: keys of which each ends it; `most`: keys that do, by their number; `first`: seconds that a
     first key is waited for after each hearing of the prompts; `between`: seconds for each further key;

@@ -5,7 +5,7 @@ from sip import diversion
 
 
 def headers(call: Call, treatment: str, reason: str) -> tuple[tuple[str, str], ...]:
-    """Headers for the new INVITE; `treatment` and `reason` are the contract's (bxml.md 4.4). Only an
+    """Headers for the new INVITE; `treatment` and `reason` are the contract's (Forward). Only an
     inbound call has been diverted."""
     if treatment == "none" or call.direction != "inbound" or call.session is None:
         return ()

@@ -1,6 +1,6 @@
 """The Forward verb: an inbound call that is not answered yet is sent on to somebody else.
 
-Source: contract bxml.md section 4.4. The caller hears what his phone makes of our ringing, and is answered
+Source: contract, Forward. The caller hears what his phone makes of our ringing, and is answered
 when the other one answers; the two are then joined through the mixer.
 """
 

@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 from calls import clock
 
-# Contract rest.md section 1, "Retention"; the number of records bounds the memory of a busy server.
+# Contract, rules of REST, "Retention"; the number of records bounds the memory of a busy server.
 _KEPT_FOR = timedelta(days=7)
 
 

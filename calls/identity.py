@@ -72,7 +72,7 @@ def callee(session: Session, trunk: Trunk | None) -> Uri:
 def caller(session: Session, trunk: Trunk | None) -> str:
     """The calling party of a call that came in, as events and REST name it: the number that a trusted trunk
     asserts, else who stands in From. Of one who withholds it the contract's word for that, his own if it is
-    one of them. Source: contract callbacks.md section 2."""
+    one of them. Source: contract, fields of call events."""
     from_ = session.from_uri
     if withheld(session.request) or from_.host == "anonymous.invalid" or _is_anonymous(from_):
         shown = session.display_name.strip().capitalize()

@@ -1,7 +1,7 @@
 """Identifiers in the contract's shapes: `c-` calls, `conf-` conferences, plain UUIDs for errors.
 
 Clients treat them as opaque; only their lengths (47 and 50 characters) are checked by some.
-Source: contract rest.md section 1.1.
+Source: contract, identifiers.
 """
 
 import uuid

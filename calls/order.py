@@ -24,7 +24,7 @@ class Dial:
 
 @dataclass(frozen=True)
 class LegOrder:
-    """A call that another call has dialled for it. Source: contract bxml.md sections 4.4 and 4.26.
+    """A call that another call has dialled for it. Source: contract, Forward and Transfer.
 
     `disconnect` gets its transferDisconnect; `fields` are what its events say beside its own, or instead.
     """
@@ -39,7 +39,7 @@ class LegOrder:
 
 @dataclass(frozen=True)
 class CallOrder:
-    """An outbound call as it was ordered. Source: contract rest.md section 2.1.
+    """An outbound call as it was ordered. Source: contract, createCall.
 
     `answer` carries the credentials, which are `disconnect`'s too; `call_timeout` counts seconds
     from ringing, `callback_timeout` is that of every webhook of the call.
@@ -78,7 +78,7 @@ def user_to_user(uui: str | None) -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Another source of BXML for a call or a conference. Source: contract rest.md 2.4 and 3.3.
+    """Another source of BXML for a call or a conference. Source: contract, updateCall and updateConference.
 
     `tag`: None leaves the call's tag as it is, "" clears it.
     """

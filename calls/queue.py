@@ -1,6 +1,6 @@
 """The queue of one account's outbound calls: so many may begin in a second, the others wait.
 
-Source: contract rest.md section 1 ("Rate", "Queue order").
+Source: contract, rules of REST ("Rate", "Queue order").
 """
 
 import math

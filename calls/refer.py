@@ -1,6 +1,6 @@
 """The Refer verb: the far end is asked to call somebody else, and leaves when it does.
 
-Source: contract bxml.md section 4.13, callbacks.md section 3.13.
+Source: contract, Refer; referComplete event.
 """
 
 from urllib.parse import quote

@@ -7,7 +7,7 @@ from calls.callbacks import Event
 
 
 class Referral:
-    """Waits for the outcome, as the fields of referComplete (contract callbacks.md section 3.13).
+    """Waits for the outcome, as the fields of the referComplete event.
 
     `succeeded` takes those of a success, at once, since the far end's BYE may be next.
     """

@@ -93,7 +93,7 @@ class Register:
         max_start: datetime | None,
         cause: str | None,
     ) -> list[Call | EndedCall]:
-        """The account's calls, oldest first; None: whatever that is. Source: contract rest.md section 2.2."""
+        """The account's calls, oldest first; None: whatever that is. Source: contract, listCalls."""
         return [
             call
             for call in self._history.of(account)

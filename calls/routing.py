@@ -17,7 +17,7 @@ from sip.trunks import Trunks
 from sip.uri import Uri, host_port, readable, sip_uri
 
 WITHHELD = ("Restricted", "Anonymous", "Private", "Unavailable")
-"""The words for a number that the other side must not know (contract bxml.md 4.26, transferCallerId)."""
+"""The words for a number that the other side must not know (contract, Transfer, transferCallerId)."""
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _NUMBER = re.compile(r"\+[0-9]+")

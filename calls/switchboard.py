@@ -266,7 +266,7 @@ class Switchboard:
         max_start: datetime | None = None,
         cause: str | None = None,
     ) -> list[Call | EndedCall]:
-        """The account's calls, oldest first. Source: contract rest.md section 2.2."""
+        """The account's calls, oldest first. Source: contract, listCalls."""
         return self.register.search(
             account, to=to, from_=from_, min_start=min_start, max_start=max_start, cause=cause
         )
@@ -319,7 +319,7 @@ class Switchboard:
         await live.replace(source)
 
     def statistics(self, account: str) -> tuple[int, int]:
-        """Calls that wait to be dialled, and how many may. Source: contract rest.md section 5."""
+        """Calls that wait to be dialled, and how many may. Source: contract, getStatistics."""
         return self.outbound.admission(account).statistics
 
     # Orders: conferences
@@ -332,7 +332,7 @@ class Switchboard:
         min_created: datetime | None = None,
         max_created: datetime | None = None,
     ) -> list[Conference | EndedConference]:
-        """The account's conferences, oldest first. Source: contract rest.md section 3.1."""
+        """The account's conferences, oldest first. Source: contract, listConferences."""
         return self.live_conferences.search(
             account, name=name, min_created=min_created, max_created=max_created
         )

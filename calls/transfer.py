@@ -1,6 +1,6 @@
 """The Transfer verb: destinations ring at once, and the call is joined with the first that answers.
 
-Source: contract bxml.md section 4.26, callbacks.md section 3.11.
+Source: contract, Transfer; transferAnswer, transferComplete and transferDisconnect events.
 """
 
 import asyncio

@@ -33,7 +33,7 @@ class Refused(HttpError):
 class Unreachable(HttpError):
     """The name does not resolve, the connection could not be made, or it broke before the answer was whole.
 
-    The one error after which an asynchronous event may be sent again (callbacks.md section 1.1).
+    The one error after which an asynchronous event may be sent again (contract, webhooks).
     """
 
 

@@ -88,7 +88,7 @@ class HttpClient:
         """Send one request and return the whole answer; redirects come back as they are.
 
         `timeout` (seconds) covers all: the wait for a free connection, resolving, connecting, the last byte.
-        Credentials are sent at once, and once more when the server challenges (callbacks.md section 1.3).
+        Credentials are sent at once, and once more when the server challenges (contract, webhooks).
         Raises Refused, Unreachable, TimedOut, TooLarge or Malformed.
         """
         target = self._checked(url)

@@ -95,7 +95,7 @@ class Policy:
         return not self.named.isdisjoint((key, f"{key}:{port}", f"[{key}]:{port}", f"[{key}]"))
 
     def refuses_port(self, host: str, port: int) -> str | None:
-        """The reason why a port may not be called, or None (ports: callbacks.md section 1)."""
+        """The reason why a port may not be called, or None (ports: contract, webhooks)."""
         if port in (80, 443) or port >= 1024 or self.names(host, port):
             return None
         return f"port {port} may not be called: expected 80, 443 or one from 1024 up"

@@ -20,7 +20,7 @@ FRAME: Final = 160
 PER_MILLISECOND: Final = 8
 SAID: Final = 3  # how often an event's end is, a beat apart (RFC 4733 section 2.5.1.4)
 PAUSES: Final = {",": 500, "w": 500, "W": 1000}
-"""What is no key: ms of silence. Source: contract bxml.md 4.15."""
+"""What is no key: ms of silence. Source: contract, SendDtmf."""
 
 _PART = re.compile(r"([0-9*#A-Da-d]?)([,wW]*)")
 

@@ -1,4 +1,4 @@
-"""What PlayAudio takes (bxml.md section 4.10): how a file's kind is told, how long an answer may be kept."""
+"""What PlayAudio takes: how a file's kind is told, how long an answer may be kept."""
 
 import re
 from collections.abc import Mapping

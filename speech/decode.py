@@ -1,6 +1,6 @@
 """Audio files to mono PCM, in the worker process: FFmpeg's decoders are large, and the files are strangers'.
 
-Taken are exactly the contract's kinds (bxml.md section 4.10): WAV with 16-bit PCM, mu-law or A-law, and MP3,
+Taken are exactly the contract's kinds (PlayAudio): WAV with 16-bit PCM, mu-law or A-law, and MP3,
 in mono or stereo.
 """
 

@@ -1,4 +1,4 @@
-"""Cuts what an application wants spoken to the contract's SSML (bxml.md section 4.16).
+"""Cuts what an application wants spoken to the contract's SSML (SpeakSentence).
 
 The text is hostile: speech engines read local files through <audio>, follow <voice name> into the file system
 and trust attribute values. So nothing is passed on: the markup is parsed, and a new document is built of the

@@ -1,4 +1,4 @@
-"""Bodies: type, size, depth, and what is not JSON. Source: contract rest.md section 1."""
+"""Bodies: type, size, depth, and what is not JSON. Source: contract, rules of REST."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Calls that exist, by REST: each status, each field. Source: contract rest.md sections 2.2 to 2.5."""
+"""Calls that exist, by REST: each status, each field. Source: contract, listCalls to updateCallBxml."""
 
 import re
 from datetime import timedelta

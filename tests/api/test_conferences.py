@@ -1,4 +1,4 @@
-"""Conferences and members by REST: each status, each field. Source: contract rest.md section 3."""
+"""Conferences and members by REST: each status, each field. Source: contract, conferences."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""POST of calls: each field, each status. Source: contract rest.md section 2.1."""
+"""POST of calls: each field, each status. Source: contract, createCall."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Every path of recordings and transcriptions exists. Source: contract rest.md sections 1.2, 3.7 and 4."""
+"""Every path of recordings and transcriptions exists. Source: contract, recordings."""
 
 import httpx
 import pytest

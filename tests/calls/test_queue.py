@@ -1,4 +1,4 @@
-"""The queue in virtual time: who leaves it and when. Source: contract rest.md section 1."""
+"""The queue in virtual time: who leaves it and when. Source: contract, rules of REST."""
 
 import random
 

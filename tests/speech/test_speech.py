@@ -19,7 +19,7 @@ from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-# bxml.md section 4.16: name, locale, gender.
+# SpeakSentence: name, locale, gender.
 VOICES = """
 susan en_US f, paul en_US m, julie en_US f, kate en_US f, ruth en_US f, bridget en_UK f, katrin de
 f, esperanza es f, violeta es f, rosa es_MX f, lupe es_US f, jolie fr f, gabrielle fr_CA f, paola it
