@@ -1,6 +1,6 @@
 """Who calls: Basic credentials, or the bearer tokens that are lent for them.
 
-Source: contract, rules of REST, RFC 7617 (Basic), RFC 6749 section 4.4 (client credentials),
+Source: contract, rules of REST, RFC 7617 (Basic), RFC 6749 sections 2.3.1 and 4.4 (client credentials),
 RFC 6750 (bearer).
 """
 
@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from api.errors import ApiError
@@ -60,6 +60,19 @@ class Credentials:
             case _:
                 raise unauthorized("Authorization must be Basic or Bearer")
 
+    def client(self, authorization: str | None, form: Mapping[str, Sequence[str]]) -> Account:
+        """The account of a client that wants a token: by Basic, or by `client_id` and `client_secret` in its
+        form (RFC 6749 section 2.3.1). A token lends no other. Raises ApiError 401."""
+        try:
+            if authorization is None and "client_id" in form:
+                (username,), (password,) = form["client_id"], form.get("client_secret", ("",))
+                return self._known(username, password)
+            if (authorization or "basic").partition(" ")[0].lower() != "basic":
+                raise unauthorized("Authorization must be Basic")
+            return self.account(authorization)
+        except ApiError as error:
+            raise unauthorized(str(error), more={"error": "invalid_client"}) from error
+
     def lend_token(self, account: Account) -> str:
         """A bearer token for an account, good for TOKEN_SECONDS."""
         claim = f"{account.id}:{int(self._clock()) + TOKEN_SECONDS}"
@@ -72,6 +85,9 @@ class Credentials:
             raise unauthorized("The Basic credentials cannot be decoded") from error
         if not colon:
             raise unauthorized("The Basic credentials cannot be decoded")
+        return self._known(username, password)
+
+    def _known(self, username: str, password: str) -> Account:
         found = None
         for account in self._accounts:
             same_name = hmac.compare_digest(account.username.encode(), username.encode())
@@ -99,5 +115,6 @@ class Credentials:
         return hmac.new(self._key, claim.encode(), hashlib.sha256).hexdigest()
 
 
-def unauthorized(description: str) -> ApiError:
-    return ApiError(401, description, headers=_CHALLENGE)
+def unauthorized(description: str, *, more: Mapping[str, str] | None = None) -> ApiError:
+    """The refusal of who does not say, or prove, who he is."""
+    return ApiError(401, description, headers=_CHALLENGE, more=more)

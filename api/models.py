@@ -23,21 +23,14 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from bxml.attributes import DIALLED, E164, WITHHELD, can_be_dialled
 from calls import clock
 
 Method = Literal["GET", "POST"]
 """A webhook's method."""
 
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-# A user without password, a host, a port, parameters; no headers, which would reach into the INVITE.
-_SIP_URI = re.compile(
-    r"sip:[a-z0-9\-_.!~*'()%&=+$,;/#]+@(?:[a-z0-9.\-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
-    r"(?:;[a-z0-9\-_.!~*'()%\[\]/:&+$=]+)*",
-    re.IGNORECASE,
-)
 _UUI = re.compile(r"[!-+\--~]+;encoding=(?:jwt|base64|hex)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_HIDDEN_NAMES = ("Restricted", "Anonymous", "Private", "Unavailable")
 
 
 def wrong(expected: str) -> PydanticCustomError:
@@ -51,17 +44,14 @@ def at_odds(field: str, expected: str) -> PydanticCustomError:
 
 
 def _number(value: str) -> str:
-    if not _E164.fullmatch(value):
+    if not E164.fullmatch(value):
         raise wrong("must be a telephone number in E.164 form, such as +19195551234")
     return value
 
 
 def _destination(value: str) -> str:
-    if not _E164.fullmatch(value) and not _SIP_URI.fullmatch(value):
-        raise wrong(
-            "must be a telephone number in E.164 form, such as +19195551234, "
-            "or a SIP URI without headers, such as sip:user@host"
-        )
+    if not E164.fullmatch(value) and not ("@" in value and can_be_dialled(value)):
+        raise wrong(f"must be a telephone number in E.164 form, such as +19195551234, or {DIALLED}")
     return value
 
 
@@ -206,8 +196,8 @@ class CreateCall(Request):
 
     @model_validator(mode="after")
     def _consistent(self) -> "CreateCall":
-        if self.privacy and self.display_name is not None and self.display_name not in _HIDDEN_NAMES:
-            raise at_odds("displayName", f"with privacy it must be one of {', '.join(_HIDDEN_NAMES)}")
+        if self.privacy and self.display_name is not None and self.display_name not in WITHHELD:
+            raise at_odds("displayName", f"with privacy it must be one of {', '.join(WITHHELD)}")
         if self.uui is not None and not self.to.lower().startswith(("sip:", "sips:")):
             raise at_odds("uui", "needs a SIP URI in to")
         return self

@@ -22,7 +22,17 @@ Metrics = Callable[[], bytes]
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _NO_SCRIPTS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-_FORM = {"schema": {"type": "object", "properties": {"grant_type": {"enum": ["client_credentials"]}}}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "required": ["grant_type"],
+        "properties": {
+            "grant_type": {"enum": ["client_credentials"]},
+            "client_id": {"type": "string", "description": "Without Basic credentials."},
+            "client_secret": {"type": "string", "description": "Without Basic credentials."},
+        },
+    }
+}
 
 
 def routes(app: FastAPI, credentials: Credentials, health: Health, metrics: Metrics) -> APIRouter:
@@ -53,25 +63,37 @@ def routes(app: FastAPI, credentials: Credentials, health: Health, metrics: Metr
         summary="Lend a bearer token",
         responses=refusals(400, 401, 415),
         openapi_extra={
-            "security": [{"Basic": []}],
+            "security": [{"Basic": []}, {}],
             "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": _FORM}},
         },
     )
     async def create_token(request: Request) -> Response:
-        """The client's id and secret are an account's username and password. Source: RFC 6749 4.4."""
-        account = credentials.account(request.headers.get("authorization"))
-        form = parse_qs((await read(request, "application/x-www-form-urlencoded")).decode("latin-1"))
-        if form.get("grant_type") != ["client_credentials"]:
-            raise ApiError(
-                400,
-                "Invalid grant_type: must be client_credentials",
-                more={"error": "unsupported_grant_type"},
-            )
+        """The client's id and secret are an account's username and password, by Basic or in the form.
+        Source: RFC 6749 sections 2.3.1, 4.4 and 5.2."""
+        authorization = request.headers.get("authorization")
+        if authorization is not None:
+            credentials.client(authorization, {})
+        content = (await read(request, "application/x-www-form-urlencoded")).decode(errors="replace")
+        form = parse_qs(content, keep_blank_values=True)
+        if any(len(values) > 1 for values in form.values()):
+            raise _bad("Each field of the form may be there once", "invalid_request")
+        account = credentials.client(authorization, form)
+        match form.get("grant_type"):
+            case ["client_credentials"]:
+                pass
+            case None:
+                raise _bad("Required but missing: grant_type", "invalid_request")
+            case _:
+                raise _bad("Invalid grant_type: must be client_credentials", "unsupported_grant_type")
         token = credentials.lend_token(account)
         body = {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS}
         return JSONResponse(body, headers={"Cache-Control": "no-store"}, media_type=MEDIA_TYPE)
 
     return router
+
+
+def _bad(description: str, error: str) -> ApiError:
+    return ApiError(400, description, more={"error": error})
 
 
 def _from_this_machine(request: Request) -> bool:

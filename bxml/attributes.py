@@ -16,6 +16,28 @@ from bxml.voices import LOCALES, VOICES
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+"""A telephone number (ITU-T E.164)."""
+
+WITHHELD = ("Restricted", "Anonymous", "Private", "Unavailable")
+"""The words for a number that the other side must not know (contract, Transfer, transferCallerId)."""
+
+DIALLED = "a SIP URI such as sip:alice@example.com, without password and headers"
+"""What `can_be_dialled` expects, in words."""
+
+# RFC 3261 section 19.1.1. No headers, which would reach into the INVITE; no password, which would be logged.
+_DIALLED = re.compile(
+    r"sips?:(?:[a-z0-9\-_.!~*'()%&=+$,;/#]+@)?(?:[a-z0-9._\-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?"
+    r"(?:;[a-z0-9\-_.!~*'()%\[\]/:&+$=]+)*",
+    re.IGNORECASE,
+)
+
+
+def can_be_dialled(uri: str) -> bool:
+    """Whether this is a SIP URI as a call can be placed to."""
+    found = _DIALLED.fullmatch(uri)
+    return found is not None and (found[1] is None or 0 < int(found[1]) < 1 << 16)
+
 
 class Rule(Protocol):
     """Reads one value."""
@@ -135,6 +157,19 @@ class Number:
 
 
 @dataclass(frozen=True)
+class UserName:
+    """A name for HTTP Basic, which a colon would end (RFC 7617 section 2)."""
+
+    expected: ClassVar[str] = "a user name without colons and control characters"
+    secret: ClassVar[bool] = True
+
+    def read(self, text: str) -> str:
+        if ":" in text:
+            raise ValueError
+        return Text(printable=True).read(text)
+
+
+@dataclass(frozen=True)
 class UserToUserText:
     """The value of a User-To-User header (RFC 7433), or several with commas; so many characters together."""
 
@@ -150,6 +185,20 @@ class UserToUserText:
         if any(encoding.lower() not in ("base64", "jwt") for encoding in encodings):
             raise ValueError
         return Text(self.most, printable=True).read(text)
+
+
+@dataclass(frozen=True)
+class DestinationText:
+    """A telephone number (ITU-T E.164), or a SIP URI that can be dialled."""
+
+    expected: ClassVar[str] = f"a number in E.164 form or {DIALLED}"
+    secret: ClassVar[bool] = False
+
+    def read(self, text: str) -> str:
+        value = text.strip()
+        if not E164.fullmatch(value) and not can_be_dialled(value):
+            raise ValueError
+        return value
 
 
 @dataclass(frozen=True)
@@ -231,7 +280,8 @@ Boolean = Annotated[bool, Flag()]
 Method = Annotated[str, Choice(("GET", "POST"))]
 Url = Annotated[str, Address()]
 WebSocketUrl = Annotated[str, Address(("ws", "wss"), relative=False)]
-Credential = Annotated[str, Text(printable=True, secret=True)]
+Username = Annotated[str, UserName()]
+Password = Annotated[str, Text(printable=True, secret=True)]
 TagText = Annotated[str, Text(256)]
 Phrase = Annotated[str, Text()]
 StreamName = Annotated[str, Text(least=1)]
@@ -249,16 +299,14 @@ PauseSeconds = Annotated[float, Number(0.1, 86_400)]
 RingingSeconds = Annotated[float, Number(1, 300)]
 ToneMilliseconds = Annotated[float, Number(50, 5_000)]
 
-_E164 = r"\+[1-9][0-9]{1,14}"
 _SIP = r"[sS][iI][pP][sS]?:(?:[^\s@<>\"\x00-\x1f\x7f]+@)?[^\s@<>\"\x00-\x1f\x7f]+"
-WITHHELD = ("Restricted", "Anonymous", "Private", "Unavailable")
-PhoneNumberText = Annotated[str, Pattern(re.compile(_E164), "a number in E.164 form, such as +15551234567")]
+PhoneNumberText = Annotated[str, Pattern(E164, "a number in E.164 form, such as +15551234567")]
 SipUriText = Annotated[str, Pattern(re.compile(_SIP), "a SIP URI, such as sip:alice@example.com")]
-Destination = Annotated[str, Pattern(re.compile(f"{_E164}|{_SIP}"), "a number in E.164 form or a SIP URI")]
+Destination = Annotated[str, DestinationText()]
 CallerId = Annotated[
     str,
     Pattern(
-        re.compile(f"{_E164}|(?i:{'|'.join(WITHHELD)})"),
+        re.compile(f"{E164.pattern}|(?i:{'|'.join(WITHHELD)})"),
         f"a number in E.164 form, or one of {', '.join(WITHHELD)}",
     ),
 ]

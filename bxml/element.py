@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
-from bxml.attributes import Children, Content, Credential, Markup, Rule, TagText
+from bxml.attributes import Children, Content, Markup, Password, Rule, TagText, Username
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +41,16 @@ class Verb(Element):
 class Credentials(Element):
     """HTTP Basic credentials of the verb's URL or URLs."""
 
-    username: Credential | None = field(default=None, repr=False)
-    password: Credential | None = field(default=None, repr=False)
+    username: Username | None = field(default=None, repr=False)
+    password: Password | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FallbackCredentials(Credentials):
     """The same, and those of the fallback URL or URLs."""
 
-    fallback_username: Credential | None = field(default=None, repr=False)
-    fallback_password: Credential | None = field(default=None, repr=False)
+    fallback_username: Username | None = field(default=None, repr=False)
+    fallback_password: Password | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 The parser knows how an element is declared (`bxml.element`) and no verb by its name.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from bxml import markup, safe
@@ -11,7 +11,7 @@ from bxml.attributes import Address, got
 from bxml.document import Document
 from bxml.element import Element, Nest, Slot, Verb, schema
 from bxml.errors import BxmlError, clipped, quoted
-from bxml.runner import IDLE, PERFORMED
+from bxml.remarks import remarks
 from bxml.safe import Node
 from bxml.verbs import VERBS
 
@@ -37,20 +37,13 @@ def parse(text: bytes | str, *, conference: bool = False) -> Document:
 
 def lint(text: bytes | str, *, conference: bool = False) -> tuple[Sequence[BxmlError], Sequence[BxmlError]]:
     """Everything wrong with `text` in the order of the document, one error if it is not XML at all; beside it
-    what is ignored, or right and not performed."""
+    what is ignored, or right and not performed or come to."""
     reader = _Reader()
     try:
         document = reader.document(safe.read(text), conference)
     except BxmlError as error:
         return [error], []
-    return reader.errors(), [*reader.warnings, *_unperformed(document, conference)]
-
-
-def _unperformed(document: Document, conference: bool) -> Iterator[BxmlError]:
-    outcome = "it is skipped" if conference else "a call that comes to it ends with application-error"
-    for verb in document.verbs:
-        if type(verb) not in PERFORMED | IDLE:
-            yield BxmlError(f"<{type(verb).__name__}> is not supported: {outcome}", *verb.at)
+    return reader.errors(), [*reader.warnings, *remarks(document, conference=conference)]
 
 
 class _Reader:

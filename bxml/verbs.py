@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from bxml.attributes import (
+    DIALLED,
     WITHHELD,
     Boolean,
     CallerId,
@@ -18,7 +19,6 @@ from bxml.attributes import (
     Choice,
     ConferenceName,
     Content,
-    Credential,
     Destination,
     Digits,
     DisplayName,
@@ -34,6 +34,7 @@ from bxml.attributes import (
     Number,
     ParameterName,
     ParameterValue,
+    Password,
     PauseSeconds,
     PhoneNumberText,
     PhoneNumberUserToUser,
@@ -47,11 +48,14 @@ from bxml.attributes import (
     TonesToSend,
     Tracks,
     Url,
+    Username,
     UserToUser,
     VoiceName,
     WebSocketUrl,
+    can_be_dialled,
 )
 from bxml.element import Credentials, Element, FallbackCredentials, Tagged, Verb
+from bxml.errors import quoted
 
 MAX_PROMPTS = 20  # in a Gather, repetitions counted
 
@@ -367,8 +371,8 @@ class StartStream(Credentials, Verb):
 
     params: Annotated[tuple[StreamParam, ...], Children(most=12)] = ()
     destination: WebSocketUrl
-    destination_username: Credential | None = field(default=None, repr=False)
-    destination_password: Credential | None = field(default=None, repr=False)
+    destination_username: Username | None = field(default=None, repr=False)
+    destination_password: Password | None = field(default=None, repr=False)
     name: StreamName | None = None
     mode: Annotated[str, Choice(("unidirectional", "bidirectional"))] = "unidirectional"
     tracks: Tracks = "inbound"
@@ -442,6 +446,11 @@ class Transfer(FallbackCredentials, Tagged, Verb):
     privacy: Boolean = False
 
     answers: ClassVar = True
+
+    def faults(self) -> Iterable[str]:
+        for leg in self.destinations:
+            if isinstance(leg, SipUri) and not can_be_dialled(leg.uri):
+                yield f"expected in <SipUri> {DIALLED}, got {quoted(leg.uri)}"
 
 
 VERBS: Mapping[str, type[Verb]] = {verb.__name__: verb for verb in Verb.__subclasses__()}

@@ -9,8 +9,9 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 
+from bxml.attributes import WITHHELD
 from calls.order import Dial
-from calls.routing import WITHHELD, party
+from calls.routing import party
 from sip.access import Trunk
 from sip.errors import SipError
 from sip.headers import NameAddr

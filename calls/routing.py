@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bxml.attributes import DIALLED, E164
 from calls.errors import Invalid
 from sip.access import Access, Trunk
 from sip.errors import SipError
@@ -16,16 +17,12 @@ from sip.sdp import Srtp
 from sip.trunks import Trunks
 from sip.uri import Uri, host_port, readable, sip_uri
 
-WITHHELD = ("Restricted", "Anonymous", "Private", "Unavailable")
-"""The words for a number that the other side must not know (contract, Transfer, transferCallerId)."""
-
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _NUMBER = re.compile(r"\+[0-9]+")
 
 
 def is_e164(text: str) -> bool:
     """Whether a text is a telephone number: `+` and up to fifteen digits (ITU-T E.164)."""
-    return _E164.fullmatch(text) is not None
+    return E164.fullmatch(text) is not None
 
 
 def party(uri: Uri) -> str:
@@ -128,11 +125,11 @@ class Routing:
         if is_e164(to):
             return self._by_trunk(account, to, now)
         if not to.lower().startswith(("sip:", "sips:")):
-            raise Invalid("Invalid to: must be an E164 telephone number or a SIP URI")
+            raise Invalid(f"Invalid to: must be a number in E.164 form or {DIALLED}")
         try:
             uri = Uri.parse(to)
         except SipError as error:
-            raise Invalid(f"Invalid to: must be an E164 telephone number or a SIP URI ({error})") from error
+            raise Invalid(f"Invalid to: {error.reason}") from error
         secure = uri.scheme == "sips"
         if uri.host in self._hosts and uri.user:
             contacts = self._contacts(account, uri.user, now)

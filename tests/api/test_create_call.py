@@ -127,6 +127,7 @@ async def test_all_missing_fields_are_named_at_once(client: httpx.AsyncClient) -
         ("to", "sip:bob@host?Replaces=x", "Invalid to: must be a telephone number"),
         ("to", "sip:<bob>@host", "Invalid to: must be a telephone number"),
         ("to", "sip:bob", "Invalid to: must be a telephone number"),
+        ("to", "sip:bob@host:65536", "Invalid to: must be a telephone number"),
         ("from", "anonymous", "Invalid from: must be a telephone number in E.164 form"),
         ("from", "+1919555432112345", "Invalid from: must be a telephone number"),
         ("applicationId", 7, "Invalid applicationId: must be a string"),

@@ -191,14 +191,51 @@ async def test_a_token_opens_its_account_and_no_other(anonymous: httpx.AsyncClie
     assert (await anonymous.get("/api/v2/accounts/1111111/calls", headers=bearer)).status_code == 403
 
 
-async def test_a_token_needs_credentials_and_the_right_grant(anonymous: httpx.AsyncClient) -> None:
-    url = "/api/v1/oauth2/token"
-    refused = await anonymous.post(url, data={"grant_type": "client_credentials"})
-    assert refused.status_code == 401
-    wrong = await anonymous.post(url, headers=GOOD, data={"grant_type": "password"})
-    assert wrong.status_code == 400
-    assert wrong.json()["error"] == "unsupported_grant_type"
-    assert (await anonymous.post(url, headers=GOOD, json={})).status_code == 415
+GRANT = {"grant_type": "client_credentials"}
+IN_FORM = GRANT | {"client_id": "demo", "client_secret": "secret"}
+
+
+async def test_a_client_may_name_itself_in_the_form(anonymous: httpx.AsyncClient) -> None:
+    response = await anonymous.post("/api/v1/oauth2/token", data=IN_FORM)
+    assert response.status_code == 200
+    bearer = {"Authorization": f"Bearer {response.json()['access_token']}"}
+    assert (await anonymous.get(f"{BASE}/calls", headers=bearer)).status_code == 200
+    again = await anonymous.post("/api/v1/oauth2/token", headers=bearer, data=IN_FORM)
+    assert (again.status_code, again.json()["description"]) == (401, "Authorization must be Basic")
+
+
+@pytest.mark.parametrize(
+    ("headers", "form", "status", "error"),
+    [
+        ({}, GRANT, 401, "invalid_client"),
+        (basic("demo:wrong"), GRANT, 401, "invalid_client"),
+        (
+            basic("demo:wrong"),
+            GRANT | {"client_id": "demo", "client_secret": "secret"},
+            401,
+            "invalid_client",
+        ),
+        ({}, IN_FORM | {"client_secret": "wrong"}, 401, "invalid_client"),
+        ({}, GRANT | {"client_id": "demo"}, 401, "invalid_client"),
+        (GOOD, {"grant_type": "password"}, 400, "unsupported_grant_type"),
+        (GOOD, {"scope": "voice"}, 400, "invalid_request"),
+        (GOOD, {"grant_type": ["client_credentials"] * 2}, 400, "invalid_request"),
+    ],
+)
+async def test_a_token_needs_credentials_and_the_right_grant(
+    anonymous: httpx.AsyncClient,
+    headers: dict[str, str],
+    form: dict[str, str | list[str]],
+    status: int,
+    error: str,
+) -> None:
+    refused = await anonymous.post("/api/v1/oauth2/token", headers=headers, data=form)
+    assert (refused.status_code, refused.json()["error"]) == (status, error)
+    assert ("www-authenticate" in refused.headers) is (status == 401)
+
+
+async def test_a_token_is_asked_for_by_a_form(anonymous: httpx.AsyncClient) -> None:
+    assert (await anonymous.post("/api/v1/oauth2/token", headers=GOOD, json={})).status_code == 415
 
 
 def test_a_token_ends_in_time_and_cannot_be_changed() -> None:

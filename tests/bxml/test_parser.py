@@ -4,6 +4,7 @@ import pytest
 
 import bxml
 from bxml import BxmlError, Document
+from bxml.attributes import DIALLED
 from bxml.verbs import (
     Bridge,
     Conference,
@@ -12,6 +13,7 @@ from bxml.verbs import (
     PhoneNumber,
     PlayAudio,
     Record,
+    Refer,
     SipUri,
     SpeakSentence,
     Tag,
@@ -263,6 +265,18 @@ WRONG = [
         "<PlayAudio> attribute password: expected text without control characters",
     ),
     (f"<Tag>{'x' * 257}</Tag>", f'<Tag> text: expected at most 256 characters, got "{"x" * 60}…"'),
+    (
+        '<Redirect redirectUrl="/r" username="secret:name"/>',
+        "<Redirect> attribute username: expected a user name without colons and control characters",
+    ),
+    (
+        "<Transfer><SipUri>sip:bob@host?Replaces=x</SipUri></Transfer>",
+        f'<Transfer> expected in <SipUri> {DIALLED}, got "sip:bob@host?Replaces=x"',
+    ),
+    (
+        '<Forward to="sip:bob@host:65536"/>',
+        f'<Forward> attribute to: expected a number in E.164 form or {DIALLED}, got "sip:bob@host:65536"',
+    ),
     ("<Transfer/>", "<Transfer> expected 1 to 8 of <PhoneNumber> or <SipUri>, got 0"),
     (
         f"<Transfer>{'<SipUri>sip:a</SipUri>' * 9}</Transfer>",
@@ -337,6 +351,11 @@ def test_another_root_is_refused(root: str) -> None:
     assert str(raised.value) == (
         f"line 1, column 1: <{root}> is not the root of a document: expected <Response> or <Bxml>"
     )
+
+
+def test_whom_the_far_end_is_to_call_may_be_any_sip_uri() -> None:
+    (verb,) = bxml.parse("<Response><Refer><SipUri>sips:a@b?Replaces=c</SipUri></Refer></Response>").verbs
+    assert verb == Refer(destinations=(SipUri(uri="sips:a@b?Replaces=c"),))
 
 
 def test_a_verb_of_another_namespace_is_none_of_ours() -> None:

@@ -90,6 +90,54 @@ def test_a_verb_that_is_right_and_not_performed_is_a_warning(
     )
 
 
+NEVER = "is never come to"
+
+
+@pytest.mark.parametrize(
+    ("verbs", "remark"),
+    [
+        ('<Gather input="speech"/>', "<Gather> attribute input: speech is not supported: a call that comes"),
+        ('<Gather input="dtmf_speech"/>', "<Gather> attribute input: speech is not supported: digits are"),
+        ("<Hangup/><Pause/><Pause/>", f"<Pause> {NEVER}: <Hangup> ends the document"),
+        ('<Redirect redirectUrl="/r"/><Record/>', f"<Record> {NEVER}: <Redirect> ends the document"),
+        ('<Forward to="sip:a@b"/><Pause/>', f"<Pause> {NEVER}: <Forward> ends the document"),
+        ('<Gather gatherUrl="/g"/><Hangup/>', f"<Hangup> {NEVER}: <Gather> ends the document"),
+        ('<Bridge bridgeCompleteUrl="/b">c</Bridge><Tag/>', f"<Tag> {NEVER}: <Bridge> ends the document"),
+        (
+            '<Transfer transferCompleteUrl="/t"><SipUri>sip:a@b</SipUri></Transfer><Tag/>',
+            f"<Tag> {NEVER}: <Transfer> ends the document",
+        ),
+        (
+            '<Refer referCompleteUrl="/t"><SipUri>sip:a@b</SipUri></Refer><Tag/>',
+            f"<Tag> {NEVER}: <Refer> ends the document",
+        ),
+        (
+            '<Tag>a</Tag><Pause/><Forward to="sip:a@b"/>',
+            "<Forward> comes after <Pause>, which answers the call: a call that comes to it ends with",
+        ),
+        ('<Ring/><Forward to="sip:a@b"/>', "<Forward> comes after <Ring>, which answers the call: a call"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_warning(
+    file: Path, capsys: pytest.CaptureFixture[str], verbs: str, remark: str
+) -> None:
+    assert linted(file, f"<Response>{verbs}</Response>") == 0
+    lines = [line.partition("warning: ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line.startswith(remark)] == lines[-1:]
+
+
+@pytest.mark.parametrize(
+    "verbs",
+    [
+        '<Ring answerCall="false"/><Forward to="sip:a@b"/>',
+        "<Gather/><Bridge>c</Bridge><Transfer><SipUri>sip:a@b</SipUri></Transfer><Hangup/>",
+    ],
+)
+def test_what_can_be_meant_is_none(file: Path, capsys: pytest.CaptureFixture[str], verbs: str) -> None:
+    assert linted(file, f"<Response>{verbs}</Response>") == 0
+    assert capsys.readouterr().out == ""
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lint", str(tmp_path / "none.xml")]) == 1
     assert capsys.readouterr().err == f"{tmp_path / 'none.xml'}: No such file or directory\n"
