@@ -107,6 +107,13 @@ async def test_passwords_are_masked_in_the_answer_and_kept_in_the_order(
     ]
 
 
+async def test_a_sips_address_is_called_too(client: httpx.AsyncClient, switchboard: FakeSwitchboard) -> None:
+    assert (await client.post("/calls", json=ORDER | {"to": "sips:bob@host;x=y"})).status_code == 201
+    ((_, _, order),) = switchboard.done
+    assert isinstance(order, CallOrder)
+    assert order.to == "sips:bob@host;x=y"
+
+
 async def test_null_counts_as_left_out_and_unknown_fields_as_nothing(client: httpx.AsyncClient) -> None:
     nulls = dict.fromkeys(("answerMethod", "callTimeout", "priority", "tag", "machineDetection"))
     body = (await client.post("/calls", json=ORDER | nulls | {"colour": "blue"})).json()
