@@ -316,7 +316,7 @@ class Call:
         """End the call; a second end is none.
 
         `cause` is the contract's (disconnect event); `by_peer`: SIP has ended it already;
-        `sip_reason`: the Reason header of the BYE (RFC 3326).
+        `sip_reason`: the Reason header of the BYE (RFC 3326), and the response to a call not answered yet.
         """
         if not self.live:
             return
@@ -331,7 +331,7 @@ class Call:
         if self.handover is not None:
             self.handover.close()
         if self.session is not None and not by_peer:
-            if unanswered_inbound:
+            if unanswered_inbound and sip_reason is None:
                 status, reason = _REFUSALS.get(cause, _REFUSAL)
                 self.services.sip.reject(self.session, status, reason)
             else:

@@ -407,7 +407,8 @@ class Switchboard:
             if not done:
                 logger.info("drain_over", extra={"calls": len(self.register)})
         for call in self.live_calls:
-            call.end("hangup")
+            # Who is not answered yet may try the next server: a 603 would be for all of them.
+            call.end("hangup", sip_reason=Reason(503, "The server is stopping"))
 
     def _begun(self, call: Call) -> None:
         self.register.add(call)

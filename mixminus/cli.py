@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return lint(options.file, conference=options.conference)
     if options.command == "serve":
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: sys.exit(0))  # until the server takes them itself
+            # Until the server takes them itself there is nothing to put in order. An exception would be lost
+            # in an import that takes any for a library that is not there.
+            signal.signal(number, lambda *_: os._exit(0))
     from mixminus.config import ConfigError, load
 
     def read() -> "Config":
@@ -62,11 +64,11 @@ def _serve(config: "Config", read: Callable[[], "Config"]) -> int:
     from mixminus.listening import PATIENCE, await_addresses
 
     logs.configure()
-    raise_limit()
-    for warning in config.warnings:
-        logger.warning("configuration", extra={"warning": warning})
     try:
         await_addresses(config, _STARTED + PATIENCE)
+        raise_limit()
+        for warning in config.warnings:
+            logger.warning("configuration", extra={"warning": warning})
         from mixminus.serving import serve
 
         note = ""

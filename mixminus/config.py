@@ -87,17 +87,22 @@ def ensure_password(directory: Path) -> tuple[str, bool]:
     file = directory / PASSWORD_FILE
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        if os.path.lexists(file):
             kept = file.read_text("utf-8").strip()
-            if kept:
-                return kept, False
-            raise ConfigError(f"{file}: is empty; remove it and a new password is made") from None
+            if not kept.isprintable() or not kept:
+                raise ConfigError(f"{file}: expected one line with a password; remove it and one is made")
+            return kept, False
+        made = secrets.token_urlsafe(12)
+        # Whole or not at all, so that no full disk and no signal leaves an empty one.
+        fresh = file.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(handle, "w", encoding="utf-8") as output:
-            made = secrets.token_urlsafe(12)
             output.write(f"{made}\n")
+        fresh.replace(file)
         return made, True
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: expected text in UTF-8; remove it and a password is made") from None
     except OSError as error:
         raise ConfigError(f"data.directory: {file} cannot be used: {error.strerror}") from error
 

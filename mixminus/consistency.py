@@ -42,12 +42,19 @@ def check(config: Config, sources: Sources) -> None:
 
 def _check_directory(directory: Path, sources: Sources) -> None:
     """Whether this user may write there, or may make the folder where it is not there yet."""
-    nearest = next(each for each in (directory, *directory.parents) if os.path.exists(each))
+    nearest = next(each for each in (directory, *directory.parents) if os.path.lexists(each))
     if not os.path.isdir(nearest):
         sources.refuse(("data", "directory"), f"expected a folder, {nearest} is none")
-    elif not os.access(nearest, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        return
+    # Tried, since rights are not all: nobody writes in /proc, whatever its mode says.
+    trial = nearest / f".mixminus-{os.getpid()}"
+    try:
+        os.close(os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        trial.unlink()
+    except OSError as error:
         where = "" if nearest == directory else f", so {directory} cannot be made"
-        sources.refuse(("data", "directory"), f"this user may not write in {nearest}{where}")
+        problem = f"this user cannot write in {nearest}{where}: {error.strerror}"
+        sources.refuse(("data", "directory"), problem)
 
 
 def _check_delay(floor: float, ceiling: float, key: Key, sources: Sources) -> None:

@@ -161,9 +161,11 @@ def network(value: object) -> Network:
 def address(value: object) -> str:
     """An IP address."""
     try:
-        return str(ip_address(word(value)))
+        host = str(ip_address(word(value)))
     except ValueError:
         raise ValueError('expected an IP address such as "192.168.1.10"') from None
+    _of_one_host(host)
+    return host
 
 
 def optional_host(value: object) -> str:
@@ -193,12 +195,20 @@ def endpoint(value: object) -> Endpoint:
     """An entry such as `udp:127.0.0.1:5060`."""
     try:
         transport, _, rest = word(value).partition(":")
-        return Endpoint(str(choice(*LISTEN_TRANSPORTS)(transport)), *address_port(rest))
+        found = Endpoint(str(choice(*LISTEN_TRANSPORTS)(transport)), *address_port(rest))
     except ValueError:
         raise ValueError(
             "expected a transport (udp, tcp, tls, ws, wss), an IP address and a port, such as "
             '"udp:127.0.0.1:5060" or "tcp:[::1]:5060"'
         ) from None
+    _of_one_host(found.address)
+    return found
+
+
+def _of_one_host(host: str) -> None:
+    """Raises ValueError for an address that many have, which the kernel would let us listen on."""
+    if ip_address(host).is_multicast or host == "255.255.255.255":
+        raise ValueError("expected the address of one host, not of many")
 
 
 def listening(value: object) -> str:

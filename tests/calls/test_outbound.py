@@ -226,6 +226,16 @@ async def test_no_new_calls_while_stopping_and_live_ones_end():
         await dialled(exchange)
 
 
+async def test_a_caller_without_an_answer_is_sent_to_another_server_when_this_one_stops():
+    exchange = Exchange()
+    exchange.ring()
+    await exchange.switchboard.stop(drain=0.0)
+    assert "reject" not in exchange.sip.verbs()
+    (_, (_, reason), _) = exchange.sip.last("hang_up")
+    assert reason.cause == 503
+    assert exchange.courier.event("disconnect")["cause"] == "hangup"
+
+
 async def test_somebody_who_does_not_want_to_wait_ends_the_drain():
     exchange = Exchange()
     call = await answered(exchange)

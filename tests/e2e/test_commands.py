@@ -56,3 +56,24 @@ def test_a_signal_while_the_server_is_still_being_loaded_ends_it_properly(number
     free.close()
     assert process.returncode == 0
     assert "Traceback" not in said
+
+
+def test_a_signal_is_heeded_in_an_import_that_takes_every_exception_for_a_missing_library(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "tomllib.py").write_text(
+        "import os, signal\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGTERM)\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except BaseException:\n    pass\n"
+        "def loads(text): return {}\n"
+    )
+    free = Server(bare=True)
+    found = subprocess.run(
+        [sys.executable, "-c", "import sys; from mixminus.cli import main; sys.exit(main(['serve']))"],
+        env=free.environment | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    free.close()
+    assert (found.returncode, found.stderr) == (0, "")

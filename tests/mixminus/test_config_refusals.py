@@ -1,6 +1,7 @@
 """What is said of a wrong configuration: all at once, by line and key, with what was expected."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,12 +102,14 @@ VALUES = [
     ("sip", "listen", "5060", ": expected a list such as"),
     ("sip", "listen", '["tcp:127.0.0.1:8080"]', "[0]: expected another port than http.listen has"),
     ("sip", "listen", '["tcp:[::1]:99", "ws:[::]:99"]', "[1]: expected another port than sip.listen[0] has"),
+    ("sip", "listen", '["udp:239.0.0.1:5060"]', "[0]: expected the address of one host"),
     ("sip", "advertise", '"example.org"', ": expected an IP address"),
     ("sip", "advertise", '"0.0.0.0"', ": expected an address that others can send to"),
     ("sip", "allow", '["carrier.example"]', "[0]: expected a network such as"),
     ("sip", "local_networks", '["lan.example"]', "[0]: expected a network such as"),
     ("rtp", "address", '""', ": expected an IP address"),
     ("rtp", "address", "5", ": expected an IP address"),
+    ("rtp", "address", '"255.255.255.255"', ": expected the address of one host"),
     ("rtp", "ports", "20000", ": expected two ports"),
     ("rtp", "ports", '"20000"', ": expected two ports"),
     ("rtp", "ports", '"20001-20010"', ": expected an even first port"),
@@ -170,8 +173,19 @@ def test_a_folder_that_may_not_be_written_in_is_said(tmp_path: Path) -> None:
             load(None, {"MIXMINUS_DATA__DIRECTORY": name})
     finally:
         tmp_path.chmod(0o700)
-    assert "data.directory: this user may not write in /" in str(caught.value)
+    assert "data.directory: this user cannot write in /" in str(caught.value)
     assert f", so {tmp_path}/keep/here cannot be made" in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder of the kernel's")
+def test_a_folder_in_which_not_even_root_can_write_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"data\.directory: this user cannot write in /proc"):
+        load(None, {"MIXMINUS_DATA__DIRECTORY": '"/proc/here"'})
+
+
+def test_to_check_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
+    load(None, {"MIXMINUS_DATA__DIRECTORY": f'"{tmp_path}/var"'})
+    assert list(tmp_path.iterdir()) == []
 
 
 @contextmanager

@@ -113,5 +113,6 @@ def test_what_cannot_start_says_so_before_the_server_is_loaded(
     )
     taken.socket.close()
     assert found.returncode == 1
-    assert f"Cannot start: http.listen 127.0.0.1:{port}: Address already in use" in found.stderr
+    said = [line for line in found.stderr.splitlines() if not line.startswith("import time:")]
+    assert said == [f"Cannot start: http.listen 127.0.0.1:{port}: Address already in use"]
     assert "mixminus.listening" in found.stderr and "mixminus.server" not in found.stderr
