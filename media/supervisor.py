@@ -167,6 +167,7 @@ class Supervisor:
                 # Each on its own, so that a handler that fails does not take the others' events along.
                 asyncio.get_running_loop().call_soon(self._on_event, event)
         if channel.closed:
+            self.ready = None  # whatever is asked for from now on would never be answered
             self._disconnect()
 
     def _disconnect(self) -> None:
@@ -233,6 +234,8 @@ class Supervisor:
             running.cancel()
             ended.cancel()
         if not self._running.is_set():
+            if process.returncode is not None:
+                raise ChildProcessError(f"the media process did not start: {_ending(process.returncode)}")
             _kill(process)
             raise ChildProcessError(f"the media process did not start within {START_SECONDS:g} seconds")
 
@@ -276,7 +279,11 @@ class Supervisor:
                     logger.error("media_stuck", extra={"pid": process.pid, "seconds": now - moved})
                     _kill(process)
             else:
-                return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+                return _ending(status)
+
+
+def _ending(status: int) -> str:
+    return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
 
 
 def _cut(

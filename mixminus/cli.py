@@ -35,10 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return lint(options.file, conference=options.conference)
     if options.command == "serve":
+        from mixminus.descriptors import open_standard
+
+        open_standard()
         for number in (signal.SIGTERM, signal.SIGINT):
             # Until the server takes them itself there is nothing to put in order. An exception would be lost
             # in an import that takes any for a library that is not there.
             signal.signal(number, lambda *_: os._exit(0))
+        if not sys.stdin.isatty():
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the configuration is about to be read as it is
     from mixminus.config import ConfigError, load
 
     def read() -> "Config":

@@ -1,11 +1,24 @@
-"""How many files and sockets the process may have open."""
+"""What a process has open from its start, and how many files and sockets it may have open."""
 
 import logging
+import os
 import resource
+import sys
 
 logger = logging.getLogger(__name__)
 
 _ENOUGH = 65_536
+
+
+def open_standard() -> None:
+    """Give a process that was started without standard input, output or error an empty one: else a socket
+    would have its number, and get what is printed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def raise_limit() -> None:

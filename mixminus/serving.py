@@ -1,6 +1,7 @@
 """Serving until somebody asks to stop: signals, what is said at the start, the configuration read again."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from mixminus.reload import reload_when
 from mixminus.server import Server
 from mixminus.settings import Config
 from sip.uri import host_port
+
+logger = logging.getLogger(__name__)
 
 # Seconds within which two signals are one request to stop.
 _ONE_REQUEST = 1.0
@@ -38,7 +41,10 @@ async def serve(config: Config, password_note: str, read: Callable[[], Config]) 
     # SIGHUP is also what a closed terminal sends, and nobody is left there to stop the server.
     loop.add_signal_handler(signal.SIGHUP, lambda: (stop if terminal and _closed() else reload).set())
     await server.start()
-    _greet(config, password_note)
+    try:
+        _greet(config, password_note)
+    except OSError as error:  # nobody reads it
+        logger.warning("greeting_not_printed", extra={"reason": error.strerror})
 
     def reread() -> Config:
         again = read()

@@ -434,6 +434,19 @@ async def test_a_killed_process_is_replaced_and_says_whose_legs_are_lost(house: 
     await hears_exactly(phones[1], {670})
 
 
+async def test_a_process_that_has_closed_its_channel_takes_no_legs(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: object) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr("media.supervisor.Supervisor._watch", never)  # its end has not been noticed yet
+    async with House() as house:
+        os.kill(house.media.pids[0], signal.SIGKILL)
+        await eventually(lambda: not house.media.ready)
+        with pytest.raises(MediaDown):
+            house.media.open_leg(signalling=None, remote=None)
+
+
 async def test_the_dead_processs_sources_are_kept_out_of_the_next_ones_calls() -> None:
     async with House(ports=free_range(2)) as house:
         late = house.phone(410)

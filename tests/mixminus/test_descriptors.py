@@ -22,3 +22,18 @@ def test_the_soft_limit_of_open_files_becomes_the_hard_one(soft: int, hard: int)
         [sys.executable, "-c", SCRIPT, str(soft), str(hard)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "1000"
+
+
+def test_a_process_without_standard_files_gets_empty_ones() -> None:
+    script = """
+import os
+from mixminus.descriptors import open_standard
+open_standard()
+import sys
+print("to nobody", flush=True)
+print("to nobody", file=sys.stderr, flush=True)
+assert sys.stdin.read() == "" and not sys.stdin.isatty()
+assert os.open(os.devnull, os.O_RDONLY) == 3
+"""
+    closed = f"exec {sys.executable} -c '{script}' <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", closed], check=False).returncode == 0
