@@ -40,7 +40,7 @@ def announcement(event):
 def answer(event):
     """The document that answers an event, if there is one."""
     if event["eventType"] == "initiate":
-        return JOIN.format(event["to"].removeprefix("sip:").partition("@")[0])
+        return JOIN.format(escape(event["to"].removeprefix("sip:").partition("@")[0]))
     sentence = announcement(event) if "conferenceId" in event else ""
     return SAY.format(sentence) if sentence else ""
 

@@ -8,6 +8,7 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import Request, urlopen
+from xml.sax.saxutils import escape
 
 API = "http://127.0.0.1:8080/api/v2/accounts/9900000"
 HERE = "http://127.0.0.1:9000"
@@ -25,7 +26,7 @@ def join(room, call_id, coach=False):
     heard_by = first.get(room, "nobody-yet") if coach else first.setdefault(room, call_id)
     coached = f'callIdsToCoach="{heard_by}"' if coach else ""
     return f"""<Response><SpeakSentence>Joining the conference now.</SpeakSentence>
-        <Conference {coached} conferenceEventUrl="{HERE}/event">{room}</Conference>
+        <Conference {coached} conferenceEventUrl="{HERE}/event">{escape(room)}</Conference>
         <SpeakSentence>The conference is over. Goodbye.</SpeakSentence></Response>"""
 
 

@@ -11,10 +11,12 @@ Dial into a conference as anybody does. Members count from 1, in the order in wh
 The server's address and the account are taken from API and CREDENTIALS in the environment.
 """
 
+import argparse
 import json
 import os
 import sys
 from base64 import b64encode
+from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -54,20 +56,38 @@ def told(number, member, members):
     return f"{number}  {member['callId']}  {', '.join(notes)}".rstrip()
 
 
-def main(room, number=None, order=None, *others):
+def call_of(number, members):
+    """The call id of the member of this number."""
+    if not number.isdecimal() or not 1 <= int(number) <= len(members):
+        sys.exit(f"There is no member {number}: expected 1 to {len(members)}.")
+    return members[int(number) - 1]["callId"]
+
+
+def main(room, number, order, others):
     found = conference(room)
     members = found["activeMembers"]
     if order is not None:
         change = dict(CHANGES[order])
         if order == "coach":
-            change["callIdsToCoach"] = [members[int(other) - 1]["callId"] for other in others]
-        rest("PUT", f"/conferences/{found['id']}/members/{members[int(number) - 1]['callId']}", change)
+            change["callIdsToCoach"] = [call_of(other, members) for other in others]
+        rest("PUT", f"/conferences/{found['id']}/members/{call_of(number, members)}", change)
         members = conference(room)["activeMembers"]
     for count, member in enumerate(members, 1):
         print(told(count, member, members))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 4) and sys.argv[3:4] != ["coach"]:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("room")
+    parser.add_argument("number", nargs="?")
+    parser.add_argument("order", nargs="?", choices=CHANGES)
+    parser.add_argument("others", nargs="*")
+    wanted = parser.parse_args()
+    try:
+        main(wanted.room, wanted.number, wanted.order, wanted.others)
+    except HTTPError as error:
+        sys.exit(error.read().decode())
+    except URLError as error:
+        sys.exit(f"{API}: {error.reason}")

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+from xml.sax.saxutils import escape
 
 API = os.environ.get("API", "http://127.0.0.1:8080/api/v2/accounts/9900000")
 PROOF = b64encode(os.environ.get("CREDENTIALS", "demo:secret").encode()).decode()
@@ -61,7 +62,7 @@ def document(room, call_id):
     """What a caller is told: music, over and over, or the conference."""
     with lock:
         if room.startswith("host-") or room in hosted:
-            return JOIN.format(room.removeprefix("host-"))
+            return JOIN.format(escape(room.removeprefix("host-")))
         waiting[room].add(call_id)
         return WAIT
 

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "supervisor.py"
 
 
-async def console(house: House, *words: str) -> list[str]:
-    """The lines that the console prints."""
+async def console(house: House, *words: str, refused: bool = False) -> list[str]:
+    """The lines that the console prints; where it refuses, those of its complaint."""
     environment = {**os.environ, "API": house.server.api, "CREDENTIALS": f"{USER}:{PASSWORD}"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -29,8 +29,8 @@ async def console(house: House, *words: str) -> list[str]:
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode == 0, err.decode()
-    return out.decode().splitlines()
+    assert process.returncode == refused, err.decode()
+    return (err if refused else out).decode().splitlines()
 
 
 async def test_a_supervisor_listens_coaches_joins_and_holds(house: House, studio: Studio) -> None:
@@ -44,6 +44,8 @@ async def test_a_supervisor_listens_coaches_joins_and_holds(house: House, studio
         await house.joined(ids[-1])
     agent, customer, supervisor = calls
     assert await console(house, room) == [f"1  {ids[0]}", f"2  {ids[1]}", f"3  {ids[2]}"]
+
+    assert await console(house, room, "9", "hold", refused=True) == ["There is no member 9: expected 1 to 3."]
 
     assert (await console(house, room, "3", "listen"))[2] == f"3  {ids[2]}  mute"
     await hears(agent, [customer])
