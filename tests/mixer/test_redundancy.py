@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mixer import Mixer, Tuning
-from mixer.rows import FRAME
+from mixer.redundancy import Redundancy
+from mixer.rows import FRAME, Rows
 from tests.mixer.stage import push
 from tests.mixer.wide import Phone
 from tests.support.tones import level
@@ -84,3 +85,13 @@ def test_what_was_lost_is_heard():
     line.talk(4)
     told = np.concatenate(line.listener.heard[heard - 1 : heard + 3])
     assert level(told, 1370, rate=16000) > 700
+
+
+def test_however_many_were_lost_it_is_over_eighteen_seconds_after_the_last():
+    redundancy, lost = Redundancy(Rows(2)), np.array([0, 100])
+    redundancy.offered[:] = True
+    seconds = 0
+    assert redundancy.worth(lost).tolist() == [False, True]
+    while redundancy.worth(lost)[1]:
+        seconds += 1
+    assert seconds == 18
