@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.messages import Connect
+from mixer.formats import FORMATS
 from rtp import quality
 from rtp.datagrams import Inbox, Outbox, Transport
 from rtp.demux import COMFORT, Demux
@@ -27,6 +28,8 @@ FADE: Final = 0.8
 """What a second's losses count for in the next: those of five seconds make two thirds of the figure."""
 
 _SLOT_BYTES: Final = 4 * WORDS
+_CLOCK: Final = np.zeros(256)  # Hz by kind of payload, 0 of what is no audio
+_CLOCK[: len(FORMATS)] = [known.clock for known in FORMATS]
 
 
 class Sender(Protocol):
@@ -87,7 +90,6 @@ class Reporting:
         bears = quality.ROBUSTNESS[format.codec]
         self._robustness[row] = quality.ROBUSTNESS_WITH_FEC if format.fec else bears
         self._coding[row] = command.ptime / 1000.0 + quality.LOOKAHEAD[format.codec]
-        self.reception.set_clock(row, format.clock)
         named = (command.rtcp_address, command.rtcp_port)
         address, port = named
         if (address, port) == tuple(self._named[row].tolist()):  # what it was found to be meanwhile stays
@@ -164,7 +166,11 @@ class Reporting:
         audio: NDArray[np.bool_],
         headers: Headers,
     ) -> None:
-        """Count the packets of the batch that belong to legs; which of them are `audio`."""
+        """Count the packets of the batch that belong to legs; which of them are `audio`, of the format that
+        `kinds` says."""
+        strange = audio & (_CLOCK[kinds] != self.reception.clock[rows])
+        if strange.any():
+            self.reception.set_clock(rows[strange], _CLOCK[kinds[strange]])
         stream = (rows != 0) & (kinds <= COMFORT)
         self.reception.take(
             rows[stream],

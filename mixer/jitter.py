@@ -103,11 +103,14 @@ class Jitter:
         size: NDArray[np.int32],
     ) -> None:
         """Take a batch of one packet or more; see `Mixer.push`."""
+        self._clocks.any_anew = False
         order = np.argsort(rows.astype(np.uint16), kind="stable")
         starts = np.arange(0, payload.size, payload.shape[1]) + offset
         packets = Batch(rows, sequence, timestamp, ssrc, format, age, starts, size, size).only(order)
         if (format > PLAIN).any() or self._any_packed:
             packets = self._unpacked(packets, payload)
+            if not packets.row.size:
+                return
         known = (packets.ssrc == self._ssrc[packets.row]) & self._placed[packets.row]
         known &= (packets.length - 1).view(np.uint32) < LONGEST
         if not known.all():
@@ -161,6 +164,9 @@ class Jitter:
 
     def _unpacked(self, packets: Batch, payload: NDArray[np.uint8]) -> Batch:
         """The same with all times in units; a row that sends what must be decoded is packed from now on."""
+        packets = self._of_one_clock(packets)
+        if not packets.row.size:
+            return packets
         row, format = packets.row, packets.format
         start = np.minimum(packets.start, payload.size - 2)
         first = payload.reshape(-1)[start[:, None] + np.arange(2)]
@@ -172,6 +178,19 @@ class Jitter:
             row, packets.timestamp, formats.SCALE[format], *runs(row), frontier=self._frontier
         )
         return packets._replace(timestamp=units, length=length)
+
+    def _of_one_clock(self, packets: Batch) -> Batch:
+        """The same without what is of another clock than a row's newest packet: stragglers of a codec that
+        was replaced."""
+        row, scale = packets.row, formats.SCALE[packets.format]
+        if (scale == self._clocks.scale[row]).all():
+            return packets
+        first, counts = runs(row)
+        legs, last = row[first], first + counts - 1
+        old = self._placed[legs] & (packets.ssrc[last] == self._ssrc[legs])
+        old &= self.sequence.recent(legs, packets.sequence[last])
+        current = np.where(old, self._clocks.scale[legs], scale[last])
+        return packets.only(scale == current.repeat(counts))
 
     def _repack(self, rows: NDArray[np.intp], packed: bool) -> None:
         """What these rows said in the store that they leave is lost."""
@@ -275,12 +294,18 @@ class Jitter:
             strange = margin >= self._target.quickest(legs) + FRAME
             spurt &= np.where(self._target.known(legs), strange, (surplus < 0) | (surplus >= FRAME))
         jumped = ~self._placed[legs] | (front + length > SPAN) | (front < -SPAN)
+        anew = None
+        if self._clocks.any_anew:  # at another clock, where it left off, which may be too late by now
+            anew = self._clocks.anew[legs] & (front < 0)
+            jumped |= anew
         if not np.bitwise_or.reduce(spurt | jumped):
             return False
         newer = self.sequence.newer(legs, newest.sequence)
         starved = self.ticks - self._fed[legs] > _STARVED
         behind = (front < -SPAN) & (front >= -_DISTANT) | self.sequence.recent(legs, newest.sequence)
         straggler = self._placed[legs] & behind & ~newer & ~starved
+        if anew is not None:
+            straggler &= ~anew
         jumped &= ~straggler
         self.reset_count[legs] += jumped & self._placed[legs]
         self._place(newest.only(jumped | spurt))

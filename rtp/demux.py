@@ -156,9 +156,12 @@ class Demux:
         Returns whether the leg is to be sent to what was named.
 
         The same address and port again changes nothing of what is pinned. Others do: with `renew` the
-        pinned source counts until the first packet from the new one, without it no longer.
+        pinned source counts until the first packet from the new one, without it no longer. With `renew` audio
+        under the numbers of earlier SDPs also counts, since the far end goes on with it until it has read our
+        answer, and a number keeps its meaning within a call (RFC 3264 section 8.3.2).
         """
-        self._kinds[row] = UNWANTED
+        of_kinds = self._kinds[row]
+        of_kinds[(of_kinds >= EVENT) | (not renew)] = UNWANTED
         for payload_type, kind in kinds.items():
             self._kinds[row, payload_type] = kind
         if port == 0:

@@ -43,14 +43,14 @@ class Reception:
     """Columns of `rows` streams.
 
     `expected`, `received` and `breaks` (i64) count packets, and times that a number was left out, since the
-    stream began. `jitter` f8: in seconds. `drift`: of the far end's clock.
+    stream began. `clock` f8: of the stream, Hz. `jitter` f8: in seconds. `drift`: of the far end's clock.
     """
 
     def __init__(self, rows: int) -> None:
         self.drift = Drift(rows)
         self.received = np.zeros(rows, np.int64)
         self.breaks = np.zeros(rows, np.int64)
-        self._clock = np.full(rows, 8000.0)
+        self.clock = np.full(rows, 8000.0)
         self._known = np.zeros(rows, bool)
         self._ssrc = np.zeros(rows, np.uint32)
         self._base = np.zeros(rows, np.int64)
@@ -66,16 +66,17 @@ class Reception:
     def open(self, row: int) -> None:
         """A leg takes a row."""
         self._known[row] = False
-        self._clock[row] = 8000.0
+        self.clock[row] = 8000.0
         self._begin(np.array([row]), np.zeros(1, np.uint16))
         self.jitter[row] = self._transit[row] = 0.0
         self.drift.restart(row)
 
-    def set_clock(self, row: int, hertz: int) -> None:
-        """The RTP clock of what the leg sends us."""
-        if self._clock[row] != hertz:
-            self._clock[row] = hertz
-            self._known[row] = False
+    def set_clock(self, rows: int | _Rows, hertz: float | NDArray[np.float64]) -> None:
+        """Another RTP clock of what these legs send: it tells another time, and what was counted stays."""
+        self.clock[rows] = hertz
+        self._timed[rows] = False
+        self.jitter[rows] = self._transit[rows] = 0.0
+        self.drift.restart(rows)
 
     @property
     def expected(self) -> NDArray[np.int64]:
@@ -132,7 +133,7 @@ class Reception:
             fraction=fraction.astype(np.uint8),
             lost=np.clip(expected - received, -_MOST_LOST - 1, _MOST_LOST),
             highest=(self._highest[rows] & 0xFFFF_FFFF).astype(np.uint32),
-            jitter=np.rint(self.jitter[rows] * self._clock[rows]).astype(np.uint32),
+            jitter=np.rint(self.jitter[rows] * self.clock[rows]).astype(np.uint32),
             heard=heard & self._known[rows],
         )
 
@@ -178,7 +179,7 @@ class Reception:
     ) -> None:
         """Interarrival jitter and transit time."""
         alone = len(legs) == len(timestamp)
-        before, came, clock = self._timestamp[legs], self._arrival[legs], self._clock[legs]
+        before, came, clock = self._timestamp[legs], self._arrival[legs], self.clock[legs]
         linked = self._timed[legs]
         last = first + counts - 1
         if not alone:

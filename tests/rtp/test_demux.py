@@ -48,6 +48,7 @@ class Port:
         signalling: str | None = None,
         learn: bool = True,
         renew: bool = False,
+        kinds: dict[int, int] = KINDS,
     ) -> bool:
         address, source = (int(IPv4Address(sdp[0])), sdp[1]) if sdp else (0, 0)
         known = int(IPv4Address(signalling)) if signalling else address
@@ -56,7 +57,7 @@ class Port:
             address=address,
             port=source,
             signalling=known,
-            kinds=KINDS,
+            kinds=kinds,
             learn=learn,
             renew=renew,
             now=self.now,
@@ -459,3 +460,15 @@ def test_rtcp_beside_finds_its_stream_by_ssrc_and_address(port: Port) -> None:
     addresses = np.array([int(IPv4Address(ip)) for ip in (PHONE[0], OTHER[0], PHONE[0])], np.uint32)
     rows = port.demux.by_ssrc(np.zeros(3, np.int32), addresses, np.array([5, 5, 6], np.uint32))
     assert rows.tolist() == [A, 0, 0]
+
+
+def test_after_a_new_offer_the_codecs_of_the_old_one_count_too_under_numbers_that_mean_nothing_else_now(
+    port: Port,
+) -> None:
+    port.leg(A, PHONE)
+    port.agree(A, PHONE, renew=True, kinds={8: ULAW})
+    said = [(PHONE, rtp(number, payload_type=kind)) for number, kind in enumerate((0, 8, 101, 13))]
+    assert port.hear(*said) == [A, A, 0, 0]
+    assert port.demux._kinds[A, [0, 8]].tolist() == [ULAW, ULAW]
+    port.agree(A, PHONE, kinds={8: ALAW})
+    assert port.hear(*said) == [0, A, 0, 0]
