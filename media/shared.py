@@ -54,8 +54,11 @@ COUNTERS: Final = (
     "packets_doubled",
     "talking",
 )
-"""Names of the counters, in the order of their column. `legs`, `srtp_legs` (those with keys), `sent_to` (legs
-that are sent packets), `plays` and `talking` (legs whose speaker talks) are levels."""
+"""Names of the counters, in the order of their column."""
+
+LEVELS: Final = frozenset({"legs", "srtp_legs", "sent_to", "plays", "talking"})
+"""Those of them that go down again: live legs, those with keys, those that are sent packets, what plays, and
+legs whose speaker talks."""
 
 BINS: Final = 64
 """Bins of the two histograms: bin i counts values from 2^(i/4) up to 2^((i+1)/4) microseconds."""

@@ -9,23 +9,19 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from calls.switchboard import Switchboard
+from media.shared import LEVELS
 from sip.trunks import Trunks
 
 Figures = Callable[[], Mapping[str, float]]
 Histograms = Callable[[], Mapping[str, Sequence[tuple[float, int]]]]
 
 # Which of the sources' figures are levels; all others only ever grow.
-_LEVELS = frozenset(
+_LEVELS = LEVELS | frozenset(
     {
-        "buffer_bytes",
+        "called",
         "dialogs",
         "late_calls",
-        "legs",
-        "plays",
-        "ports_in_use",
         "sessions",
-        "srtp_legs",
-        "talking",
         "tcp_connections",
         "timers",
         "tls_connections",

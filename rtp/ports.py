@@ -120,9 +120,6 @@ class Placing:
         remotes = {remote[0] for each in placed for remote in each.remotes()}
         return remotes.union(*(each.addresses for each in placed))
 
-    def ports_in_use(self) -> int:
-        return sum(1 for load in self._load if load)
-
     # Choosing
 
     def _choose(self, placed: _Placed, now: float) -> None:

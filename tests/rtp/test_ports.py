@@ -26,20 +26,21 @@ def test_legs_from_everywhere_share_the_base_ports_evenly() -> None:
 
 def test_many_legs_take_more_base_ports() -> None:
     placing = Placing(64)
+    ports = set()
     for leg in range(1024):
         address = f"198.51.{leg // 250}.{leg % 250}"
-        answered(placing, leg, (address, 4000), 0.0, address)
-    assert placing.ports_in_use() == 16
+        ports.add(answered(placing, leg, (address, 4000), 0.0, address))
+    assert len(ports) == 16
 
 
 def test_two_hundred_sending_legs_of_one_load_tool_dialled_at_fifty_a_second_end_on_sixteen_ports() -> None:
-    placing = Placing(64)
+    placing, ports = Placing(64), set()
     for leg in range(200):
         now = leg / 50
-        answered(placing, leg, ("127.0.0.1", 30000 + 2 * leg), now, "127.0.0.1")
+        ports.add(answered(placing, leg, ("127.0.0.1", 30000 + 2 * leg), now, "127.0.0.1"))
         if leg >= 5:  # each sends its first packet 100 ms after it was answered
             placing.pin(leg - 5, ("127.0.0.1", 30000 + 2 * (leg - 5)))
-    assert placing.ports_in_use() <= 16
+    assert len(ports) <= 16
 
 
 def test_thirty_phones_behind_one_address_all_learn_on_ports_of_their_own() -> None:
@@ -142,6 +143,16 @@ def test_hold_and_back_is_no_new_far_end() -> None:
     assert placing.connect(2, ("192.168.1.2", 5004), 30.0) == (True, True)
 
 
+def test_the_addresses_of_live_legs_are_those_they_are_heard_from_or_sent_to() -> None:
+    placing = Placing(4)
+    answered(placing, 1, ("192.168.1.1", 5004), 0.0, "198.51.100.1")
+    placing.pin(1, (NAT, 40000))
+    answered(placing, 2, ("192.168.1.2", 5004), 0.0, "198.51.100.2")
+    assert placing.addresses() == {"192.168.1.1", "198.51.100.1", NAT, "192.168.1.2", "198.51.100.2"}
+    placing.close(2, 1.0)
+    assert placing.addresses() == {"192.168.1.1", "198.51.100.1", NAT}
+
+
 def test_nothing_is_left_of_five_hundred_calls() -> None:
     placing = Placing(64)
     for leg in range(500):
@@ -154,7 +165,7 @@ def test_nothing_is_left_of_five_hundred_calls() -> None:
             placing.move(leg, now)
         placing.close(leg, now + 0.5)
         placing.close(leg, now + 0.5)
-    assert len(placing) == placing.ports_in_use() == 0
+    assert len(placing) == sum(placing._load) == 0 and not placing.addresses()
     assert not placing._seeking and not placing._taken and not placing._towards
     placing.place(1000, signalling=None, remote=None, now=1000.0)
     assert not placing._quiet and not placing._ended
