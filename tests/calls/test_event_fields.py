@@ -2,6 +2,7 @@
 
 import pytest
 
+from calls import clock
 from calls.callbacks import Callback
 from calls.order import Redirect
 from sip import events as sip_events
@@ -130,7 +131,10 @@ async def test_a_transferred_leg_says_in_each_event_what_it_is(kind):
     event = [event for event in told if event["eventType"] == kind and event["callId"] == leg.id][-1]
     assert event["direction"] == "outbound" and leg.id != call.id
     assert (event["from"], event["to"]) == (call.from_, call.to)
-    assert event["enqueuedTime"] <= event["startTime"] <= event["answerTime"] <= event["eventTime"]
+    moments = (leg.enqueued_time, leg.start_time, leg.answer_time)
+    told_moments = [event[name] for name in ("enqueuedTime", "startTime", "answerTime")]
+    assert told_moments == [clock.text(moment) for moment in moments if moment is not None]
+    assert event["answerTime"] <= event["eventTime"]
     assert (event["tag"], event["parentCallId"]) == ("agents", call.id)
     if kind == "transferComplete":  # it speaks of the leg's own Transfer
         assert (event["transferCallerId"], event["transferTo"]) == (leg.to, NOBODY)
@@ -146,7 +150,9 @@ async def test_an_outbound_call_says_to_its_end_when_it_was_ordered():
     await settle()
     await hang_up(exchange, call)
     event = exchange.courier.event("disconnect")
-    assert event["enqueuedTime"] <= event["startTime"] <= event["answerTime"] <= event["endTime"]
+    moments = (call.enqueued_time, call.start_time, call.answer_time, call.end_time)
+    told = [event[name] for name in ("enqueuedTime", "startTime", "answerTime", "endTime")]
+    assert told == sorted(told) == [clock.text(moment) for moment in moments if moment is not None]
     assert event["tag"] == ORDER.tag
 
 

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -53,6 +53,14 @@ _OBJECTS = {"diversion", "sipHeaders", "stirShaken"}
 _IN_ORDER = ("enqueuedTime", "startTime", "answerTime", "endTime", "eventTime")
 
 
+# What is the same in all events of one call, and in all of one conference.
+_OF_A_CALL = (
+    "accountId", "applicationId", "parentCallId", "from", "to", "direction",
+    "enqueuedTime", "startTime", "answerTime", "endTime",
+)  # fmt: skip
+_OF_A_CONFERENCE = ("name", "tag")
+
+
 @dataclass(frozen=True)
 class Field:
     """One field of one event. Either `tests` show it, or `reason` says why it does not come yet."""
@@ -101,6 +109,22 @@ def faults(event: Mapping[str, Any]) -> list[str]:
         elif not _fits(name, value):
             found.append(f"{kind} {name} is {value!r}")
     return found + [f"{kind} {fault}" for fault in _contradictions(event)]
+
+
+def disagreements(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Where events of one call, or of one conference, say different things that cannot have changed."""
+    said: dict[tuple[str, str], tuple[str, object]] = {}
+    found = []
+    for event in events:
+        about, same = event.get("conferenceId"), _OF_A_CONFERENCE
+        if about is None:
+            about, same = event.get("callId"), _OF_A_CALL
+        for name in same:
+            if (value := event.get(name)) is not None:
+                kind, before = said.setdefault((str(about), name), (str(event["eventType"]), value))
+                if value != before:
+                    found.append(f"{event['eventType']} {name} is {value!r}, in {kind} it was {before!r}")
+    return found
 
 
 def _contradictions(event: Mapping[str, Any]) -> Iterator[str]:

@@ -116,6 +116,19 @@ def test_an_event_is_judged_by_its_fields(change, fault):
 
 
 @pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"digits": "7", "tag": "other"}, None),
+        ({"callId": "c-1", "from": "+19195550000"}, None),
+        ({"direction": "outbound"}, "gather direction is 'outbound', in gather it was 'inbound'"),
+        ({"conferenceId": "conf-1", "direction": "outbound"}, None),
+    ],
+)
+def test_events_of_a_call_agree_in_what_cannot_change(change, fault):
+    assert events.disagreements([GATHER, GATHER | change]) == ([fault] if fault else [])
+
+
+@pytest.mark.parametrize(
     ("privacy", "good"), [(True, True), ("false", True), (1, False), (0, False), ("yes", False)]
 )
 def test_a_flag_is_a_boolean_and_no_number(privacy, good):

@@ -47,7 +47,7 @@ class House:
     async def close(self, *, expect_clean: bool = True) -> None:
         """An orderly stop: exit status 0 and, unless a test broke something, a log without errors.
 
-        Every event that the application got must be as the contract has it.
+        Every event that the application got must be as the contract has it, and none gainsay another.
         """
         try:
             await self.rest.__aexit__()
@@ -58,7 +58,7 @@ class House:
             await self.application.stop()
         # A sound that the application does not have was asked for without any field.
         sent = [event.fields for event in self.application.events if event.fields]
-        faults = [fault for fields in sent for fault in events.faults(fields)]
+        faults = [*(fault for fields in sent for fault in events.faults(fields)), *events.disagreements(sent)]
         assert not faults, "\n".join(sorted(set(faults)))
 
     def room(self) -> str:
