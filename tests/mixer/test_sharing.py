@@ -64,12 +64,52 @@ def test_listeners_of_g722_find_together_in_silence_alone():
 
 def test_those_who_hear_nothing_share_silence_whatever_their_room():
     mixer = Mixer(16)
-    phones = [Phone(mixer, "OPUS", 16000).join(room, hold=True) for room in (1, 1, 2, 3)]
-    phones.append(Phone(mixer, "OPUS", 16000))  # in no room
+    phones = [Phone(mixer, "G722", 16000).join(room, hold=True) for room in (1, 1, 2, 3)]
+    phones.append(Phone(mixer, "G722", 16000))  # in no room
     talk(mixer, {}, beats=2 * WARM, listeners=tuple(phones))
     made = mixer.encoded
     mixer.tick()
     assert mixer.encoded == made + 1
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_silence_is_encoded_for_nobody_and_nobody_hears_it_begin_or_end(rate):
+    mixer = Mixer(16)
+    talker = Phone(mixer, "L16", 16000).join()
+    phone = Phone(mixer, "OPUS", rate).join()
+    for beats, tone in ((40, 500.0), (40, 0.0), (40, 700.0)):
+        made = mixer.encoded
+        talk(mixer, {talker: tone}, beats=beats, listeners=(phone,))
+        assert mixer.encoded - made == beats if tone else mixer.encoded - made < 10
+        heard = np.concatenate(phone.heard[-20:]).astype(int)
+        if tone:
+            assert 5000 < phone.level(tone) < 7000
+            steady = np.abs(np.diff(heard)).max()
+            begun = np.concatenate(phone.heard[-beats:]).astype(int)
+            assert np.abs(np.diff(begun)).max() <= 1.15 * steady
+        else:
+            assert np.abs(heard).max() <= 1
+
+
+def test_silence_is_the_same_for_all_whatever_they_heard_before():
+    mixer = Mixer(16)
+    talker = Phone(mixer, "L16", 16000).join()
+    phones = [Phone(mixer, "OPUS", 16000).join() for _ in range(2)]
+    phones.append(Phone(mixer, "OPUS", 16000).join(2))
+    talk(mixer, {talker: 500.0}, beats=20)
+    talk(mixer, {talker: 0.0}, beats=20)
+    assert len({phone.payload() for phone in phones}) == 1
+
+
+def test_a_sender_who_may_stop_in_silence_does():
+    mixer = Mixer(8)
+    phone = Phone(mixer, "OPUS", 16000, Tuning(dtx=True)).join()
+    sent = []
+    for _ in range(60):
+        mixer.tick()
+        sent.append(len(phone.payload()))
+    assert sent[-40:].count(0) > 30
+    assert any(sent[-40:])  # and says so now and then
 
 
 def test_a_prompt_to_one_is_encoded_for_him_alone():
@@ -80,19 +120,20 @@ def test_a_prompt_to_one_is_encoded_for_him_alone():
     mixer.play(phones[0].handle, np.rint(6000 * np.sin(2 * np.pi * 700 * at)).astype(np.int16))
     made = mixer.encoded
     talk(mixer, {}, beats=30, listeners=tuple(phones))
-    assert mixer.encoded - made == 60
+    assert mixer.encoded - made == 30
     assert phones[0].level(700) > 3000
     assert phones[1].level(700) < 10
 
 
 def test_those_who_want_to_be_sent_to_in_other_ways_do_not_share():
     mixer = Mixer(16)
+    talker = Phone(mixer, "L16", 16000).join()
     phones = [
         Phone(mixer, "OPUS", 16000, Tuning(bitrate=bitrate)).join() for bitrate in (16_000, 16_000, 32_000)
     ]
-    talk(mixer, {}, beats=2 * WARM, listeners=tuple(phones))
+    talk(mixer, {talker: 700.0}, beats=2 * WARM, listeners=tuple(phones))
     made = mixer.encoded
-    mixer.tick()
+    talk(mixer, {talker: 700.0})
     assert mixer.encoded == made + 2
 
 

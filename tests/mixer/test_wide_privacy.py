@@ -138,7 +138,7 @@ def test_listeners_share_an_encoder_and_whoever_is_coached_leaves_it_at_once(cod
         quiet = {phone: 0.0 for phone in (talker, coach)}
         talk(mixer, quiet, beats=2 * WARM + 10)
         made = mixer.encoded
-        talk(mixer, quiet)
+        talk(mixer, {talker: 700.0, coach: 0.0})
         assert mixer.encoded == made + 1  # once for the three
         mixer.coach(coach.handle, [coached.handle])
         for _ in range(10):
