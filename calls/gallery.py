@@ -31,6 +31,7 @@ LOOK = 0.1
 LEVEL_PERIOD = 1.0
 """Seconds between two levels of one member, at least."""
 
+_LEVEL_AGE = 0.2  # seconds: a level is that of so long a time, and that of who has just begun was silence
 _LEVEL_STEP = 3.0  # dB: what changes less is no news of somebody silent
 _RETRY_AFTER = 5
 
@@ -161,6 +162,7 @@ class Gallery:
             last = self._told[conference.id].setdefault(member.call_id, _Told())
             if voice.talking != last.talking:
                 last.talking = voice.talking
+                last.level_at = max(last.level_at, now + _LEVEL_AGE - LEVEL_PERIOD)
                 self.tell(conference, "talking" if voice.talking else "silent", member)
             changed = voice.talking or abs(voice.loudness - last.level) >= _LEVEL_STEP
             if changed and now - last.level_at >= LEVEL_PERIOD:

@@ -82,6 +82,18 @@ async def test_levels_are_told_once_a_second_and_of_the_silent_only_when_they_ch
     assert [one["level"] for one in levels if one["callId"] == audience.members[1].call_id] == [-70]
 
 
+async def test_the_level_of_who_begins_is_not_that_of_the_silence_before():
+    audience = Audience()
+    spectator = audience.gallery.watch(audience.conference)
+    await news(spectator)
+    audience.hear(0, -96, talking=True)  # who talks is known at once, how loud a fifth of a second later
+    audience.gallery.look(0.0)
+    audience.gallery.look(0.1)
+    audience.hear(0, -20, talking=True)
+    audience.gallery.look(0.2)
+    assert [one.get("level") for one in await news(spectator)] == [None, -20]
+
+
 async def test_who_does_not_listen_misses_the_oldest_and_is_told_how_much():
     audience = Audience()
     slow, quick = (audience.gallery.watch(audience.conference) for _ in range(2))

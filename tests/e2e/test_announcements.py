@@ -42,7 +42,7 @@ async def member(house: House, studio: Studio, room: str, name: str, attributes:
     return call
 
 
-async def heard(call: PhoneCall, sound: Samples, *, within: float = 10.0) -> int:
+async def heard(call: PhoneCall, sound: Samples) -> int:
     """Waits until the whole sound has been heard as it was made; where it began, in samples."""
 
     def whole() -> bool:
@@ -50,7 +50,7 @@ async def heard(call: PhoneCall, sound: Samples, *, within: float = 10.0) -> int
         assert score >= 0.95, f"correlation {score:.3f}"
         return True
 
-    await eventually(whole, within=within, every=0.1, what=call.story)
+    await eventually(whole, every=0.1, what=call.story)
     return call.line.find(sound)[1]
 
 

@@ -23,7 +23,7 @@ def test_check_names_what_is_wrong_by_key_and_line(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text('[sip]\nlisten = ["udp:127.0.0.1:5060"]\nalow = []\n\n[rtp]\nsilence_hangup = "never"\n')
     found = subprocess.run(
-        [*command(), "check", "--config", str(file)], capture_output=True, text=True, timeout=20
+        [*command(), "check", "--config", str(file)], capture_output=True, text=True, timeout=60
     )
     said = found.stdout + found.stderr
     assert found.returncode == 2
@@ -37,7 +37,7 @@ def test_check_names_the_application_whose_document_is_bad(tmp_path: Path) -> No
     application = 'id = "3f1d4c4e-7b1b-4d0c-8f7e-000000000001"\naccount = "9900000"\nnumbers = ["*"]\n'
     file.write_text(f'[[applications]]\n{application}bxml = "welcome.xml"\n')
     found = subprocess.run(
-        [*command(), "check", "--config", str(file)], capture_output=True, text=True, timeout=20
+        [*command(), "check", "--config", str(file)], capture_output=True, text=True, timeout=60
     )
     assert found.returncode == 2
     assert ":5: applications[0].bxml: " in found.stderr and "welcome.xml:1:11: <Foo>" in found.stderr

@@ -76,7 +76,7 @@ async def dial(theatre: Theatre, studio: Studio, user: str, voice: int | None = 
     return await phone.dial(theatre.server.uri(user))
 
 
-async def is_told(call: PhoneCall, sentence: str, *, within: float = 10.0) -> None:
+async def is_told(call: PhoneCall, sentence: str) -> None:
     prompt = await spoken(sentence)
 
     def heard() -> bool:
@@ -84,7 +84,7 @@ async def is_told(call: PhoneCall, sentence: str, *, within: float = 10.0) -> No
         assert score > 0.9, f"{sentence!r} with {score:.2f}"
         return True
 
-    await eventually(heard, within=within, every=0.1, what=call.story)
+    await eventually(heard, every=0.1, what=call.story)
 
 
 async def test_who_knows_the_pin_is_let_in(theatre: Theatre, studio: Studio) -> None:

@@ -58,12 +58,12 @@ async def test_the_first_sample_of_a_prompt_waits_for_the_ack(house: House, stud
     house.application.files["/prompt.wav"] = (wav(prompt), "audio/wav")
     house.tell(room, f"<PlayAudio>/prompt.wav</PlayAudio><Conference>{room}</Conference>")
     alice = await studio.phone("alice", house.server.sip)
-    alice.ack_delay = 0.3
+    alice.acks_when = lambda call: len(call.line.received) >= 15
     call = await alice.dial(house.uri(room))
     await eventually(lambda: call.line.find(prompt)[0] > 0.95)
     acked = next(rung.at for rung in alice.ladder if rung.message.method == "ACK" and rung.outgoing)
     before = [packet for packet in call.line.received if packet.at < acked]
-    assert len(before) > 0, "silence flows from the answer on"
+    assert len(before) >= 15, "silence flows from the answer on"
     heard_whole(prompt, call)
     first = (call.line.audio[len(before)].timestamp - call.line.audio[0].timestamp) % 2**32
     assert is_silent(call.line.pcm()[:first])
@@ -125,8 +125,11 @@ async def test_a_sentence_has_its_voice_and_its_breaks(house: House, studio: Stu
         f'<SpeakSentence locale="en_UK" gender="female">{escaped}</SpeakSentence>',
     )
     alice = await studio.phone("alice", house.server.sip)
-    call = await alice.dial(house.uri(user))
-    await call.ended()
+    for _ in range(20):  # a beat that is skipped is silent too
+        call = await alice.dial(house.uri(user))
+        await call.ended()
+        if not call.line.skips(0):
+            break
     frames = np.abs(call.line.pcm().astype(int))
     loud = np.flatnonzero(frames > 300) / 8000
     quiet = np.diff(loud)

@@ -90,8 +90,8 @@ async def test_a_server_that_is_started_at_once_has_the_addresses_of_one_that_en
         phone.deaf = number == signal.SIGKILL
         os.killpg(first.pid, number)
         house.server.spawn()
-        assert await asyncio.to_thread(first.wait, 30) == (0 if number == signal.SIGTERM else -number)
-        await eventually(house.server.healthy, within=60)
+        assert await asyncio.to_thread(first.wait, 60) == (0 if number == signal.SIGTERM else -number)
+        await eventually(house.server.healthy)
         after = await studio.phone(f"after-{number}", house.server.sip, sound=voices()[1])
         call = await after.dial(house.uri(house.room()))
         await eventually(lambda: len(call.line.received) > 5)

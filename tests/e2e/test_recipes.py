@@ -57,7 +57,7 @@ async def serve(machine: Machine, command: str, address: str = "127.0.0.1:8080/h
             finally:
                 connection.close()
 
-    await eventually(healthy, within=60, every=0.1, what=lambda: running.log)
+    await eventually(healthy, every=0.1, what=lambda: running.log)
     assert running.process.returncode is None, running.log
     return running
 
@@ -102,7 +102,7 @@ async def test_register_a_softphone(machines: Machines) -> None:
     server.write(recipe.take("server", "room.xml"))
     await serve(server, recipe.take("server", having="http.server").text, "127.0.0.1:9000/room.xml")
     await server.run(recipe.take("server", having="curl").text)
-    await eventually(lambda: "Incoming call" in alice.story(), within=40, what=alice.story)
+    await eventually(lambda: "Incoming call" in alice.story(), what=alice.story)
     alice.press("a")
     await hear_each_other(alice, linphone)
     assert not recipe.left
@@ -121,7 +121,7 @@ async def test_connect_a_trunk(machines: Machines) -> None:
         baresip(phone, 0),
         baresip(machines["caller"], 9),
     )
-    await eventually(lambda: "Listening on" in carrier.log, within=40, what=lambda: carrier.log)
+    await eventually(lambda: "Listening on" in carrier.log, what=lambda: carrier.log)
     for file in ("my.toml", "room.xml"):
         server.write(recipe.take("server", file))
     documents = Recipe("Register a softphone").take("server", having="http.server").text
@@ -242,7 +242,7 @@ async def test_put_kamailio_in_front(machines: Machines) -> None:
         *(baresip(machines[name], voice) for name, voice in (("phone", 0), ("guest", 6), ("outside", 9))),
     )
     for running in edges:
-        await eventually(lambda running=running: "Listening on" in running.log, within=40)
+        await eventually(lambda running=running: "Listening on" in running.log)
 
     async def call(phone: Baresip, by: Machine) -> None:
         phone.machine.write(replace(account, text=account.text.replace(edge.address, by.address)))

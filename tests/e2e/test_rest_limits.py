@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -30,8 +31,9 @@ pytestmark = [
 ]
 
 SLOW, SMALL, CROWDED = "9900001", "9900002", "9900003"
+PACE = 1.0  # seconds from a call of SLOW to the next
 LIMITS = {
-    SLOW: {"calls_per_second": 0.5},
+    SLOW: {"calls_per_second": 1 / PACE},
     SMALL: {"calls_per_second": 0.01},
     CROWDED: {"concurrent_calls": 1},
 }
@@ -125,53 +127,63 @@ class Client:
         return figures.current_call_queue_size, figures.max_call_queue_size
 
 
-async def test_calls_wait_as_queued_and_leave_by_priority_at_the_accounts_pace(
-    house: House, studio: Studio
-) -> None:
+async def test_calls_leave_the_queue_by_priority_at_the_accounts_pace(house: House, studio: Studio) -> None:
     client = Client(house, SLOW)
     callee = await studio.phone("callee")
-    first = await client.create(callee.uri)
-    patient, urgent = await client.create(callee.uri), await client.create(callee.uri, priority=1)
-    gone = await client.create(callee.uri)
-    waiting = await client.state(patient)
-    assert (waiting.state, waiting.start_time) == ("queued", None)
-    assert waiting.enqueued_time is not None
-    assert await client.queue() == (3, 150)
-    with pytest.raises(exceptions.ConflictException):
-        redirect = models.UpdateCall(redirect_url=house.application.url("/other"))
-        await client.do(client.calls.update_call, gone, redirect)
-    await client.complete(gone)
-    assert (await client.queue())[0] == 2
-    event = await house.application.event("disconnect", callId=gone)
-    assert event["cause"] == "cancel"
+    while True:
+        began = time.monotonic()
+        first = await client.create(callee.uri)
+        patient, urgent = await client.create(callee.uri), await client.create(callee.uri, priority=1)
+        if time.monotonic() - began < PACE:
+            break
+        await client.complete(first, patient, urgent)  # the machine was held up, and the patient one has left
 
-    await callee.incoming(3)
-    starts = [(await client.state(call_id)).start_time for call_id in (first, urgent, patient)]
-    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(starts)]
-    assert all(1.9 < gap < 3.5 for gap in gaps), gaps
-    assert len(callee.incoming_calls) == 3 and await client.queue() == (0, 150)
+    async def starts() -> list[datetime]:
+        found = [(await client.state(call_id)).start_time for call_id in (first, urgent, patient)]
+        return [] if None in found else found
+
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(await eventually(starts))]
+    assert all(gap > PACE - 0.1 for gap in gaps), gaps
+    assert await client.queue() == (0, 300 / PACE)
     await client.complete(first, urgent, patient)
 
 
-async def test_a_full_queue_is_429_with_the_time_to_come_again(house: House, studio: Studio) -> None:
+async def test_what_waits_is_queued_and_a_full_queue_is_429_with_the_time_to_come_again(
+    house: House, studio: Studio
+) -> None:
     client = Client(house, SMALL)
     callee = await studio.phone("callee")
+    began = time.monotonic()
     placed = [await client.create(callee.uri) for _ in range(4)]
     with pytest.raises(exceptions.ApiException) as refusal:
         await client.create(callee.uri)
     assert refusal.value.status == 429
     assert refusal.value.data.description == "Account call creation rate limit exceeded"
-    assert 80 <= int(refusal.value.headers["Retry-After"]) <= 100
+    passed = time.monotonic() - began
+    assert 100 - passed - 1 <= int(refusal.value.headers["Retry-After"]) <= 100
     assert await client.queue() == (3, 3)
+
+    waiting = await client.state(placed[1])
+    assert (waiting.state, waiting.start_time) == ("queued", None)
+    assert waiting.enqueued_time is not None
+    with pytest.raises(exceptions.ConflictException):
+        redirect = models.UpdateCall(redirect_url=house.application.url("/other"))
+        await client.do(client.calls.update_call, placed[2], redirect)
+    await client.complete(placed[2])
+    assert await client.queue() == (2, 3)
+    event = await house.application.event("disconnect", callId=placed[2])
+    assert event["cause"] == "cancel"
+    await callee.incoming()
     await client.complete(*placed)
     assert await client.queue() == (0, 3)
+    assert len(callee.incoming_calls) == 1
 
 
 async def test_a_crowded_account_refuses_both_ways_without_an_event(house: House, studio: Studio) -> None:
     client = Client(house, CROWDED)
     alice = await studio.phone("alice", house.server.sip)
     call = await alice.dial(house.uri(f"{CROWDED}-room"))
-    before = len(house.application.events)
+    before = house.application.of("*", accountId=CROWDED)
     with pytest.raises(CallRefused) as busy:
         await alice.dial(house.uri(f"{CROWDED}-room"))
     assert busy.value.status == 486
@@ -179,7 +191,7 @@ async def test_a_crowded_account_refuses_both_ways_without_an_event(house: House
         await client.create("sip:nobody@127.0.0.1:9")
     assert refusal.value.status == 429 and int(refusal.value.headers["Retry-After"]) > 0
     assert refusal.value.data.description == "Account concurrent call limit exceeded"
-    assert len(house.application.events) == before
+    assert house.application.of("*", accountId=CROWDED) == before
     assert len(await client.do(client.calls.list_calls)) == 1
     other = await alice.dial(house.uri(f"{ACCOUNT}-room"))
     await call.bye()

@@ -253,4 +253,4 @@ async def nothing_is_left(house: House) -> None:
         metrics = await asyncio.to_thread(house.server.metrics)
         return metrics["mixminus_calls"] == metrics["mixminus_media_legs"] == 0
 
-    await eventually(over, within=60)
+    await eventually(over)

@@ -30,7 +30,7 @@ class Taken:
 @pytest.fixture
 def environment() -> dict[str, str]:
     rtp = free_range(4)
-    sip, http = free_port(outside=rtp), free_port(outside=rtp)
+    sip, http = free_port(), free_port()
     return {
         "MIXMINUS_SIP__LISTEN": f'["udp:127.0.0.1:{sip}", "tcp:127.0.0.1:{sip}"]',
         "MIXMINUS_HTTP__LISTEN": f'"127.0.0.1:{http}"',

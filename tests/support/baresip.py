@@ -149,13 +149,13 @@ class Baresip:
     def _count(self, event: str) -> int:
         return sum(1 for entry in self.events if entry.get("type") == event)
 
-    async def dial(self, uri: str, within: float = 10.0) -> None:
+    async def dial(self, uri: str) -> None:
         await self._command("dial", uri)
-        await eventually(lambda: self._count("CALL_ESTABLISHED"), within=within, what=self.story)
+        await eventually(lambda: self._count("CALL_ESTABLISHED"), what=self.story)
 
-    async def answer(self, within: float = 10.0) -> None:
+    async def answer(self) -> None:
         """The call that rings, as soon as one does."""
-        await eventually(lambda: self._count("CALL_INCOMING"), within=within, what=self.story)
+        await eventually(lambda: self._count("CALL_INCOMING"), what=self.story)
         await self._command("accept")
 
     async def registered(self) -> None:

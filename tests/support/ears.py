@@ -23,7 +23,7 @@ def tone_of(call: PhoneCall) -> int:
     return sound.frequency
 
 
-async def hears(call: PhoneCall, others: Iterable[PhoneCall], *, within: float = PATIENCE) -> None:
+async def hears(call: PhoneCall, others: Iterable[PhoneCall]) -> None:
     """Waits until `call` hears exactly the tones of `others`, over the last 0.3 s."""
     others = list(others)
     wanted = {tone_of(other) for other in others}
@@ -38,13 +38,13 @@ async def hears(call: PhoneCall, others: Iterable[PhoneCall], *, within: float =
         )
         return True
 
-    await eventually(now, within=within, what=call.story)
+    await eventually(now, what=call.story)
 
 
-async def all_hear_the_others(calls: Iterable[PhoneCall], *, within: float = PATIENCE) -> None:
+async def all_hear_the_others(calls: Iterable[PhoneCall]) -> None:
     calls = list(calls)
     for call in calls:
-        await hears(call, [other for other in calls if other is not call], within=within)
+        await hears(call, [other for other in calls if other is not call])
 
 
 async def keep_hearing(call: PhoneCall, others: Iterable[PhoneCall], *, seconds: float = 0.5) -> None:

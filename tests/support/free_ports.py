@@ -13,6 +13,10 @@ LOWEST = 10_000 + _WORKER * _SHARE
 HIGHEST = LOWEST + _SHARE
 DEFAULTS = range(20_000, 20_128)  # the server's own default range stays free for whoever runs it by hand
 
+_given: set[int] = (
+    set()
+)  # no port twice in a run: between the look and the use it belongs to who was told of it
+
 
 def _bind(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -25,32 +29,31 @@ def _bind(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
     return sock
 
 
-def free_port(address: str = "127.0.0.1", *, outside: str = "") -> int:
-    """One port free for UDP and TCP alike, and not in the range `outside` ("FIRST-LAST")."""
-    first, last = (int(port) for port in (outside or "0-0").split("-"))
-    for _ in range(500):
-        port = random.randrange(LOWEST, HIGHEST)
-        if port in DEFAULTS or first <= port <= last:
-            continue
-        try:
-            with _bind(socket.SOCK_DGRAM, address, port), _bind(socket.SOCK_STREAM, address, port):
-                return port
-        except OSError:
-            continue
-    raise AssertionError(f"no free port on {address}")
+def free_port(address: str = "127.0.0.1") -> int:
+    """One port free for UDP and TCP alike."""
+    return _free(1, 1, address, socket.SOCK_DGRAM, socket.SOCK_STREAM)
 
 
 def free_range(count: int, address: str = "127.0.0.1") -> str:
     """`count` free UDP ports side by side, the first even, as "FIRST-LAST"."""
+    first = _free(count, 2, address, socket.SOCK_DGRAM)
+    return f"{first}-{first + count - 1}"
+
+
+def _free(count: int, step: int, address: str, *kinds: socket.SocketKind) -> int:
+    """The first of so many ports; it is a multiple of `step`."""
     for _ in range(500):
-        first = random.randrange(LOWEST, HIGHEST - count, 2)
-        if first + count > DEFAULTS.start and first < DEFAULTS.stop:
+        first = random.randrange(LOWEST, HIGHEST - count, step)
+        ports = set(range(first, first + count))
+        if ports & _given or not ports.isdisjoint(DEFAULTS):
             continue
         try:
             with ExitStack() as stack:
-                for port in range(first, first + count):
-                    stack.enter_context(_bind(socket.SOCK_DGRAM, address, port))
-            return f"{first}-{first + count - 1}"
+                for port in ports:
+                    for kind in kinds:
+                        stack.enter_context(_bind(kind, address, port))
         except OSError:
             continue
-    raise AssertionError(f"no {count} free ports on {address}")
+        _given.update(ports)
+        return first
+    raise AssertionError(f"no {count} free ports side by side on {address}")

@@ -127,7 +127,7 @@ class Machine:
     async def run(self, commands: str) -> str:
         """What they say, when they are done and have succeeded."""
         started = await self.start(commands)
-        await asyncio.wait_for(started.process.wait(), 30)
+        await asyncio.wait_for(started.process.wait(), 90)
         assert started.process.returncode == 0, f"{commands}\n{started.log}"
         return started.log
 

@@ -95,7 +95,7 @@ class Phone:
         self.acks: dict[tuple[str, int], Message] = {}
         self.port = port
         self._sock = sock  # UDP, bound to `host`; None: one of its own
-        self.ack_delay = 0.0  # seconds between a 200 and our ACK, as slow phones have
+        self.acks_when: Callable[[PhoneCall], bool] = lambda call: True  # slow phones acknowledge a 200 late
         self.problems: list[str] = []
         self.deaf = False  # a vanished phone neither answers nor hears
         self._transactions: dict[
@@ -172,15 +172,15 @@ class Phone:
         call.start(to, None if without_sdp else body or call.offer(), headers)
         return call
 
-    async def dial(self, to: str, *, within: float = PATIENCE, **options: Any) -> PhoneCall:
+    async def dial(self, to: str, **options: Any) -> PhoneCall:
         """A call that was answered; CallRefused carries the status of one that was not."""
         call = self.invite(to, **options)
-        await call.answered(within)
+        await call.answered()
         return call
 
-    async def incoming(self, number: int = 1, *, within: float = PATIENCE) -> PhoneCall:
+    async def incoming(self, number: int = 1) -> PhoneCall:
         """The `number`-th call that came in."""
-        await eventually(lambda: len(self.incoming_calls) >= number, within=within, what=self.ladder_text)
+        await eventually(lambda: len(self.incoming_calls) >= number, what=self.ladder_text)
         return self.incoming_calls[number - 1]
 
     async def register(self, *, expires: int = 300, registrar: str | None = None) -> Message:
@@ -238,8 +238,6 @@ class Phone:
         self,
         request: Message,
         on_provisional: Callable[[Message], None] | None = None,
-        *,
-        within: float = 32.0,
     ) -> Message:
         """The final response to a request, which over UDP is repeated until something comes."""
         key = (request.branch, request.method)
@@ -252,7 +250,7 @@ class Phone:
                 on_provisional(response)
 
         self._transactions[key] = (future, provisional)
-        deadline, wait, sent = time.monotonic() + within, T1, False
+        deadline, wait, sent = time.monotonic() + PATIENCE, T1, False
         try:
             if self.transport == "tcp":
                 await self._streams.connect(self._next_hop(request), self.host)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.support import g711
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import eventually
 from tests.support.rtp_line import Line, MediaSocket
 from tests.support.sealing import Sealing
 from tests.support.sip_text import Message, address, describe, digest_response, tag
@@ -194,7 +194,7 @@ class PhoneCall:
             return
         self.answered_at = self.phone.now()
         self._dialog_from(response)
-        await asyncio.sleep(self.phone.ack_delay)
+        await eventually(lambda: self.phone.acks_when(self), every=0.005, what=self.story)
         if body is None:  # the offer came in the 200: the answer goes in the ACK
             self._ack(response, self.answer_to(response.body))
         else:
@@ -236,16 +236,16 @@ class PhoneCall:
         self.phone.send(ack)
         self.phone.acks[self.call_id, request.cseq[0]] = ack
 
-    async def answered(self, within: float = PATIENCE) -> "PhoneCall":
-        await eventually(lambda: self.state in ("answered", "ended"), within=within, what=self.story)
+    async def answered(self) -> "PhoneCall":
+        await eventually(lambda: self.state in ("answered", "ended"), what=self.story)
         if self.state == "ended" and self.final is not None and self.final.status >= 300:
             raise CallRefused(self.final)
         return self
 
-    async def refused(self, within: float = PATIENCE) -> int:
+    async def refused(self) -> int:
         """The status that refused this call."""
         try:
-            await self.answered(within)
+            await self.answered()
         except CallRefused as refusal:
             return refusal.status
         raise AssertionError(f"answered, not refused\n{self.story()}")
@@ -351,8 +351,8 @@ class PhoneCall:
             old.close()
         return response
 
-    async def bye(self, within: float = PATIENCE) -> Message:
-        response = await self.phone.transact(self.request("BYE"), within=within)
+    async def bye(self) -> Message:
+        response = await self.phone.transact(self.request("BYE"))
         self._over()
         return response
 
@@ -370,9 +370,9 @@ class PhoneCall:
         notify = replace(self.request("NOTIFY", headers=headers), body=f"SIP/2.0 {status}\r\n".encode())
         return (await self.phone.transact(notify)).status
 
-    async def ended(self, within: float = PATIENCE) -> "PhoneCall":
+    async def ended(self) -> "PhoneCall":
         """Waits for the other side's BYE, CANCEL or refusal."""
-        await eventually(lambda: self.state == "ended", within=within, what=self.story)
+        await eventually(lambda: self.state == "ended", what=self.story)
         return self
 
     def vanish(self) -> None:

@@ -317,6 +317,11 @@ class Line:
         """How well and where the whole sound stands in `pcm(since=since)`, as `tones.find` says it."""
         return tones.find(sound, self.pcm(since=since), self.there(since=since))
 
+    def due(self, timestamp: int) -> float:
+        """When the sample with this timestamp was to leave, on our clock: by the packet that came the least late."""
+        own, *stamps = unwrapped([timestamp, *(packet.timestamp for packet in self.audio)])
+        return min(packet.at - (stamp - own) / 8000 for packet, stamp in zip(self.audio, stamps, strict=True))
+
     def gaps(self, *, longer_than: float = 0.06) -> list[float]:
         times = [packet.at for packet in self.received]
         return [later - sooner for sooner, later in pairwise(times) if later - sooner > longer_than]

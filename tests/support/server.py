@@ -66,8 +66,8 @@ class Server:
     ) -> None:
         self.directory = tempfile.TemporaryDirectory(prefix="mixminus-test-")
         self.rtp_ports = free_range(rtp_ports)
-        self.sip_port = free_port(outside=self.rtp_ports)
-        self.http_port = free_port(outside=self.rtp_ports)
+        self.sip_port = free_port()
+        self.http_port = free_port()
         self.bare = bare
         self.numbers = list(numbers)
         self.callback_timeout = callback_timeout

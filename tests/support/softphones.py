@@ -64,7 +64,7 @@ class Baresip(Softphone):
     async def first_start(self) -> None:
         """Makes its files, as the page says; `~/.baresip`, that is."""
         first = await self.machine.start("baresip")
-        await eventually(lambda: "is ready" in first.log, within=40, what=lambda: first.log)
+        await eventually(lambda: "is ready" in first.log, what=lambda: first.log)
         await first.stop(signal.SIGKILL)
 
     def without_sound_card(self, more: str = "") -> None:
@@ -85,7 +85,7 @@ class Baresip(Softphone):
     async def hang_up(self, key: str) -> None:
         """And forget what was heard."""
         self.press(key)
-        await eventually(lambda: "terminated (duration" in self.story(), within=40, what=self.story)
+        await eventually(lambda: "terminated (duration" in self.story(), what=self.story)
         for file in self.machine.home.glob("dump-*.wav"):
             file.unlink()
 
@@ -121,7 +121,7 @@ class Linphone(Softphone):
         for line in text.splitlines():
             self.running.type(f"{line}\n")
             if line.startswith("register"):
-                await eventually(self._registered, within=40, every=0.3, what=self.story)
+                await eventually(self._registered, every=0.3, what=self.story)
             elif line.startswith("call"):
                 await self.says("Media streams established")
 
@@ -131,7 +131,7 @@ class Linphone(Softphone):
         return "registered, identity=" in self.story()
 
     async def says(self, text: str) -> None:
-        await eventually(lambda: text in self.story(), within=40, what=self.story)
+        await eventually(lambda: text in self.story(), what=self.story)
 
     def recording(self) -> Path | None:
         file = self.machine.home / "heard.wav"
@@ -161,4 +161,4 @@ async def hear_each_other(*phones: Softphone) -> None:
             return True
 
         what = "\n".join(each.story() for each in phones)
-        await eventually(now, within=40, every=0.1, what=what)
+        await eventually(now, every=0.1, what=what)

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import eventually
 
 BXML = '<?xml version="1.0" encoding="UTF-8"?><Response>{}</Response>'
 
@@ -136,11 +136,10 @@ class Application:
         rule = Rule(type, "", wanted)
         return [event for event in self.events if rule.fits(event)]
 
-    async def event(self, type: str, *, number: int = 1, within: float = PATIENCE, **wanted: Any) -> Event:
+    async def event(self, type: str, *, number: int = 1, **wanted: Any) -> Event:
         """The `number`-th event of that type with those fields."""
         found = await eventually(
             lambda: (events := self.of(type, **wanted)) and len(events) >= number and events,
-            within=within,
             what=lambda: f"{type} {wanted or ''}\n{self.story()}",
         )
         return found[number - 1]  # type: ignore[no-any-return]
