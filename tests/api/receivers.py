@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 
+from tests.support.eventually import PATIENCE
+
 
 @dataclass(frozen=True)
 class Got:
@@ -74,7 +76,7 @@ class Receiver:
     async def arrived(self, count: int) -> list[Got]:
         """The requests, once there are this many."""
         async with self._arrived:
-            await asyncio.wait_for(self._arrived.wait_for(lambda: len(self.got) >= count), 10)
+            await asyncio.wait_for(self._arrived.wait_for(lambda: len(self.got) >= count), PATIENCE)
         return self.got
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from api.server import HttpServer
+from tests.support.eventually import PATIENCE
 
 
 @pytest.fixture
@@ -125,15 +126,15 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_end(own_app: FastA
     _, writer = await asyncio.open_connection(*server.address)
     writer.write(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n")
     await entered.wait()
-    await asyncio.wait_for(server.close(), 5)
+    await asyncio.wait_for(server.close(), PATIENCE)
     writer.close()
 
 
 async def test_an_idle_connection_does_not_hold_up_the_end(app: FastAPI) -> None:
-    server = HttpServer(app, "127.0.0.1:0", grace=5)
+    server = HttpServer(app, "127.0.0.1:0", grace=60)
     await server.start()
     _, writer = await asyncio.open_connection(*server.address)
-    await asyncio.wait_for(server.close(), 3)
+    await asyncio.wait_for(server.close(), 30)
     writer.close()
 
 
@@ -193,6 +194,6 @@ async def test_noise_on_the_port_hurts_nobody(server: HttpServer) -> None:
         reader, writer = await asyncio.open_connection(*server.address)
         writer.write(noise)
         writer.write_eof()
-        await asyncio.wait_for(reader.read(), 10)
+        await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
     assert (await exchange(server, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"))[0] == 200

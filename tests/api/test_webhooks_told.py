@@ -172,7 +172,7 @@ async def test_a_delivery_that_fails_says_nothing_of_the_digits(
 
 async def test_a_time_out_is_not_tried_again(courier: Courier) -> None:
     async with Receiver(hang) as app:
-        courier.tell(Callback(url=app.url, timeout=0.1), event("disconnect"))
+        courier.tell(Callback(url=app.url, timeout=1.0), event("disconnect"))
         await courier.close()
     assert len(app.got) == 1
     assert courier.statistics["failed"] == 1

@@ -7,6 +7,7 @@ import pytest
 from media import tones
 from media.client import DigitReceived, PlaybackLost
 from sip import events as sip_events
+from tests.support.eventually import PATIENCE
 from tests.support.exchange import OFFER, DeliveryFailed, Exchange, join, settle
 
 PROMPT = "<SpeakSentence>Your PIN, please.</SpeakSentence>"
@@ -340,7 +341,7 @@ async def test_ring_answers_first_and_plays_ringback():
     assert exchange.sip.verbs() == ["answer"] and call.state == "answered"
     (ringing,) = exchange.media.playbacks
     assert ringing.samples == tones.ringback() and ringing.target is call.leg
-    await asyncio.wait_for(ringing.done, 5)
+    await asyncio.wait_for(ringing.done, PATIENCE)
     await settle()
     assert ringing.stopped, "it has rung for long enough"
     assert said(exchange)[-1] == ("Your PIN, please.", False)
@@ -357,7 +358,7 @@ async def test_ring_without_answering_is_early_media_for_its_time():
     assert said_to is session and f"m=audio {call.leg.port} ".encode() in sdp
     (ringing,) = exchange.media.playbacks
     assert ringing.target is call.leg and ringing.samples == tones.ringback()
-    await asyncio.wait_for(call.ended.wait(), 5)
+    await asyncio.wait_for(call.ended.wait(), PATIENCE)
     assert exchange.sip.verbs() == ["progress", "reject"] and exchange.media.open == set()
 
 
@@ -367,7 +368,7 @@ async def test_the_answer_after_early_media_says_the_same():
     exchange.ring()
     call = exchange.switchboard.live_calls[0]
     await settle()
-    await asyncio.wait_for(exchange.media.playbacks[0].done, 5)
+    await asyncio.wait_for(exchange.media.playbacks[0].done, PATIENCE)
     await settle()
     assert exchange.sip.verbs() == ["progress", "answer"] and call.state == "answered"
     assert exchange.sip.last("answer")[1][1] == exchange.sip.last("progress")[1][1]
@@ -381,14 +382,14 @@ async def test_ring_for_a_caller_who_wants_our_offer_is_180():
     call = exchange.switchboard.live_calls[0]
     await settle()
     assert exchange.sip.verbs() == ["ring"] and call.live
-    await asyncio.wait_for(call.ended.wait(), 5)
+    await asyncio.wait_for(call.ended.wait(), PATIENCE)
     assert exchange.sip.verbs() == ["ring", "reject"] and exchange.media.playbacks == []
 
 
 async def test_ring_without_answering_in_an_answered_call_is_ringback():
     exchange = Exchange()
     await exchange.dial_in('<Response><Ring duration="0.1"/><Ring answerCall="false"/></Response>')
-    await asyncio.wait_for(exchange.media.playbacks[0].done, 5)
+    await asyncio.wait_for(exchange.media.playbacks[0].done, PATIENCE)
     await settle()
     assert [p.samples for p in exchange.media.playbacks] == [tones.ringback()] * 2
     assert exchange.sip.verbs() == ["answer"]

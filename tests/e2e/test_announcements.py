@@ -88,9 +88,12 @@ async def test_two_answers_at_the_same_time_never_overlap(house: House, studio: 
 async def test_answers_are_heard_in_the_order_in_which_they_arrive(house: House, studio: Studio) -> None:
     room = house.room()
     late, early = file(house, "late", 23, 0.5), file(house, "early", 24, 1.5)
-    house.application.on("conferenceCreated", Reply(play("late").encode(), delay=1.0), name=room)
+    begun = asyncio.Event()
+    house.application.on("conferenceCreated", Reply(play("late").encode(), after=begun), name=room)
     house.application.on("conferenceMemberJoin", play("early"), name=room)
     alice = await member(house, studio, room, "alice")
+    await heard(alice, early[:4000])
+    begun.set()
     assert await heard(alice, early) + len(early) <= await heard(alice, late)
 
 
@@ -159,7 +162,7 @@ async def test_a_gather_in_an_answer_is_refused_and_the_conference_lives(
 
 async def test_the_end_of_the_conference_silences_it(house: House, studio: Studio) -> None:
     room, user = house.room(), house.room()
-    long, farewell = file(house, "long", 31, 5.0), file(house, "farewell", 32, 0.5)
+    long, farewell = file(house, "long", 31, 20.0), file(house, "farewell", 32, 0.5)
     house.seat(user, room, after="<PlayAudio>/farewell.wav</PlayAudio>")
     alice = await studio.phone("alice", house.server.sip)
     call = await alice.dial(house.uri(user))

@@ -4,6 +4,7 @@ import asyncio
 import re
 import resource
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
@@ -56,6 +57,7 @@ async def another_call(house: House, studio: Studio) -> None:
 async def test_headers_that_never_end_keep_nobody_out(
     house: House, studio: Studio, pair: list[PhoneCall]
 ) -> None:
+    began = time.monotonic()
     with ExitStack() as stack:
         for number in range(MANY):
             _, writer = await asyncio.open_connection("127.0.0.1", house.server.http_port)
@@ -69,7 +71,7 @@ async def test_headers_that_never_end_keep_nobody_out(
         await keep_hearing(pair[0], [pair[1]])
     assert "system resource" not in house.server.log
     told = [record for record in house.server.records() if record.get("event") == "http_connections_full"]
-    assert len(told) == 1
+    assert 1 <= len(told) <= 1 + (time.monotonic() - began) / 60, "once a minute"
 
 
 def invite(house: House, number: int, media_port: int) -> bytes:
@@ -90,6 +92,7 @@ async def test_calls_that_are_never_acknowledged_keep_nobody_out(
     house: House, studio: Studio, pair: list[PhoneCall]
 ) -> None:
     statuses: dict[str, set[str]] = {}
+    began = time.monotonic()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((FLOODER, 0))
         sock.setblocking(False)
@@ -119,7 +122,7 @@ async def test_calls_that_are_never_acknowledged_keep_nobody_out(
         hear()
     refused = [name for name, each in statuses.items() if "503" in each]
     taken = [name for name in statuses if name not in refused]
-    assert len(taken) <= 64
+    assert len(taken) <= 64 * (1 + (time.monotonic() - began) // 32), "each is waited for 32 s"
     metrics = await asyncio.to_thread(house.server.metrics)
     assert metrics["mixminus_media_legs"] <= 64 + 2 + 2
     await keep_hearing(pair[0], [pair[1]])

@@ -3,10 +3,8 @@
 import random
 import socket
 import struct
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from tests.support.ears import all_hear_the_others, hears, keep_hearing, voices
 from tests.support.eventually import eventually
@@ -17,13 +15,6 @@ from tests.support.studio import Studio
 from tests.support.webhook import Reply, bxml
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house() -> AsyncIterator[House]:
-    house = await House.open(callback_timeout=1, sections={"rtp": {"silence_hangup": 3}})
-    yield house
-    await house.close()
 
 
 def garbage(seed: int, count: int) -> list[bytes]:
@@ -108,7 +99,6 @@ async def test_a_stranger_who_sprays_every_port_hears_and_says_nothing(
 
 
 WEBHOOKS = [
-    pytest.param(Reply(hang=True), "callback-error", id="hangs"),
     pytest.param(Reply(status=500), "callback-error", id="500"),
     pytest.param(Reply(status=302, headers={"Location": "/elsewhere"}), "callback-error", id="redirects"),
     pytest.param(Reply(b"not xml at all", content_type="text/plain"), "invalid-bxml", id="nonsense"),
@@ -148,25 +138,36 @@ async def test_a_broken_conference_event_url_harms_nobody(house: House, studio: 
     await all_hear_the_others(calls)
 
 
-async def test_a_client_that_vanishes_is_noticed_and_let_go(
-    house: House, studio: Studio, pair: list[PhoneCall]
-) -> None:
-    room = house.room()
-    stays = await (await studio.phone("stays", house.server.sip, sound=voices()[2])).dial(house.uri(room))
-    ghost = await studio.phone("ghost", house.server.sip, sound=voices()[8])
-    call = await ghost.dial(house.uri(room))
-    await hears(stays, [call])
-    ghost.deaf = True
-    call.vanish()
-    ids = [event["callId"] for event in house.application.of("conferenceMemberJoin", name=room)]
-    await house.application.event("conferenceMemberExit", callId=ids[1])
-    await hears(stays, [])
-    assert any(
-        record.get("event") == "leg_silent" and record.get("call_id") == ids[1]
-        for record in house.server.records()
-    )
-    metrics = house.server.metrics()
-    assert any("silent" in name and value >= 1 for name, value in metrics.items()), metrics
+async def test_a_webhook_that_hangs_and_a_client_that_vanishes_are_noticed_and_let_go(studio: Studio) -> None:
+    house = await House.open(callback_timeout=2, sections={"rtp": {"silence_hangup": 3}})
+    try:
+        room = house.room()
+        stays, ghost = [
+            await (await studio.phone(name, house.server.sip, sound=voice)).dial(house.uri(room))
+            for name, voice in (("stays", voices()[2]), ("ghost", voices()[8]))
+        ]
+        await hears(stays, [ghost])
+        house.application.on("initiate", Reply(hang=True), user="hung")
+        victim = await studio.phone("victim", house.server.sip)
+        await victim.invite(house.uri("hung")).ended()
+        event = await house.application.event("disconnect", callId=await house.call_id("hung"))
+        assert event["cause"] == "callback-error" and event["errorMessage"], event
+        await hears(stays, [ghost])
+
+        ghost.phone.deaf = True
+        ghost.vanish()
+        ids = [event["callId"] for event in house.application.of("conferenceMemberJoin", name=room)]
+        await house.application.event("conferenceMemberExit", callId=ids[1])
+        await hears(stays, [])
+        assert stays.state == "answered"
+        assert any(
+            record.get("event") == "leg_silent" and record.get("call_id") == ids[1]
+            for record in house.server.records()
+        )
+        metrics = house.server.metrics()
+        assert any("silent" in name and value >= 1 for name, value in metrics.items()), metrics
+    finally:
+        await house.close()
 
 
 async def test_a_send_to_an_impossible_address_stops_no_other(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.ears import all_hear_the_others, hears, keep_hearing, voices
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.free_ports import free_port
 from tests.support.house import House
 from tests.support.phone import PhoneCall
@@ -192,7 +192,9 @@ async def test_a_number_goes_around_a_trunk_that_is_down_and_is_written_as_the_o
         await eventually(known)
         assert house.server.metrics()['mixminus_trunk_calls{trunk="live"}'] == 1.0
         events = [record["event"] for record in house.server.records()]
-        assert "trunk_down" in events and "dial_elsewhere" in events
+        # Where the machine was held up for five seconds, the health check came first.
+        found_out = events.index("trunk_down") > events.index("call_dialled")
+        assert ("dial_elsewhere" in events) == found_out
         assert (await house.rest.post("/calls", ring(house, "+442071838751")))[0] == 201
         second = await carrier.incoming(2)
         await second.answered()
@@ -202,8 +204,9 @@ async def test_a_number_goes_around_a_trunk_that_is_down_and_is_written_as_the_o
         def dialled() -> list[str]:
             return [each["trunk"] for each in house.server.records() if each["event"] == "call_dialled"]
 
-        await eventually(lambda: len(dialled()) == 3)
-        assert dialled() == ["dead", "live", "live"]
+        tried = ["dead"] * found_out
+        await eventually(lambda: len(dialled()) == len(tried) + 2)
+        assert dialled() == [*tried, "live", "live"]
     finally:
         await house.close()
 
@@ -311,7 +314,7 @@ async def test_sighup_takes_what_may_change_and_leaves_live_calls_alone(studio: 
             assert (await anext(news))["eventType"] == "state"
             changed = {**account, "password": "another-secret"}
             reconfigure(house, users=[user], applications=[application], accounts=[changed])
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 assert "end" not in [each["eventType"] async for each in news], "the conference goes on"
         assert (await house.rest.get("/calls"))[0] == 401
         await keep_hearing(calls[0], calls[1:])

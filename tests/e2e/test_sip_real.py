@@ -11,7 +11,7 @@ from websockets.typing import Origin, Subprotocol
 
 from tests.support.certificates import Authority
 from tests.support.collector import Collector, Copy
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.free_ports import free_port
 from tests.support.house import House
 from tests.support.jssip import JsSip
@@ -110,7 +110,7 @@ async def asks_over_tls(authority: Authority) -> None:
     context = ssl.create_default_context(cafile=authority.certificate)
     reader, writer = await asyncio.open_connection("127.0.0.1", TLS, ssl=context, server_hostname="localhost")
     writer.write(options("TLS"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert (await reader.readline()).startswith(b"SIP/2.0 200 ")
     writer.close()
     await writer.wait_closed()
@@ -129,7 +129,7 @@ async def test_a_browser_of_a_named_page_is_answered(
         proxy=None,
     ) as line:
         await line.send(options(transport.upper()).decode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             answer = await line.recv()
         assert str(answer).startswith("SIP/2.0 200 ")
 

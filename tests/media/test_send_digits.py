@@ -8,7 +8,7 @@ import pytest
 from media.client import MediaClient, MediaConfig, Playback, PlaybackLost
 from media.messages import Close, Played, SendDigits, StopPlay, Unplayed
 from tests.media.legs import Far
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.free_ports import free_range
 from tests.support.virtual_network import VirtualMedia, connect
 
@@ -91,7 +91,7 @@ async def test_control_sends_digits_over_real_sockets() -> None:
         leg = far.answered(media)
         sending = media.send_digits(leg, "0,#", tone=60, interval=100)
         assert isinstance(sending, Playback)
-        assert await asyncio.wait_for(sending.done, 5) is True
+        assert await asyncio.wait_for(sending.done, PATIENCE) is True
         assert far.pressed() == [("0", 480), ("#", 480)]
 
         stopped = media.send_digits(leg, "123", tone=400, interval=100)

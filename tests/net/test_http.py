@@ -15,6 +15,7 @@ from net.errors import HttpError, Malformed, Refused, TimedOut, TooLarge, Unreac
 from net.http import HttpClient
 from net.policy import Policy
 from tests.net.servers import Names, raw_site, site
+from tests.support.eventually import PATIENCE
 
 LOCAL = Policy(allow=["127.0.0.0/8", "::1"])
 
@@ -83,7 +84,7 @@ async def test_a_server_that_says_nothing_runs_into_the_deadline(client):
     async def talk(reader, writer):
         await asyncio.Event().wait()
 
-    async with asyncio.timeout(5), raw_site(talk) as port:
+    async with asyncio.timeout(PATIENCE), raw_site(talk) as port:
         with pytest.raises(TimedOut):
             await client.request("GET", f"http://127.0.0.1:{port}/", timeout=0.2)
         await client.close()
@@ -127,7 +128,7 @@ async def test_an_announced_gigabyte_is_not_even_read(client):
 
     async with raw_site(talk) as port:
         with pytest.raises(TooLarge):
-            await client.request("GET", f"http://127.0.0.1:{port}/", timeout=2)
+            await client.request("GET", f"http://127.0.0.1:{port}/")
         await client.close()
 
 
@@ -209,11 +210,15 @@ async def test_something_else_than_http_is_malformed(client):
 async def test_one_host_gets_only_so_many_connections_at_once():
     client = HttpClient(LOCAL, per_host=3)
     inside = most = 0
+    full = asyncio.Event()
 
     async def handler(request: web.Request) -> web.Response:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
+        if inside == 3:
+            full.set()
+        await full.wait()
         await asyncio.sleep(0.01)
         inside -= 1
         return web.Response()
@@ -322,7 +327,7 @@ async def test_only_the_allowed_ones_of_several_addresses_are_connected_to():
     names = Names(two_example=[["10.255.255.1", "127.0.0.1", "fd00::1"]])
     client = HttpClient(LOCAL, lookup=names)
     async with site(echo) as port:
-        assert (await client.request("GET", f"http://two.example:{port}/", timeout=2)).status == 200
+        assert (await client.request("GET", f"http://two.example:{port}/")).status == 200
     await client.close()
 
 
@@ -423,7 +428,7 @@ async def test_closing_ends_requests_under_way():
     async def talk(reader, writer):
         await asyncio.Event().wait()
 
-    async with asyncio.timeout(5), raw_site(talk) as port:
+    async with asyncio.timeout(PATIENCE), raw_site(talk) as port:
         pending = asyncio.create_task(client.request("GET", f"http://127.0.0.1:{port}/"))
         await asyncio.sleep(0.05)
         await client.close()

@@ -23,7 +23,7 @@ from sip.resolver import SystemResolver
 from sip.session import Session
 from sip.shell import SipServer
 from sip.uac import PENALTY
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.sip_pair import SDP, SERVER, Wire, response_text
 
 FIRST = Flow("udp", SERVER, ("192.0.2.1", 5060))
@@ -257,4 +257,4 @@ async def test_a_name_server_that_is_not_there_is_an_error_with_the_name() -> No
     assert finder._dns is not None
     finder._dns.cache = None
     with pytest.raises(OSError, match=r"a\.example: SRV cannot be looked up"):
-        await asyncio.wait_for(finder.srv("a.example"), 10)
+        await asyncio.wait_for(finder.srv("a.example"), PATIENCE)

@@ -13,6 +13,7 @@ from sip.layer import MAX_DATAGRAM, NO_STREAM
 from sip.message import Request, Response
 from sip.session import Session
 from sip.shell import SipServer
+from tests.support.eventually import PATIENCE
 from tests.support.sip_pair import PHONE, SDP, SERVER, Wire, response_text
 
 UDP = Flow("udp", SERVER, PHONE)
@@ -159,7 +160,7 @@ async def test_on_sockets_a_large_invite_reaches_whoever_listens(listen: tuple[s
         await called.start([f"udp:127.0.0.1:{port}", f"tcp:127.0.0.1:{port}"])
     uri = f"sip:room@127.0.0.1:{port}"
     caller.invite(to=uri, from_uri="sip:a@b", sdp=SDP, headers=(("X-Long", "x" * 3_000),))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await done.wait()
     first = heard[0]
     assert isinstance(first, IncomingCall)

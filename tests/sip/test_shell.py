@@ -20,7 +20,7 @@ from sip.session import Session
 from sip.shell import SipServer, parse_listen
 from sip.tcp import StreamLimits
 from sip.timers import TimerValues
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.sip_pair import SDP, request_text
 
 QUICK = TimerValues(t1=0.05, t2=0.2, t4=0.2)
@@ -44,7 +44,7 @@ class House:
 
 async def told(house: House, kind: type[Event], count: int = 1) -> list[Event]:
     """Waits until that many events of a kind have come."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(found := [e for e in house.events if isinstance(e, kind)]) < count:
             house.news.clear()
             await house.news.wait()
@@ -85,7 +85,7 @@ class Phone(asyncio.DatagramProtocol):
         self.inbox.put_nowait(data)
 
     async def hear(self) -> Response:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             message = parse(await self.inbox.get())
         assert isinstance(message, Response)
         return message
@@ -101,7 +101,7 @@ async def phone(port: int) -> AsyncIterator[Phone]:
 
 
 async def read_message(reader: asyncio.StreamReader) -> Response:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
         message = parse(head + await reader.readexactly(length))
@@ -145,7 +145,7 @@ async def test_garbage_by_tcp_costs_only_its_own_connection(start: Start) -> Non
         reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port("tcp"))
         writer.write(options(number, "TCP"))
         assert (await read_message(reader)).status == 200
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert b"SIP/2.0 2" not in await junk_reader.read()
         junk_writer.close()
         writer.close()
@@ -156,7 +156,7 @@ async def test_a_lost_frame_is_answered_400_and_closes(start: Start) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port("tcp"))
     writer.write(options(1, "TCP").replace(b"Content-Length: 0", b"Content-Length: -5"))
     assert (await read_message(reader)).status == 400
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await reader.read() == b""
     writer.close()
 
@@ -171,7 +171,7 @@ async def test_glued_and_torn_messages_and_keep_alives_over_tcp(start: Start) ->
         await writer.drain()
     assert (await read_message(reader)).call_id == "alive-3"
     writer.write(b"\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await reader.readexactly(2) == b"\r\n"
     writer.close()
 
@@ -258,7 +258,7 @@ async def test_a_call_outlives_its_connection(start: Start) -> None:
     await eventually(lambda: not house.server.statistics["tcp_connections"])
     assert not acknowledged.session.ended
     house.server.hang_up(acknowledged.session)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert (await arrived).startswith(b"BYE sip:alice@127.0.0.1")
     second.close()
 
@@ -271,7 +271,7 @@ async def test_one_connection_too_many_is_closed(start: Start) -> None:
         writer.write(options(number, "TCP"))
         assert (await read_message(reader)).status == 200
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
     assert house.server.statistics["tcp_refused"] == 1
@@ -284,7 +284,7 @@ async def test_idle_and_dawdling_connections_are_closed(start: Start, sent: byte
     house = await start(limits=StreamLimits(idle=0.1, partial=0.1))
     reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port("tcp"))
     writer.write(sent)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await reader.read() == b""
     writer.close()
 
@@ -300,7 +300,7 @@ async def test_who_connects_and_says_nothing_is_sent_away_and_whoever_has_spoken
     assert (await read_message(spoken)).status == 200
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await reader.read() == sent[: len(sent) // 2]  # an answer to each ping
     speaker.write(options(2, "TCP"))
     assert (await read_message(spoken)).status == 200
@@ -327,7 +327,7 @@ async def test_a_connection_that_we_have_made_may_be_silent(start: Start) -> Non
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(ended.wait(), 0.6)
     await house.server.close()
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), PATIENCE)
     server.close()
 
 
@@ -358,7 +358,7 @@ async def test_a_dripping_sender_gains_no_time(start: Start) -> None:
             await asyncio.sleep(0.01)
 
     dripping = asyncio.create_task(drip())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         with contextlib.suppress(ConnectionResetError):  # a drop that crossed the end
             assert await reader.read() == b""
     dripping.cancel()

@@ -17,7 +17,7 @@ from sip.shell import SipServer
 from sip.tcp import StreamLimits
 from sip.tls import Tls, TlsFiles
 from tests.support.certificates import Authority, Certificate
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.sip_pair import SDP, request_text
 
 
@@ -212,14 +212,14 @@ async def test_files_that_are_of_no_use_are_named(
 async def test_half_a_handshake_is_given_up_and_counts_as_a_connection(
     start: Start, ours: Certificate, authority: Authority
 ) -> None:
-    limits = StreamLimits(connections=3, connect=0.3)
+    limits = StreamLimits(connections=3, connect=1.0)
     called = await start(files(ours, authority), limits=limits)
-    half = [await asyncio.open_connection("127.0.0.1", called.port) for _ in range(4)]
+    half = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", called.port) for _ in range(4)))
     await eventually(lambda: called.server.statistics.get("tls_refused") == 1)
     half[0][1].write(b"\x16\x03\x01")
     half[1][1].write(request_text("OPTIONS"))
     for reader, writer in half:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(ConnectionResetError):
                 await reader.read()
         writer.close()
@@ -240,7 +240,7 @@ async def test_a_request_that_comes_with_the_end_of_the_handshake_is_heard(
             "127.0.0.1", called.port, ssl=context, server_hostname="localhost"
         )
         writer.write(data)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             answer = parse(await reader.readuntil(b"\r\n\r\n"))
         assert isinstance(answer, Response) and answer.status == 200
         writer.close()

@@ -23,7 +23,7 @@ from sip.timers import TimerValues
 from sip.tls import TlsFiles
 from tests.sip.test_torture import CASES
 from tests.support.certificates import Authority
-from tests.support.eventually import eventually
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.sip_pair import SDP, request_text
 
 QUICK = TimerValues(t1=0.01, t2=0.04, t4=0.04)
@@ -89,7 +89,7 @@ async def test_by_datagram(house: House) -> None:
     loop = asyncio.get_running_loop()
     remote = ("127.0.0.1", house.server.port("udp"))
     transport, line = await loop.create_datagram_endpoint(Line, remote_addr=remote)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         for number, case in enumerate(CASES):
             transport.sendto(apart(case.data, number))
             transport.sendto(alive(number))
@@ -170,7 +170,7 @@ async def test_an_invite_that_breaks_off_at_any_byte(house: House) -> None:
             writer.close()
     reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port("tcp"))
     writer.write(alive(0))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert is_alive(await reader.readuntil(b"\r\n\r\n"))
     writer.close()
 
@@ -180,7 +180,7 @@ async def test_a_megabyte_of_header_costs_its_connection(house: House) -> None:
     with contextlib.suppress(OSError):
         writer.write(b"OPTIONS sip:a@b SIP/2.0\r\nX: " + b"x" * (1 << 20))
         await writer.drain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await reader.read() == b""
     writer.close()
     assert house.server.endpoint.size()["transactions"] == 0

@@ -10,7 +10,7 @@ from tests.support.phone import PhoneCall
 from tests.support.sounds import Tone
 from tests.support.tones import ABSENT, FREQUENCIES, PRESENT, levels, loudest_moment, tones
 
-MEMORY = 10.0
+MEMORY = 15.0
 """Seconds for which the server remembers how late packets came, before it lets all wait less again."""
 
 UNEVEN = 0.005

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 PATIENCE = 60.0
-"""Seconds that a wait may last: what comes at all comes sooner, however busy the machine is, and though its disk
-may stand still for twenty of them."""
+"""Seconds that a wait may last: what comes at all comes sooner, however busy the machine is, and though its
+disk may stand still for twenty of them."""
 
 
 async def eventually(

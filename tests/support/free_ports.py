@@ -21,6 +21,8 @@ _given: set[int] = (
 def _bind(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, kind)
+    if kind == socket.SOCK_STREAM:  # what an ended server has left in TIME_WAIT is in nobody's way
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((address, port))
     except OSError:
@@ -38,6 +40,16 @@ def free_range(count: int, address: str = "127.0.0.1") -> str:
     """`count` free UDP ports side by side, the first even, as "FIRST-LAST"."""
     first = _free(count, 2, address, socket.SOCK_DGRAM)
     return f"{first}-{first + count - 1}"
+
+
+def is_free(port: int, address: str) -> bool:
+    """Whether it can be bound now, for UDP and TCP alike."""
+    try:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            _bind(kind, address, port).close()
+    except OSError:
+        return False
+    return True
 
 
 def _free(count: int, step: int, address: str, *kinds: socket.SocketKind) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.certificates import Certificate
 from tests.support.eventually import eventually
-from tests.support.free_ports import free_port
+from tests.support.free_ports import free_port, is_free
 from tests.support.programs import need
 from tests.support.server import ROOT
 
@@ -88,6 +88,8 @@ class Kamailio:
         if self.process is not None and self.process.returncode is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             await self.process.wait()
+            # Its children, whom nobody here waits for, hold its sockets until they are gone too.
+            await eventually(lambda: all(is_free(port, self.address) for port in (self.port, self.tls_port)))
 
     def story(self) -> str:
         return "kamailio: " + self.log_file.read_text(errors="replace")[-4000:]

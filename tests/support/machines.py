@@ -18,9 +18,8 @@ import shutil
 import signal
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 
-from tests.support.namespaces import delete, entered, need_namespaces, run
+from tests.support.namespaces import Network, entered, run
 from tests.support.recipes import Block
 
 PLACES = {
@@ -37,6 +36,8 @@ PLACES = {
     "inner": "192.168.1.10",
     "beside": "192.168.1.51",
 }
+WIRES = {"wire": "br0", "router": "lan"}
+"""The bridge of each machine that has one."""
 MASQUERADE = """
 table ip nat {
     chain postrouting {
@@ -165,30 +166,17 @@ class Server(Machine):
         return ("bash",)  # it sees this machine's folders, wherever the project lies
 
 
-class Machines:
+class Machines(Network):
     """`with Machines(folder, project, environment) as machines: machines["phone"]`"""
 
     def __init__(self, folder: Path, project: Path, environment: Path) -> None:
-        need_namespaces()
+        super().__init__()
         self._folder, self._project, self._environment = folder, project, environment
         self._prefix = f"mixminus-{os.getpid()}"
         self._made: dict[str, Machine] = {}
 
     def __getitem__(self, name: str) -> Machine:
         return self._made[name]
-
-    def __enter__(self) -> "Machines":
-        try:
-            self._set_up()
-        except BaseException:
-            self._tear_down()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tear_down()
 
     async def off(self) -> None:
         """Nothing runs any more, and every home is empty."""
@@ -206,36 +194,31 @@ class Machines:
     def _name(self, name: str) -> str:
         return f"{self._prefix}-{name}"
 
-    def _set_up(self) -> None:
-        for name in ("wire", "router"):
-            run("ip", "netns", "add", self._name(name))
-            run("ip", "netns", "exec", self._name(name), "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-        wires = {"wire": "br0", "router": "lan"}
-        for name, bridge in wires.items():
-            self._ip(name, f"link add {bridge} type bridge", f"link set {bridge} up", "link set lo up")
+    def _up(self) -> None:
+        for name, bridge in WIRES.items():
+            self._add(self._name(name), router=True)
+            self._ip(name, f"link add {bridge} type bridge", f"link set {bridge} up")
         networks = ("192.0.2", "198.51.100", "203.0.113")
         self._ip("wire", *(f"address add {network}.1/24 dev br0" for network in networks))
         # No redirects: a phone is to send to its gateway, as on a wire of its own.
         for key in ("all", "br0"):
-            self._sysctl("wire", f"net/ipv4/conf/{key}/send_redirects", "0")
+            self._sysctl(self._name("wire"), f"net/ipv4/conf/{key}/send_redirects", "0")
         self._ip("router", "address add 192.168.1.1/24 dev lan")
         self._plug("router", "wan", "198.51.100.7", "wire")
-        run("ip", "netns", "exec", self._name("router"), "nft", "-f", "-", text=MASQUERADE)
+        self._filter(self._name("router"), MASQUERADE)
         self._made["router"] = self._machine("router", "198.51.100.7")
         for name, address in PLACES.items():
-            run("ip", "netns", "add", self._name(name))
+            self._add(self._name(name))
             self._plug(name, "eth0", address, "router" if address.startswith("192.168.") else "wire")
             self._made[name] = self._machine(name, address)
 
     def _plug(self, name: str, interface: str, address: str, wire: str) -> None:
-        bridge = {"wire": "br0", "router": "lan"}[wire]
         gateway = address.rpartition(".")[0] + ".1"
         peer = f"p{name}"
         self._ip(wire, f"link add name {peer} type veth peer name {interface} netns {self._name(name)}")
-        self._ip(wire, f"link set {peer} master {bridge}", f"link set {peer} up")
+        self._ip(wire, f"link set {peer} master {WIRES[wire]}", f"link set {peer} up")
         self._ip(
             name,
-            "link set lo up",
             f"link set {interface} up",
             f"address add {address}/24 dev {interface}",
             f"route add default via {gateway}",
@@ -243,9 +226,3 @@ class Machines:
 
     def _ip(self, name: str, *commands: str) -> None:
         run("ip", "-n", self._name(name), "-batch", "-", text="\n".join(commands))
-
-    def _sysctl(self, name: str, key: str, value: str) -> None:
-        run("ip", "netns", "exec", self._name(name), "sh", "-c", f"echo {value} > /proc/sys/{key}")
-
-    def _tear_down(self) -> None:
-        delete(*(self._name(name) for name in (*PLACES, "router", "wire")))

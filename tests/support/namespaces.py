@@ -5,6 +5,8 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 from tests.support.programs import missing, need
 
@@ -25,10 +27,47 @@ def run(*line: str, text: str = "") -> None:
     assert done.returncode == 0, f"{' '.join(line)}: {done.stderr}"
 
 
-def delete(*names: str) -> None:
-    """Those that are there."""
-    for name in names:
-        subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+class Network:
+    """Namespaces and what is between them, there from `with` to its end. Whoever has some sets them `_up`."""
+
+    def __init__(self) -> None:
+        need_namespaces()
+        self._names: list[str] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._up()
+        except BaseException:
+            self._down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._down()
+
+    def _up(self) -> None:
+        raise NotImplementedError
+
+    def _down(self) -> None:
+        for name in reversed(self._names):
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+
+    def _add(self, name: str, *, router: bool = False) -> None:
+        """A namespace with its loopback; one that is a `router` passes packets on."""
+        self._names.append(name)
+        run("ip", "netns", "add", name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+        if router:
+            self._sysctl(name, "net/ipv4/ip_forward", "1")
+
+    def _sysctl(self, name: str, key: str, value: str) -> None:
+        run("ip", "netns", "exec", name, "sh", "-c", f"echo {value} > /proc/sys/{key}")
+
+    def _filter(self, name: str, rules: str) -> None:
+        """Rules of nftables."""
+        run("ip", "netns", "exec", name, "nft", "-f", "-", text=rules)
 
 
 @contextmanager

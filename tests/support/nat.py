@@ -9,9 +9,8 @@ process's own, so that several may run at a time.
 import os
 import socket
 from contextlib import AbstractContextManager
-from types import TracebackType
 
-from tests.support.namespaces import delete, entered, need_namespaces, run
+from tests.support.namespaces import Network, entered, run
 
 INSIDE = "10.66.0"
 
@@ -35,11 +34,11 @@ table ip nat {{
 """
 
 
-class Nat:
+class Nat(Network):
     """`with Nat(phones=20) as nat:`"""
 
     def __init__(self, phones: int) -> None:
-        need_namespaces()
+        super().__init__()
         number = os.getpid() % 32_768  # 198.18.0.0/15, which is for tests of networks (RFC 2544), has as many
         self._outside = f"198.{18 + number // 16_384}.{number // 64 % 256}"
         self._network = number % 64 * 4
@@ -52,24 +51,10 @@ class Nat:
         self.public = f"{self._outside}.{self._network + 2}"
         """Where all phones seem to be."""
 
-    def __enter__(self) -> "Nat":
-        try:
-            self._set_up()
-        except BaseException:
-            self._tear_down()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tear_down()
-
-    def _set_up(self) -> None:
+    def _up(self) -> None:
         gate, home = self._gate, self._home
-        for name in (gate, home):
-            self._do("netns", "add", name)
-            self._do("-n", name, "link", "set", "lo", "up")
+        self._add(gate, router=True)
+        self._add(home)
         self._do("link", "add", self._wire, "type", "veth", "peer", "name", "out", "netns", gate)
         self._do("address", "add", f"{self.server}/30", "dev", self._wire)
         self._do("link", "set", self._wire, "up")
@@ -82,16 +67,11 @@ class Nat:
         for address in self.phones:
             self._do("-n", home, "address", "add", f"{address}/24", "dev", "lan")
         self._do("-n", home, "route", "add", "default", "via", f"{INSIDE}.1")
-        run("ip", "netns", "exec", gate, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-        run("ip", "netns", "exec", gate, "nft", "-f", "-", text=RULES)
-
-    def _tear_down(self) -> None:
-        delete(self._home, self._gate)
+        self._filter(gate, RULES)
 
     def forward(self, port: int, ports: str, address: str) -> None:
         """What comes from outside to `port`, and by UDP to `ports` ("FIRST-LAST"), goes to `address`."""
-        rules = FORWARDING.format(port=port, ports=ports, address=address)
-        run("ip", "netns", "exec", self._gate, "nft", "-f", "-", text=rules)
+        self._filter(self._gate, FORWARDING.format(port=port, ports=ports, address=address))
 
     def forget(self) -> None:
         """As after a power cut of the box: no mapping is left, and what comes next gets another."""

@@ -318,7 +318,7 @@ class Line:
         return tones.find(sound, self.pcm(since=since), self.there(since=since))
 
     def due(self, timestamp: int) -> float:
-        """When the sample with this timestamp was to leave, on our clock: by the packet that came the least late."""
+        """When the sample with this timestamp was to leave, on our clock, as the least late packet has it."""
         own, *stamps = unwrapped([timestamp, *(packet.timestamp for packet in self.audio)])
         return min(packet.at - (stamp - own) / 8000 for packet, stamp in zip(self.audio, stamps, strict=True))
 

@@ -43,13 +43,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the application does with a request. `delay` comes first; `hang` never answers."""
+    """What the application does with a request: `delay` comes first, and `after`; `hang` never answers."""
 
     body: bytes = b""
     status: int = 200
     content_type: str = "application/xml"
     delay: float = 0.0
     hang: bool = False
+    after: asyncio.Event | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -190,8 +191,9 @@ class Application:
         reply = answer if isinstance(answer, Reply) else Reply(answer.encode())
         if reply.hang:
             await self._hung.wait()
-        if reply.delay:
-            await asyncio.sleep(reply.delay)
+        if reply.after is not None:
+            await reply.after.wait()
+        await asyncio.sleep(reply.delay)
         body = reply.body if reply.status != 204 else None
         return web.Response(
             body=body,
