@@ -72,8 +72,8 @@ async def test_a_dashboard_sees_who_comes_talks_is_muted_and_goes(house: House, 
     async with house.rest.stream(f"/conferences/{await house.conference(room)}/events") as news:
 
         async def told(*kinds: str) -> list[str]:
-            """Of whom these kinds are told, in this order. Passed over: levels, and that somebody falls silent
-            and talks again, as who is held up seems to."""
+            """Of whom these kinds are told, in this order. Passed over: levels, and who is silent and talks
+            again, as somebody seems to who is held up."""
             calls = []
             for kind in kinds:
                 while (one := await anext(news))["eventType"] in {"level", "silent", "talking"} - {kind}:
