@@ -66,6 +66,7 @@ class Attempt:
             headers=(*route.headers, *caller.headers, *dial.headers),
             credentials=route.credentials,
             display_name=caller.display_name,
+            max_forwards=self._call.forwards,
         )
         return self.session
 

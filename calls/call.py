@@ -26,6 +26,7 @@ from calls.media_session import MediaSession
 from calls.order import CallOrder, LegOrder
 from calls.referral import Referral
 from calls.terms import Terms, TermsPolicy
+from sip.message import MAX_FORWARDS
 from sip.reason import Reason
 from sip.sdp import Srtp
 from sip.uri import readable
@@ -163,6 +164,8 @@ class Call:
         self.parent: str | None = None
         self.depth = 0
         """How many calls, each of which had the next one dialled, have led to this one."""
+        self.forwards = MAX_FORWARDS
+        """How many hops it may take yet (RFC 7332): a circle through other telephone systems ends by it."""
         self.inherited: Event = {}
         """What the events of a call that was dialled by a Transfer say of that; replaces its own fields."""
         self.state: State = "initiated" if direction == "inbound" else "queued"

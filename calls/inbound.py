@@ -93,6 +93,7 @@ class Inbound:
             disconnect=application.status,
         )
         call.media, call.line, call.depth = media, line, depth
+        call.forwards = min(session.request.forwards, call.forwards)
         call.identity = stir_shaken.identity(session.request)
         if trunk is not None:
             call.stir_shaken = stir_shaken.vouched(session.request)

@@ -109,7 +109,7 @@ class Outbound:
             farewell="transferDisconnect",
             tag=order.tag or None,
         )
-        leg.parent, leg.depth = parent.id, parent.depth + 1
+        leg.parent, leg.depth, leg.forwards = parent.id, parent.depth + 1, parent.forwards - 1
         leg.inherited = order.fields
         leg.enqueued_time = clock.now()
         admission = self.admission(leg.account)
@@ -117,6 +117,9 @@ class Outbound:
         self._register(leg)
         if full:
             leg.end("account-limit", TOO_MANY)
+            return leg
+        if leg.forwards < 0:
+            leg.end("error", "It has been sent on too often (Max-Forwards)", sip_response_code=483)
             return leg
         admission.passed()
         try:

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from sip.flow import Flow
 from sip.headers import NameAddr
-from sip.message import Headers, Message, Request, Response
+from sip.message import MAX_FORWARDS, Headers, Message, Request, Response
 from sip.uri import Uri
 
 REMEMBERED = 1_000
@@ -132,7 +132,7 @@ class Dialog:
             (
                 ("Via", via),
                 *(("Route", route) for route in routes),
-                ("Max-Forwards", "70"),
+                ("Max-Forwards", str(MAX_FORWARDS)),
                 ("From", str(self.local)),
                 ("To", str(self.remote)),
                 ("Call-ID", self.call_id),

@@ -14,7 +14,7 @@ from sip.events import Event
 from sip.flow import Flow, Outgoing
 from sip.incoming import Incoming
 from sip.info import press
-from sip.message import Headers
+from sip.message import MAX_FORWARDS, Headers
 from sip.offers import Offers
 from sip.outside import OnAnswer, Series, ask
 from sip.reason import Reason
@@ -104,6 +104,7 @@ class Endpoint:
         headers: Headers = (),
         credentials: tuple[str, str] | None = None,
         display_name: str = "",
+        max_forwards: int = MAX_FORWARDS,
         now: float,
     ) -> Session:
         """Calls `to`, a SIP URI, over `flow`. `credentials` answer a challenge from that host only. Raises
@@ -116,6 +117,7 @@ class Endpoint:
             headers=headers,
             credentials=credentials,
             display_name=display_name,
+            max_forwards=max_forwards,
             now=now,
         )
 

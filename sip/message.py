@@ -19,6 +19,8 @@ MAX_MESSAGE = 65_535
 """Bytes of one message, the most a datagram can hold."""
 MAX_HEADERS = 256
 """Header lines of one message."""
+MAX_FORWARDS = 70
+"""Hops that a request of ours may take (RFC 3261 section 8.1.1.6)."""
 
 Headers = tuple[tuple[str, str], ...]
 M = TypeVar("M", bound="Message")
@@ -96,6 +98,7 @@ REASONS = {
     480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist",
     482: "Loop Detected",
+    483: "Too Many Hops",
     486: "Busy Here",
     487: "Request Terminated",
     488: "Not Acceptable Here",
@@ -232,10 +235,15 @@ class Request(Message):
             raise SipError("CSeq names another method")
         if self.target.headers:
             raise SipError("Headers in the Request-URI")
-        if (forwards := self.get("Max-Forwards")) is not None:
-            number(forwards, "Max-Forwards", 255)
+        _ = self.forwards
         if self.method == "INVITE" and self.contact is None:
             raise SipError("Missing Contact header")
+
+    @property
+    def forwards(self) -> int:
+        """Max-Forwards, the usual number where there is none. Raises `SipError`."""
+        value = self.get("Max-Forwards")
+        return MAX_FORWARDS if value is None else number(value, "Max-Forwards", 255)
 
     def seen_from(self, ip: str, port: int) -> "Request":
         """With the source noted in the topmost Via (section 18.2.1). Raises `SipError`."""

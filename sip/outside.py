@@ -7,7 +7,7 @@ from sip.core import Core
 from sip.credentials import authorize
 from sip.flow import Flow
 from sip.headers import NameAddr
-from sip.message import Headers, Request, Response
+from sip.message import MAX_FORWARDS, Headers, Request, Response
 from sip.uri import Uri
 
 OnAnswer = Callable[[Response], None]
@@ -50,7 +50,7 @@ def ask(
         str(target),
         (
             ("Via", core.via(flow)),
-            ("Max-Forwards", "70"),
+            ("Max-Forwards", str(MAX_FORWARDS)),
             ("From", str(NameAddr(about, "", (("tag", core.token()),)))),
             ("To", f"<{about}>"),
             ("Call-ID", series.call_id),

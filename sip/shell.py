@@ -13,7 +13,7 @@ from sip.endpoint import Endpoint, EndpointConfig
 from sip.events import Event
 from sip.flow import Address, Flow
 from sip.locate import Resolver, locate
-from sip.message import Headers, Response
+from sip.message import MAX_FORWARDS, Headers, Response
 from sip.outside import Series
 from sip.reason import Reason
 from sip.replaces import Replaces
@@ -191,6 +191,7 @@ class SipServer:
         headers: Headers = (),
         credentials: tuple[str, str] | None = None,
         display_name: str = "",
+        max_forwards: int = MAX_FORWARDS,
     ) -> Session:
         """Calls `to` by way of `target`: a flow of `reach` or of a registration, or a URI or `host[:port]`
         with an IP address (None: `to` itself). OSError when no listener can reach it, ValueError for a
@@ -207,6 +208,7 @@ class SipServer:
             headers=headers,
             credentials=credentials,
             display_name=display_name,
+            max_forwards=max_forwards,
             now=self._loop.time(),
         )
         self._pump()

@@ -10,7 +10,7 @@ from sip.errors import SipError
 from sip.events import CallAnswered, CallFailed, CallRinging
 from sip.flow import Flow
 from sip.headers import NameAddr
-from sip.message import Headers, Request, Response
+from sip.message import MAX_FORWARDS, Headers, Request, Response
 from sip.reason import reasons_of
 from sip.refresh import SessionTimers
 from sip.reliable import Pracks
@@ -54,9 +54,10 @@ class Uac:
         headers: Headers = (),
         credentials: tuple[str, str] | None = None,
         display_name: str = "",
+        max_forwards: int = MAX_FORWARDS,
         now: float,
     ) -> Session:
-        """Sends an INVITE with an offer. Raises `SipError` for a bad URI."""
+        """Sends an INVITE with an offer, which may take so many hops. Raises `SipError` for a bad URI."""
         core = self._core
         target, caller = Uri.parse(to).bare(), Uri.parse(from_uri)
         if target.scheme not in ("sip", "sips"):
@@ -84,7 +85,7 @@ class Uac:
             str(target),
             (
                 ("Via", core.via(flow)),
-                ("Max-Forwards", "70"),
+                ("Max-Forwards", str(max_forwards)),
                 ("From", str(local)),
                 ("To", f"<{target}>"),
                 ("Call-ID", call_id),

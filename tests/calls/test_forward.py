@@ -270,6 +270,18 @@ async def test_a_number_that_is_sent_on_to_itself_is_refused_at_the_tenth_time(v
     assert len(exchange.switchboard.live_calls) < 20
 
 
+async def test_a_circle_through_another_telephone_system_ends_by_its_hops():
+    exchange = Exchange()
+    exchange.answer_with(f'<Response><Forward to="{TO}"/></Response>')
+    for hops in (3, 0):
+        exchange.ring(headers=(("Max-Forwards", str(hops)),))
+        await settle()
+    sent = [named["max_forwards"] for verb, _, named in exchange.sip.done if verb == "invite"]
+    assert sent == [2]
+    ended = exchange.switchboard.calls(ACCOUNT, cause="error")
+    assert [call.error_message for call in ended] == ["It has been sent on too often (Max-Forwards)"] * 2
+
+
 async def test_a_call_of_rest_that_comes_back_is_no_loop():
     exchange = Exchange()
     exchange.answer_with("<Response><Pause/></Response>")
