@@ -34,6 +34,9 @@ _SECONDS_TO_RINGING = 30.0
 # With another way left, a callee from whom nothing at all has come is given up sooner.
 _SECONDS_TO_ANYTHING = 6.0
 
+# For as long a trunk where nobody was there is tried after others.
+_SECONDS_AT_REST = 60.0
+
 # The final responses after which another way is tried (RFC 3263 section 4.3), if it did not ring before.
 _TRY_ELSEWHERE = frozenset({408, 503})
 
@@ -53,13 +56,13 @@ class Failure:
 
     @property
     def weight(self) -> int:
-        """Which of several phones' failures is the call's: a refusal for all, busy, any refusal, silence
-        (RFC 3261 section 16.7, step 6)."""
+        """Which of several failures is the call's: a refusal for all, busy, any refusal, silence or a server
+        that cannot serve (RFC 3261 section 16.7, step 6)."""
         if self.status is None:
             return 0
         if self.status >= 600:
-            return 4
-        return {486: 3, 408: 1, 480: 1}.get(self.status, 2)
+            return 5
+        return {486: 4, 503: 2, 408: 1, 480: 1}.get(self.status, 3)
 
 
 class Dialling:
@@ -197,10 +200,25 @@ class Dialling:
         call.answered_anew()
         self._listener.answered(call)
 
-    def failed(self, session: "Session", status: int, reason: str, reasons: Sequence[Reason] = ()) -> None:
-        """A final refusal of one, or nothing at all (408)."""
+    def unreachable(self) -> None:
+        """Nobody listens where one went: no need to wait for the only one where another way is left."""
+        attempts = list(self._attempts.values())
+        if self._ways and len(attempts) == 1 and not attempts[0].progressing:
+            self._nothing_came()
+
+    def failed(
+        self,
+        session: "Session",
+        status: int,
+        reason: str,
+        reasons: Sequence[Reason] = (),
+        rests: float = 0.0,
+    ) -> None:
+        """A final refusal of one, or nothing at all (408); `rests`: seconds for which that place is tried
+        after others."""
         attempt = self._drop(session.id)
         attempt.close()
+        self._rest(attempt.route, rests)
         if status in _NOT_ACCEPTABLE and attempt.left_open:
             self._insist(attempt.route)
             return
@@ -263,9 +281,16 @@ class Dialling:
         if any(attempt.progressing for attempt in self._attempts.values()):
             self._give_up_in(_SECONDS_TO_RINGING - _SECONDS_TO_ANYTHING)
             return
+        for attempt in self._attempts.values():
+            self._rest(attempt.route, _SECONDS_AT_REST)
         self._abandon_all()
         self._failures.append(Failure("timeout", "No answer", 408, elsewhere=True))
         self._all_failed()
+
+    def _rest(self, route: Route, seconds: float) -> None:
+        if route.trunk is not None and seconds:
+            now = asyncio.get_running_loop().time()
+            self._call.services.trunks.rest(route.trunk, seconds, now)
 
     def _all_failed(self) -> None:
         if self._ways and self._failures[-1].elsewhere:

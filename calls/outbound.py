@@ -17,7 +17,7 @@ from calls.errors import Invalid
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder
 from calls.routing import Routing, Unreachable, Ways
-from sip.events import CallAnswered, CallFailed, CallRinging
+from sip.events import CallAnswered, CallFailed, CallRinging, CallUnreachable
 
 if TYPE_CHECKING:
     from sip.session import Session
@@ -149,7 +149,7 @@ class Outbound:
 
     # What becomes of them
 
-    def on_sip(self, event: CallRinging | CallAnswered | CallFailed) -> Call | None:
+    def on_sip(self, event: CallRinging | CallAnswered | CallFailed | CallUnreachable) -> Call | None:
         """News of a callee; returns his call, None where nobody dials him any more."""
         session = event.session
         call = self._sessions.get(session.id)
@@ -162,8 +162,10 @@ class Outbound:
             case CallAnswered(sdp=sdp):
                 del self._dialling[call.id]
                 dialling.answered(session, sdp)
-            case CallFailed(status=status, reason=reason, reasons=reasons):
-                dialling.failed(session, status, reason, reasons)
+            case CallFailed(status=status, reason=reason, reasons=reasons, rests=rests):
+                dialling.failed(session, status, reason, reasons, rests)
+            case CallUnreachable():
+                dialling.unreachable()
         return call
 
     def media_of(self, call: Call, session: "Session") -> MediaSession | None:

@@ -151,7 +151,7 @@ class Switchboard:
                     self._inbound.on_sip(event)
                 else:
                     self._handovers.incoming(event)
-            case sip_events.CallRinging() | sip_events.CallFailed():
+            case sip_events.CallRinging() | sip_events.CallFailed() | sip_events.CallUnreachable():
                 self.outbound.on_sip(event)
             case sip_events.CallAnswered():
                 if (callee := self.outbound.on_sip(event)) is not None:

@@ -92,6 +92,13 @@ class Endpoint:
         if core.config.registrar is not None:
             core.config.registrar.forget(flow)
 
+    def unreachable(self, data: bytes, now: float) -> None:
+        """Nobody listens where a datagram of ours went that begins so. Only a call that nobody has heard of
+        yet heeds it: what is under way is repeated, and gets through or times out."""
+        transaction = self._core.layer.quoted(data)
+        if transaction is not None and transaction.request.method == "INVITE":
+            self._uac.unreachable(transaction, now)
+
     # The verbs.
 
     def invite(

@@ -66,6 +66,16 @@ class CallFailed:
     reason: str
     reasons: tuple[Reason, ...] = ()
     """The response's Reason headers: a gateway tells the Q.850 cause here."""
+    rests: float = field(default=0.0, compare=False)
+    """Seconds for which other calls had better not go there: as a 503 says, or because nobody is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallUnreachable:
+    """Nobody listens where our INVITE went (ICMP), and the next try would be more of the same; it goes on all
+    the same, for who is just starting hears the next one."""
+
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +168,7 @@ Event = (
     | CallAnswered
     | CallAcknowledged
     | CallFailed
+    | CallUnreachable
     | CallCancelled
     | CallEnded
     | MediaOffered

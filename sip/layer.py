@@ -1,6 +1,7 @@
 """The transaction layer: which transaction a message belongs to (RFC 3261 sections 17.1.3, 17.2.3,
 18.2.2)."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Hashable
 
@@ -18,6 +19,9 @@ NO_STREAM = 600.0
 """Seconds for which a peer that did not take TCP is not asked again."""
 MAX_REMEMBERED = 1_000
 """Such peers."""
+
+
+_QUOTED = re.compile(rb"([A-Z]+) [^\r\n]*\r\nVia: [^\r\n]*;branch=([^\s;,]+)")
 
 
 class TransactionLayer:
@@ -78,6 +82,12 @@ class TransactionLayer:
             return False
         transaction.receive(response, now)
         return True
+
+    def quoted(self, data: bytes) -> ClientTransaction | None:
+        """The transaction whose request begins so: as much of it as an ICMP message gives back. A forged one
+        does not know its branch."""
+        found = _QUOTED.match(data)
+        return None if found is None else self._clients.get((found[2].decode(), found[1].decode()))
 
     def find_server(self, request: Request) -> ServerTransaction | None:
         """The transaction that this request repeats or, for ACK, acknowledges."""

@@ -389,6 +389,10 @@ class SipServer:
             return
         self._message(data, Flow("udp", (local, port), remote))
 
+    def _unreachable(self, data: bytes) -> None:
+        self.endpoint.unreachable(data, self._loop.time())
+        self._pump()
+
     def _lost(self, flow: Flow) -> None:
         if self._closed:
             return
@@ -477,7 +481,7 @@ class SipServer:
 
     async def _bind(self, transport: str, address: Address) -> Address:
         if transport == "udp":
-            datagrams = UdpSocket(address, self._datagram, self._statistics)
+            datagrams = UdpSocket(address, self._datagram, self._statistics, self._unreachable)
             self._datagrams.append(datagrams)
             return datagrams.address
         if transport not in self._streams:

@@ -39,6 +39,9 @@ class Condition:
     next_entry: float = -math.inf
     """When the next call would come in by it if they came evenly."""
 
+    rests_until: float = -math.inf
+    """When calls may come again that went elsewhere because it could not take one."""
+
     @property
     def up(self) -> bool:
         return self.failures < FAILURES
@@ -85,7 +88,7 @@ class Trunks:
         for trunk in trunks:
             kept = before.get(trunk.name) or Condition(trunk)
             if kept.trunk.host != trunk.host or not trunk.health_check:
-                kept.failures = 0
+                kept.failures, kept.rests_until = 0, -math.inf
             if not trunk.register:
                 kept.registered = None
             elif kept.trunk != trunk or kept.registered is None:
@@ -129,10 +132,16 @@ class Trunks:
         condition.next_turn = now + wait + 1 / condition.trunk.calls_per_second
         return wait
 
+    def rest(self, name: str, seconds: float, now: float) -> None:
+        """It could not take a call, or nobody was there: for so long others are asked first."""
+        condition = self._conditions.get(name)
+        if condition is not None:
+            condition.rests_until = max(condition.rests_until, now + seconds)
+
     def in_order(self, trunks: Iterable[Trunk], now: float) -> list[Trunk]:
         """Of these, those with room: first those that answer, the soonest first, then, rather than nowhere,
-        those that do not."""
+        those that do not, or could not take a call lately."""
         conditions = [self._conditions[trunk.name] for trunk in trunks]
         free = [each for each in conditions if not each.full and each.wait(now) < SECONDS_QUEUED]
-        free.sort(key=lambda each: (not each.up, each.wait(now)))
+        free.sort(key=lambda each: (not each.up, each.rests_until > now, each.wait(now)))
         return [each.trunk for each in free]

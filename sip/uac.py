@@ -1,5 +1,6 @@
 """Calls that we make (RFC 3261 sections 8.1, 9.1, 13.2)."""
 
+import re
 from dataclasses import replace
 
 from sip.closing import send_bye
@@ -7,7 +8,7 @@ from sip.core import SUPPORTED, Core
 from sip.credentials import authorize
 from sip.dialog import Dialog
 from sip.errors import SipError
-from sip.events import CallAnswered, CallFailed, CallRinging
+from sip.events import CallAnswered, CallFailed, CallRinging, CallUnreachable
 from sip.flow import Flow
 from sip.headers import NameAddr
 from sip.message import MAX_FORWARDS, Headers, Request, Response
@@ -26,8 +27,12 @@ SILENCE = 4.0
 """Seconds without any response after which the next place is tried, where there is one: four INVITEs."""
 PENALTY = 60.0
 """Seconds for which a place that failed is tried last."""
+MAX_REST = 3_600.0
+"""Seconds of a Retry-After that are believed."""
 MAX_FAILING = 1_000
 """Places of which that is remembered."""
+
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 LateKey = tuple[str, str, int]
 
@@ -234,8 +239,21 @@ class Uac:
                 return
         if not response.headers:
             self._expect_late(session, request, now)
-        failed = CallFailed(session, response.status, response.reason, reasons_of(response))
+        failed = CallFailed(
+            session, response.status, response.reason, reasons_of(response), rests=_rests(response)
+        )
         self._core.finish(session, failed, now)
+
+    def unreachable(self, invite: ClientTransaction, now: float) -> None:
+        """The kernel was told that nobody listens where this INVITE went."""
+        session = self._core.called.get(invite.request.call_id)
+        if session is None or session.invite_client is not invite or invite.provisional or invite.done:
+            return
+        self._core.statistics["unreachable"] += 1
+        if session.others:
+            self._silent(session, session.request, now)
+        elif not session.closing:
+            self._core.tell(CallUnreachable(session))
 
     def _silent(self, session: Session, request: Request, now: float) -> None:
         """Nobody has said anything: on to the next place."""
@@ -300,6 +318,15 @@ class Uac:
         for dialog in session.early:
             self._core.dialogs.pop(dialog.key, None)
         session.early.clear()
+
+
+def _rests(response: Response) -> float:
+    """Seconds for which nothing else should go where this final response comes from (section 21.5.4)."""
+    if not response.headers:
+        return PENALTY
+    text = response.get("Retry-After") if response.status == 503 else None
+    found = None if text is None else _SECONDS.match(text)
+    return 0.0 if found is None else min(float(found[0]), MAX_REST)
 
 
 def _early(session: Session, tag: str) -> Dialog | None:

@@ -1,17 +1,20 @@
 """Datagrams on an asyncio loop: many read per wake-up, each sent at once."""
 
 import asyncio
-import logging
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable
 
 from sip.flow import Address
 
-log = logging.getLogger(__name__)
-
 BATCH = 32
 """Datagrams read before the loop gets its turn again."""
+_RECEIVE_ERRORS = {
+    socket.AF_INET: (socket.IPPROTO_IP, 11),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
+}
+"""IP_RECVERR and IPV6_RECVERR (Linux, ip(7)): ICMP errors are queued, each with the datagram it is about."""
 BUFFER = 4 << 20
 """Bytes asked for as socket buffers; the kernel may give less."""
 
@@ -24,14 +27,18 @@ class UdpSocket:
         address: Address,
         on_datagram: Callable[[bytes, Address, "UdpSocket"], None],
         statistics: Counter[str],
+        on_unreachable: Callable[[bytes], None],
     ) -> None:
         """OSError when the address is in use or not ours."""
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._on_datagram = on_datagram
         self._statistics = statistics
+        self._on_unreachable = on_unreachable
         try:
             self._socket.setblocking(False)
+            if sys.platform == "linux":
+                self._socket.setsockopt(*_RECEIVE_ERRORS[family], 1)
             if family == socket.AF_INET6:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -47,7 +54,13 @@ class UdpSocket:
     def send(self, data: bytes, remote: Address) -> None:
         """OSError when the kernel refuses the message. A full buffer drops it: SIP repeats itself."""
         try:
-            self._socket.sendto(data, remote)
+            try:
+                self._socket.sendto(data, remote)
+            except BlockingIOError:
+                raise
+            except OSError:
+                # It may be about another datagram, of which ICMP has told: then this one has not been sent.
+                self._socket.sendto(data, remote)
         except BlockingIOError:
             self._statistics["udp_send_dropped"] += 1
 
@@ -57,14 +70,26 @@ class UdpSocket:
         self._socket.close()
 
     def _readable(self) -> None:
-        for _ in range(BATCH):
+        for number in range(BATCH):
             try:
                 data, remote = self._socket.recvfrom(65_535)
             except BlockingIOError:
+                if number == 0:
+                    self._read_errors()
                 return
-            except OSError as error:
-                # An ICMP error of an earlier send, on systems that report it here.
-                self._statistics["udp_receive_errors"] += 1
-                log.info("sip_receive_error", extra={"error": str(error)})
+            except OSError:
+                self._read_errors()
                 return
             self._on_datagram(data, remote[:2], self)
+
+    def _read_errors(self) -> None:
+        """What ICMP has said of datagrams of ours: each comes back as far as it was quoted."""
+        if sys.platform != "linux":
+            return
+        for _ in range(BATCH):
+            try:
+                data, _, _, _ = self._socket.recvmsg(2_048, 512, socket.MSG_ERRQUEUE)
+            except BlockingIOError:
+                return
+            self._statistics["udp_unreachable"] += 1
+            self._on_unreachable(data)

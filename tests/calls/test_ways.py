@@ -249,6 +249,31 @@ async def test_a_trunk_from_which_nothing_comes_is_given_up_for_the_next(monkeyp
     assert call.sip_response_code == 503
 
 
+async def test_where_nobody_listens_the_next_trunk_is_tried_at_once_and_first_by_the_next_call():
+    exchange, call = await numbered(FIRST, SECOND)
+    await tell(exchange, sip_events.CallUnreachable(call.session))
+    assert len(dialled(exchange)) == 2 and len(cancelled(exchange)) == 1
+    await tell(exchange, sip_events.CallUnreachable(call.session))
+    assert call.live, "there is no other way left"
+    await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="+12025550124"))
+    await settle()
+    assert dialled(exchange)[2:] == ["sip:+12025550124@192.0.2.10:5070"]
+
+
+async def test_a_trunk_that_says_for_how_long_it_cannot_serve_is_left_alone_for_so_long():
+    exchange, call = await numbered(FIRST, SECOND)
+    await tell(exchange, sip_events.CallFailed(call.session, 503, "Overload", rests=90))
+    left = exchange.trunks["first"].rests_until - asyncio.get_running_loop().time()
+    assert len(dialled(exchange)) == 2 and 80 < left <= 90
+
+
+async def test_what_the_last_trunk_says_of_the_callee_counts_more_than_that_the_first_could_not_serve():
+    exchange, call = await numbered(FIRST, SECOND)
+    await refuses(exchange, call.session, 503)
+    await refuses(exchange, call.session, 404)
+    assert (call.disconnect_cause, call.sip_response_code) == ("rejected", 404)
+
+
 async def test_a_trunk_that_is_down_is_asked_last():
     exchange = Exchange(trunks=[FIRST, SECOND])
     exchange.trunks["first"].failures = 3

@@ -15,7 +15,7 @@ import pytest
 
 from sip.access import Access
 from sip.endpoint import EndpointConfig
-from sip.events import CallAnswered, CallFailed, CallRinging, Event, IncomingCall
+from sip.events import CallAnswered, CallFailed, CallRinging, CallUnreachable, Event, IncomingCall
 from sip.flow import Flow
 from sip.locate import Naptr, Srv
 from sip.message import Request
@@ -170,6 +170,57 @@ def test_a_response_of_a_place_that_was_given_up_for_good_is_nothing() -> None:
 # On sockets.
 
 
+def test_where_nobody_listens_the_next_is_tried_at_once_and_without_one_it_goes_on() -> None:
+    wire = Wire()
+    session, first = call(wire, FIRST, SECOND)
+    wire.endpoint.unreachable(bytes(first)[:400], wire.now)
+    second = last(wire, SECOND)
+    wire.endpoint.unreachable(bytes(second)[:400], wire.now)
+    assert wire.events() == [CallUnreachable(session)]
+    wire.say(response_text(second, 200, body=SDP), SECOND)
+    assert wire.events() == [CallAnswered(session, SDP)]
+    wire.endpoint.unreachable(bytes(second)[:400], wire.now)
+    assert wire.events() == [] and not session.ended
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [b"", b"\xff\x00", b"INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKforged"],
+)
+def test_an_icmp_message_that_does_not_know_our_branch_changes_nothing(quoted: bytes) -> None:
+    wire = Wire()
+    session, _ = call(wire, FIRST, SECOND)
+    wire.endpoint.unreachable(quoted, wire.now)
+    wire.heard()
+    assert all(flow == FIRST for _, _, flow in wire.sent) and not session.ended and wire.events() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "seconds"),
+    [
+        (503, "Retry-After: 120;duration=9", 120),
+        (503, "Retry-After: 999999", 3_600),
+        (503, "Retry-After: soon", 0),
+        (503, "", 0),
+        (486, "Retry-After: 120", 0),
+    ],
+)
+def test_a_server_that_cannot_serve_says_for_how_long(status: int, header: str, seconds: float) -> None:
+    wire = Wire()
+    _, first = call(wire, FIRST)
+    wire.say(response_text(first, status, extra=f"{header}\r\n" if header else ""))
+    (failed,) = wire.events()
+    assert isinstance(failed, CallFailed) and failed.rests == seconds
+
+
+def test_where_nobody_answers_nobody_else_should_try_for_a_while() -> None:
+    wire = Wire()
+    call(wire, FIRST)
+    wire.wait(33)
+    (failed,) = wire.events()
+    assert isinstance(failed, CallFailed) and (failed.status, failed.rests) == (408, PENALTY)
+
+
 class NameServer(asyncio.DatagramProtocol):
     """Answers with the records it was given, by name and kind; NXDOMAIN for all others."""
 
@@ -258,3 +309,23 @@ async def test_a_name_server_that_is_not_there_is_an_error_with_the_name() -> No
     finder._dns.cache = None
     with pytest.raises(OSError, match=r"a\.example: SRV cannot be looked up"):
         await asyncio.wait_for(finder.srv("a.example"), PATIENCE)
+
+
+async def test_a_closed_port_is_told_at_once_and_the_socket_goes_on() -> None:
+    def on_event(event: Event) -> None:
+        heard.append(event)
+
+    heard: list[Event] = []
+    config = EndpointConfig(access=Access(allow=["127.0.0.0/8", "::1"]))
+    server = SipServer(config, on_event)
+    await server.start(["udp:127.0.0.1:0", "udp:[::1]:0"])
+    for host in ("127.0.0.1", "[::1]"):
+        session = server.invite(to=f"sip:bob@{host}:9", from_uri="sip:a@b", sdp=SDP)
+        await eventually(lambda of=session: CallUnreachable(of) in heard)
+    assert server.statistics["udp_unreachable"] >= 2
+    called = SipServer(config, on_event)
+    await called.start(["udp:127.0.0.1:0"])
+    server.invite(to=f"sip:bob@127.0.0.1:{called.port('udp')}", from_uri="sip:a@b", sdp=SDP)
+    await eventually(lambda: any(isinstance(event, IncomingCall) for event in heard))
+    await server.close()
+    await called.close()

@@ -119,6 +119,20 @@ def test_trunks_that_answer_come_first_and_full_ones_not_at_all() -> None:
     assert [trunk.name for trunk in trunks.in_order(order, 0.0)] == ["third", "carrier"]
 
 
+def test_a_trunk_that_could_not_take_a_call_is_asked_after_others_for_a_while() -> None:
+    trunks = Trunks([OFFICE, CARRIER])
+
+    def order(now: float) -> list[str]:
+        return [trunk.name for trunk in trunks.in_order([OFFICE, CARRIER], now)]
+
+    trunks.rest("office", 60.0, 10.0)
+    trunks.rest("gone", 60.0, 10.0)
+    assert order(69.0) == ["carrier", "office"] and order(71.0) == ["office", "carrier"]
+    trunks.rest("office", 60.0, 10.0)
+    trunks.adopt([replace(OFFICE, host="192.0.2.77"), CARRIER])
+    assert order(20.0) == ["office", "carrier"]
+
+
 def test_calls_go_out_evenly_and_the_trunk_that_is_free_sooner_comes_first() -> None:
     slow, quick = replace(OFFICE, max_calls=0, calls_per_second=2), replace(CARRIER, calls_per_second=10)
     trunks = Trunks([slow, quick])
