@@ -34,8 +34,8 @@ _SECONDS_TO_RINGING = 30.0
 # With another way left, a callee from whom nothing at all has come is given up sooner.
 _SECONDS_TO_ANYTHING = 6.0
 
-# For as long a trunk where nobody was there is tried after others.
-_SECONDS_AT_REST = 60.0
+# For as long a trunk from which nothing came is tried after others, so that not every call waits for it.
+_SECONDS_AT_REST = 30.0
 
 # The final responses after which another way is tried (RFC 3263 section 4.3), if it did not ring before.
 _TRY_ELSEWHERE = frozenset({408, 503})
@@ -204,7 +204,7 @@ class Dialling:
         """Nobody listens where one went: no need to wait for the only one where another way is left."""
         attempts = list(self._attempts.values())
         if self._ways and len(attempts) == 1 and not attempts[0].progressing:
-            self._nothing_came()
+            self._go_on()
 
     def failed(
         self,
@@ -283,6 +283,9 @@ class Dialling:
             return
         for attempt in self._attempts.values():
             self._rest(attempt.route, _SECONDS_AT_REST)
+        self._go_on()
+
+    def _go_on(self) -> None:
         self._abandon_all()
         self._failures.append(Failure("timeout", "No answer", 408, elsewhere=True))
         self._all_failed()

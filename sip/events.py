@@ -67,7 +67,7 @@ class CallFailed:
     reasons: tuple[Reason, ...] = ()
     """The response's Reason headers: a gateway tells the Q.850 cause here."""
     rests: float = field(default=0.0, compare=False)
-    """Seconds for which other calls had better not go there: as a 503 says, or because nobody is there."""
+    """Seconds for which other calls had better not go there: as a 503 says, or because nothing came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ SILENCE = 4.0
 """Seconds without any response after which the next place is tried, where there is one: four INVITEs."""
 PENALTY = 60.0
 """Seconds for which a place that failed is tried last."""
+SILENT_REST = 30.0
+"""Seconds for which calls had better not wait where one has waited in vain."""
 MAX_REST = 3_600.0
 """Seconds of a Retry-After that are believed."""
 MAX_FAILING = 1_000
@@ -323,7 +325,7 @@ class Uac:
 def _rests(response: Response) -> float:
     """Seconds for which nothing else should go where this final response comes from (section 21.5.4)."""
     if not response.headers:
-        return PENALTY
+        return SILENT_REST if response.status == 408 else 0.0
     text = response.get("Retry-After") if response.status == 503 else None
     found = None if text is None else _SECONDS.match(text)
     return 0.0 if found is None else min(float(found[0]), MAX_REST)

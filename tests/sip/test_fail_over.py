@@ -22,7 +22,7 @@ from sip.message import Request
 from sip.resolver import SystemResolver
 from sip.session import Session
 from sip.shell import SipServer
-from sip.uac import PENALTY
+from sip.uac import PENALTY, SILENT_REST
 from tests.support.eventually import PATIENCE, eventually
 from tests.support.sip_pair import SDP, SERVER, Wire, response_text
 
@@ -218,7 +218,7 @@ def test_where_nobody_answers_nobody_else_should_try_for_a_while() -> None:
     call(wire, FIRST)
     wire.wait(33)
     (failed,) = wire.events()
-    assert isinstance(failed, CallFailed) and (failed.status, failed.rests) == (408, PENALTY)
+    assert isinstance(failed, CallFailed) and (failed.status, failed.rests) == (408, SILENT_REST)
 
 
 class NameServer(asyncio.DatagramProtocol):
