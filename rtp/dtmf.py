@@ -2,7 +2,8 @@
 
 All packets of one event carry its timestamp and a growing duration; the last three say "end". A key is
 reported when its end arrives; when a later event begins first, or nothing more comes for `LOST_END` seconds,
-its end was lost and it is reported as it is. Which packet comes first does not matter: any one will do.
+its end was lost and it is reported as it is. Which packet comes first does not matter: any one will do. Nor
+does the source, which may change while a key is held (new keys of SRTP, a gateway that moves a call).
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from rtp.packet import Headers
 KEYS: Final = "0123456789*#ABCD"
 LOST_END: Final = 0.3
 STRAGGLE: Final = 5  # seconds; a timestamp further back is a clock that was set anew
-LATEST: Final = 1.0  # seconds; no straggler comes later, but one who plays recorded keys may begin again
+LATEST: Final = 1.0  # seconds; no straggler comes later, but one who plays a recorded key may do so again
 MAX_DURATION: Final = 0xFFFF
 EVENT_PACKETS: Final = 256
 """Telephone events looked at in a batch; more come only from one who floods."""
@@ -40,6 +41,9 @@ class _Event:
         follows = (timestamp - self.timestamp) & 0xFFFF_FFFF == MAX_DURATION
         return follows and (ssrc, key) == (self.ssrc, self.key)
 
+    def has(self, timestamp: int, key: str) -> bool:
+        return (timestamp, key) == (self.timestamp, self.key)
+
 
 class KeyReceiver:
     """The telephone events of one leg. Clock rate: samples a second of the event's timestamps."""
@@ -47,7 +51,7 @@ class KeyReceiver:
     def __init__(self, clock_rate: int = 8000) -> None:
         self._rate = clock_rate
         self._current: _Event | None = None
-        self._done: tuple[int, int] | None = None  # SSRC and timestamp of the last key reported
+        self._done: _Event | None = None  # the last one reported
         self._heard = 0.0  # when a packet of it or of the current key came
 
     def __repr__(self) -> str:
@@ -58,17 +62,21 @@ class KeyReceiver:
         are no keys are passed over."""
         if len(payload) < 4 or payload[0] >= len(KEYS):
             return []
-        if (ssrc, timestamp) == self._done or self._is_old(ssrc, timestamp, now):
+        key = KEYS[payload[0]]
+        again = self._done is not None and self._done.has(timestamp, key) and now - self._heard <= LATEST
+        if again:
+            self._heard = now
+        if again or self._is_old(ssrc, timestamp, now):
             return []
         self._heard = now
         keys = []
         current = self._current
-        if current is not None and current.goes_on_as(ssrc, timestamp, KEYS[payload[0]]):
+        if current is not None and current.goes_on_as(ssrc, timestamp, key):
             current.before += MAX_DURATION
             current.timestamp, current.duration = timestamp, 0
-        if current is None or (current.ssrc, current.timestamp) != (ssrc, timestamp):
+        if current is None or not current.has(timestamp, key):
             keys = self._report()
-            self._current = current = _Event(ssrc, timestamp, KEYS[payload[0]], 0, now)
+            self._current = current = _Event(ssrc, timestamp, key, 0, now)
         current.duration = max(current.duration, int.from_bytes(payload[2:4], "big"))
         current.seen = now
         if payload[1] & 0x80:
@@ -93,15 +101,15 @@ class KeyReceiver:
         current, self._current = self._current, None
         if current is None:
             return []
-        self._done = (current.ssrc, current.timestamp)
+        self._done = current
         return [(current.key, (current.before + current.duration) * 1000 // self._rate)]
 
     def _is_old(self, ssrc: int, timestamp: int, now: float) -> bool:
         """A straggler of an event before the last one reported: its key has been reported already."""
-        reference = (self._current.ssrc, self._current.timestamp) if self._current else self._done
-        if reference is None or reference[0] != ssrc or now - self._heard > LATEST:
+        reference = self._current or self._done
+        if reference is None or reference.ssrc != ssrc or now - self._heard > LATEST:
             return False
-        behind = (reference[1] - timestamp) & 0xFFFF_FFFF
+        behind = (reference.timestamp - timestamp) & 0xFFFF_FFFF
         return 0 < behind < STRAGGLE * self._rate
 
 

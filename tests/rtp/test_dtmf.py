@@ -76,6 +76,19 @@ def test_a_recorded_key_with_an_earlier_timestamp_is_a_key_once_stragglers_are_o
     assert receiver.receive(event(1, 320, end=True), 1, 8000, 11.1) == [("1", 40)]
 
 
+def test_a_recorded_key_that_is_played_twice_is_two_keys_and_its_repeated_end_is_none() -> None:
+    receiver = KeyReceiver()
+    end = event(1, 320, end=True)
+    assert [receiver.receive(end, 1, 8000, at) for at in (10.0, 10.9, 11.8)] == [[("1", 40)], [], []]
+    assert receiver.receive(end, 1, 8000, 13.0) == [("1", 40)]
+
+
+def test_a_key_that_is_held_while_its_source_changes_is_one_key() -> None:
+    packets = [(payload, 1 + (place > 2), 8000) for place, payload in enumerate(press())]
+    assert received(packets) == [("5", 80)]
+    assert received([*packets[:5], (press()[4], 1, 8000)]) == [("5", 80)]
+
+
 def test_keys_go_on_when_the_timestamp_wraps() -> None:
     first = [(payload, 1, 0xFFFF_FF00) for payload in press(1)]
     second = [(payload, 1, 0x0000_0F00) for payload in press(2)]
