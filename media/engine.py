@@ -312,12 +312,15 @@ class Engine:
         if beside.any():
             headers.valid &= ~beside
             counts["rtcp_received"] += int(beside.sum())
-            self._reporting.hear_beside(np.flatnonzero(beside & ~truncated), now)
+            which = np.flatnonzero(beside & ~truncated)
+            alive = keep_alives(slots[which, :8], length[which])
+            counts["keep_alives"] += int(alive.sum())
+            self._reporting.hear_beside(which[~alive], now)
         bad = np.flatnonzero(~(headers.valid | truncated | beside))
         if len(bad):
-            alive = int(keep_alives(slots[bad, :8], length[bad]).sum())
-            counts["keep_alives"] += alive
-            counts["dropped_malformed"] += len(bad) - alive
+            alive = keep_alives(slots[bad, :8], length[bad])
+            counts["keep_alives"] += int(alive.sum())
+            counts["dropped_malformed"] += int((~alive).sum())
         if gate is not None:
             gate.read(headers)
         rows, kinds = self._demux.match(port, address, source, headers, now, gate)
@@ -349,7 +352,7 @@ class Engine:
             headers.size,
         )
         comfort = (kinds == COMFORT) & (headers.size > 0)
-        mute = (rows != 0) & (comfort | events) & self._receives[rows]
+        mute = (rows != 0) & (kinds <= COMFORT) & ~audio & self._receives[rows]
         if mute.any():
             self._note(np.flatnonzero(mute), comfort[mute], rows, headers)
 

@@ -88,7 +88,7 @@ class Connect(Command, frozen=True):
     the first packet from the new one. `learn`: a source that the SDP does not name may be learnt. `format`:
     of what we send, under `payload_type`; `accepts`: of what may come, by payload type; `dtmf`, `comfort`: of
     telephone-event and comfort noise, -1 for none; `rtcp_address`, `rtcp_port`: where the peer's RTCP goes, 0
-    for nowhere; `rtcp_guessed`: the peer has not said so, and is sent none before it has sent some."""
+    for nowhere; `rtcp_guessed`: the peer has not said so: see `media.reporting`."""
 
     leg: int
     address: int

@@ -27,13 +27,8 @@ class Plays:
         ] = []  # (beat, play) of those whose last packet is to be played out
 
     def __len__(self) -> int:
-        """How many are under way."""
-        return len(self._playing)
-
-    @property
-    def idle(self) -> bool:
-        """Nothing is under way, nor about to be told."""
-        return not self._playing and not self._ending
+        """How many are under way, or about to be told."""
+        return len(self._playing) + len(self._ending)
 
     def load(self, prompt: int, descriptor: int, size: int) -> None:
         """Take a prompt of `size` bytes out of a sealed file, which is closed. Raises ValueError and OSError

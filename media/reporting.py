@@ -28,6 +28,7 @@ FADE: Final = 0.8
 """What a second's losses count for in the next: those of five seconds make two thirds of the figure."""
 
 _SLOT_BYTES: Final = 4 * WORDS
+_REMOTE: Final = np.uint64(0xFFFF_FFFF_FFFF)  # of `rtp.demux.key_of`: address and port
 _CLOCK: Final = np.zeros(256)  # Hz by kind of payload, 0 of what is no audio
 _CLOCK[: len(FORMATS)] = [known.clock for known in FORMATS]
 
@@ -65,6 +66,7 @@ class Reporting:
         self._local = np.zeros(rows, np.int32)
         self._mux = np.zeros(rows, bool)
         self._named = np.zeros((rows, 2), np.int64)
+        self._guessed = np.zeros(rows, bool)  # that it takes reports there, and not heard from there yet
         self._equipment = np.zeros(rows)
         self._robustness = np.ones(rows)
         self._coding = np.zeros(rows)  # seconds of packet and lookahead
@@ -81,6 +83,7 @@ class Reporting:
         self._forget(row)
         self._local[row] = port
         self._named[row] = 0
+        self._guessed[row] = False
 
     def connect(self, row: int, command: Connect, beat: int) -> None:
         """An SDP of the far end says where its RTCP goes, and how it sends."""
@@ -92,10 +95,14 @@ class Reporting:
         self._coding[row] = command.ptime / 1000.0 + quality.LOOKAHEAD[format.codec]
         named = (command.rtcp_address, command.rtcp_port)
         address, port = named
+        if named != tuple(self._named[row].tolist()):
+            self._guessed[row] = command.rtcp_guessed
         if (address, port) == tuple(self._named[row].tolist()):  # what it was found to be meanwhile stays
             address, port = int(self.reports.address[row]), int(self.reports.port[row])
         self._named[row] = named
-        waits = command.rtcp_guessed
+        # Beside a port that is even there is its RTCP, by convention; beside an odd one may be anything (RFC
+        # 3550 section 11).
+        waits = command.rtcp_guessed and command.rtcp_port % 2 == 0
         self.reports.connect(row, address, port, self._socket(row), format.clock, beat, waits=waits)
 
     def move(self, row: int, port: int) -> None:
@@ -112,7 +119,7 @@ class Reporting:
 
     def leave(self, rows: NDArray[np.intp], wall: int) -> None:
         """These legs are closed: those that were sent reports are told so, in the beats that follow."""
-        rows = rows[self.reports.begun(rows)]
+        rows = self._sure(rows[self.reports.begun(rows)])
         for start in range(0, len(rows), BATCH):
             part = rows[start : start + BATCH]
             slots = self._write(part, wall, bye=True)
@@ -137,7 +144,7 @@ class Reporting:
 
     def send(self, beat: int, wall: int, transport: Transport) -> None:
         """Write and send what is due."""
-        rows = self.reports.due(beat)
+        rows = self._sure(self.reports.due(beat))
         goodbyes = self.reports.goodbyes
         if not len(rows) and not goodbyes:
             return
@@ -201,6 +208,7 @@ class Reporting:
                 if not self._mux[row]:
                     self.reports.address[row] = inbox.address[place]
                     self.reports.port[row] = inbox.source[place]
+                    self._guessed[row] = False
                     self.reports.reported(row)
         self.counts["rtcp_unknown"] += max(0, len(which) - READ)
 
@@ -255,6 +263,20 @@ class Reporting:
     ) -> NDArray[np.float64]:
         rating = quality.BEST - quality.delay_impairment(delay)
         return rating - quality.loss_impairment(loss, burst, self._equipment, self._robustness)
+
+    def _sure(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """These rows without those whose place for reports is guessed and most likely wrong: another leg's
+        sound is there, or a NAT is between, which has ports of its own."""
+        guessed = self._guessed[rows]
+        if not guessed.any():
+            return rows
+        pinned, named = (self._demux.state[name] & _REMOTE for name in ("pinned", "named"))
+        moved = (pinned[rows] != 0) & (pinned[rows] != named[rows])
+        reports = self.reports
+        places = reports.address[rows].astype(np.uint64) << np.uint64(16) | reports.port[rows]
+        taken = ((places[:, None] == pinned) | (places[:, None] == named)).any(axis=1)
+        sure: NDArray[np.intp] = rows[~(guessed & (moved | taken))]
+        return sure
 
     def _socket(self, row: int) -> int:
         return int(self._local[row]) + (0 if self._mux[row] else self._ports)

@@ -303,7 +303,7 @@ def test_a_prompt_that_is_stopped_while_its_last_packet_is_filled_is_not_told_as
     media.beat(2)
     media.commands.append(StopPlay(5))
     media.beat(10)
-    assert media.told(Played) == [] and media.engine._plays.idle
+    assert media.told(Played) == [] and not len(media.engine._plays)
 
 
 def test_an_empty_prompt_is_done_at_once(media: VirtualMedia) -> None:
@@ -427,7 +427,7 @@ def test_each_kind_of_bad_packet_has_its_counter(media: VirtualMedia) -> None:
     media.say(ALICE, rtp(2, payload=bytes(3000)))
     media.say(ALICE, rtp(3, payload_type=96))
     media.say(("192.0.2.66", 666), rtp(4))
-    media.say(ALICE, b"\x80", port=media.ports)
+    media.say(ALICE, b"\x80\xc8\x00\x06\x00", port=media.ports)
     media.say(ALICE, b"\x80\xc8\x00\x06" + bytes(24))
     media.beat()
     counts = {
@@ -442,6 +442,17 @@ def test_each_kind_of_bad_packet_has_its_counter(media: VirtualMedia) -> None:
     assert counted(media, "packets_received") == 8 and counted(media, "keep_alives") == 0
 
 
+def test_an_rtp_packet_without_payload_is_no_loss(media: VirtualMedia) -> None:
+    """Another way to keep a NAT's mapping (RFC 6263 section 4.2)."""
+    media.open(1, ALICE)
+    for number in range(20):
+        packet = rtp(number, timestamp=160 * (number - number // 5))
+        media.say(ALICE, packet[:12] if number % 5 == 4 else packet)
+        media.beat()
+    (row,) = np.flatnonzero(media.engine._leg == 1)
+    assert (media.engine._mixer.received[row], media.engine._mixer.lost[row]) == (16, 0)
+
+
 def test_what_keeps_a_nats_mapping_is_counted_apart_and_means_nothing(media: VirtualMedia) -> None:
     media.open(1, ALICE)
     media.say(ALICE, rtp(1))
@@ -452,7 +463,9 @@ def test_what_keeps_a_nats_mapping_is_counted_apart_and_means_nothing(media: Vir
     media.say(ALICE, b"\r\n\r\n")
     media.say(("192.0.2.66", 666), binding + b"\x00\x08\x21\x12\xa4\x42" + bytes(20))
     media.beat()
-    assert counted(media, "keep_alives") == 5
+    media.say(ALICE, binding + b"\x00\x00\x21\x12\xa4\x42" + bytes(12), port=media.ports)
+    media.beat()
+    assert counted(media, "keep_alives") == 6 and counted(media, "rtcp_malformed") == 0
     assert not any(counted(media, name) for name in COUNTERS if name.startswith("dropped"))
 
 
@@ -548,7 +561,7 @@ def test_nothing_is_left_of_five_hundred_legs(media: VirtualMedia) -> None:
         media.commands.append(Close(leg))
     media.beat(20)
     engine = media.engine
-    assert not engine._handles and engine._plays.idle and not engine._keys
+    assert not engine._handles and not len(engine._plays) and not engine._keys
     assert not engine._leg.any() and not engine._receives.any() and not engine._silent.any()
     assert not media.demux.state[1:]["pinned"].any() and not media.demux.state[1:]["named"].any()
     assert media.beat() == []

@@ -93,15 +93,38 @@ def test_reports_leave_from_the_odd_port_for_the_odd_port(media: Media) -> None:
     assert media.count("rtcp_sent") == len(found)
 
 
-def test_a_phone_that_has_not_said_where_gets_reports_once_it_has_sent_one(media: Media) -> None:
+def test_a_phone_that_has_not_said_where_gets_reports_beside_its_even_port_even_before_it_says_anything(
+    media: Media,
+) -> None:
     open_leg(media, rtcp_guessed=True)
     media.beat()
-    assert not media.reports(16)
-    media.say(ALICE, rtp(1, ssrc=THEIRS))
-    media.beat()
-    media.say(ALICE_RTCP, receiver_report(), port=media.ports)
     found = media.reports(8)
     assert {whither for _, whither, _ in found} == {ALICE_RTCP}
+
+
+def test_beside_an_odd_port_and_where_anothers_sound_is_nothing_is_sent_before_something_came(
+    media: Media,
+) -> None:
+    odd, beside = (ALICE[0], ALICE[1] + 1), (ALICE[0], ALICE[1] + 2)
+    open_leg(media, rtcp_guessed=True)
+    open_leg(media, leg=2, remote=odd, port=2, rtcp_guessed=True)
+    media.beat()
+    assert not media.reports(16)
+    media.say(odd, rtp(1, ssrc=THEIRS), port=2)
+    media.beat()
+    media.say(beside, receiver_report(), port=2 + media.ports)
+    assert {whither for _, whither, _ in media.reports(8)} == {beside}
+
+
+def test_nothing_is_sent_beside_a_port_of_a_nat_before_something_came_from_there(media: Media) -> None:
+    nat = ("203.0.113.9", 61000)
+    open_leg(media, rtcp_guessed=True, signalling=int.from_bytes(bytes((203, 0, 113, 9)), "big"))
+    media.beat()
+    media.say(nat, rtp(1, ssrc=THEIRS))
+    media.beat()
+    assert not media.reports(16)
+    media.say((nat[0], 62000), receiver_report(), port=media.ports)
+    assert {whither for _, whither, _ in media.reports(8)} == {(nat[0], 62000)}
 
 
 def test_reports_of_a_leg_that_multiplexes_go_where_its_sound_goes(media: Media) -> None:
