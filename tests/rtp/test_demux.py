@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 import numpy as np
 import pytest
 
-from rtp.demux import COMFORT, EVENT, LEARN_SECONDS, RTCP, Demux
+from rtp.demux import COMFORT, EVENT, LEARN_SECONDS, RTCP, STRANGERS, Demux
 from rtp.packet import SLOT, parse
 from rtp.tombstones import TOMBSTONE, TOMBSTONE_SECONDS, Tombstones
 from tests.support.virtual_network import Address, rtp
@@ -472,3 +472,18 @@ def test_after_a_new_offer_the_codecs_of_the_old_one_count_too_under_numbers_tha
     assert port.demux._kinds[A, [0, 8]].tolist() == [ULAW, ULAW]
     port.agree(A, PHONE, kinds={8: ALAW})
     assert port.hear(*said) == [0, A, 0, 0]
+
+
+def test_of_a_crowd_so_many_are_looked_at_in_a_batch(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    owner = Demux._owner
+
+    def watched(demux: Demux, key: int, ssrc: int, sequence: int, now: float) -> int:
+        looked.append(ssrc)
+        return owner(demux, key, ssrc, sequence, now)
+
+    monkeypatch.setattr(Demux, "_owner", watched)
+    port.leg(A, PHONE)
+    crowd = [((PHONE[0], 10_000 + n), rtp(1, ssrc=100 + n, payload_type=99)) for n in range(500)]
+    assert not any(port.hear(*crowd, *crowd))
+    assert len(looked) == len(set(looked)) == STRANGERS
