@@ -1,1 +1,1 @@
-
+"""The command line, the configuration and the wiring. Knows everybody, decides nothing."""

@@ -1,1 +1,1 @@
-
+"""HTTP requests out, to addresses that were checked. Not who asks, or why."""

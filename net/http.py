@@ -17,7 +17,7 @@ from net.errors import Malformed, Refused, TimedOut, TooLarge, Unreachable, show
 from net.policy import Policy, host_key
 from net.resolver import CheckedResolver, Lookup, system_lookup
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PER_HOST = 64  # connections to one host and port; further requests wait, within their deadline
 # Shorter than the common servers keep an idle connection (2 s and up): a POST that meets a connection just
@@ -144,7 +144,7 @@ class HttpClient:
         self._check_credentials(target, url, username)
         if target.scheme != "https" and not self._warned:
             self._warned = True
-            log.warning("credentials_over_plain_http", extra={"url": shown(url)})
+            logger.warning("credentials_over_plain_http", extra={"url": shown(url)})
         return "Basic " + b64encode(f"{username}:{password}".encode()).decode("ascii")
 
     def _check_credentials(self, target: URL, url: str, username: str) -> None:

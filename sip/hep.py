@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from sip.flow import Address, Flow
 from sip.trace import is_keep_alive, readable
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MOST_PER_SECOND = 5_000
 """Copies that are made in a second; a flood of SIP is not to become two."""
@@ -139,7 +139,7 @@ class Hep:
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
                 self._socket = _connected(found[0][0], (str(found[0][4][0]), port))
             except OSError as error:
-                log.warning("hep_collector_unknown", extra={"collector": host, "error": str(error)})
+                logger.warning("hep_collector_unknown", extra={"collector": host, "error": str(error)})
                 await asyncio.sleep(LOOK_AGAIN)
 
 

@@ -10,7 +10,7 @@ from sip.limits import source
 from sip.message import REASONS, Request
 from sip.uri import readable
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LOGGED_PER_SECOND = 10
 """Lines of all kinds."""
@@ -35,12 +35,12 @@ class Notices:
     def malformed(self, flow: Flow, fault: str, now: float) -> None:
         """A message that cannot be read."""
         if self._may(now):
-            log.info("sip_malformed", extra={"source": _named(flow), "fault": fault})
+            logger.info("sip_malformed", extra={"source": _named(flow), "fault": fault})
 
     def calls_without_ack(self, ip: str, calls: int, now: float) -> None:
         """One source has too many calls that nobody has acknowledged."""
         if self._may(now):
-            log.warning("sip_calls_without_ack", extra={"source": ip, "calls": calls})
+            logger.warning("sip_calls_without_ack", extra={"source": ip, "calls": calls})
 
     def refused(self, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
         """A request from outside of our calls that is not done, once a minute; `times`: how often since. A
@@ -61,7 +61,7 @@ class Notices:
             del self._refused[next(iter(self._refused))]
         self._refused[key] = (now + AGAIN, 0)
         who = request.to if request.method == "REGISTER" else request.from_
-        log.info(
+        logger.info(
             "sip_refused",
             extra={
                 "source": _named(flow),

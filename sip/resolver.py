@@ -12,7 +12,7 @@ from dns.rdtypes.IN.SRV import SRV
 
 from sip.locate import Naptr, Srv
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LIFETIME = 3.0
 """Seconds that a question may take; a caller waits for it."""
@@ -27,7 +27,7 @@ class SystemResolver:
             self._dns.cache = dns.resolver.LRUCache(1_000)
         except dns.exception.DNSException as error:
             # No name server is configured: names are those of /etc/hosts.
-            log.warning("no_name_server", extra={"error": str(error)})
+            logger.warning("no_name_server", extra={"error": str(error)})
             self._dns = None
 
     async def naptr(self, name: str) -> list[Naptr]:

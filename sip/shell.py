@@ -26,7 +26,7 @@ from sip.uri import DEFAULT_PORT, host_port
 if TYPE_CHECKING:
     from sip.websocket import WebSockets
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 ROUTE_LIFETIME = 30.0
 """Seconds for which the local address towards a peer is believed."""
@@ -435,7 +435,7 @@ class SipServer:
 
     def _send_failed(self, flow: Flow, error: Exception) -> None:
         self._statistics["send_errors"] += 1
-        log.info("sip_send_failed", extra={"peer": f"{flow.remote[0]}:{flow.remote[1]}", "error": str(error)})
+        logger.info("sip_send_failed", extra={"peer": host_port(*flow.remote), "error": str(error)})
         self.endpoint.flow_lost(flow, self._loop.time())
 
     def _socket_for(self, flow: Flow) -> UdpSocket:

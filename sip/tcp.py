@@ -12,8 +12,9 @@ from typing import Any, cast
 from sip.flow import Address, Flow
 from sip.framing import Framer
 from sip.tls import Tls
+from sip.uri import host_port
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self, why: str) -> None:
         assert self._transport is not None and self.flow is not None
-        log.info("sip_connection_closed", extra={"source": str(self.flow.remote[0]), "why": why})
+        logger.info("sip_connection_closed", extra={"source": str(self.flow.remote[0]), "why": why})
         limits = self._owner.limits
         if self._transport.get_write_buffer_size() > limits.unsent:
             self._transport.abort()
@@ -316,7 +317,7 @@ class Connections:
         except OSError as error:
             self._statistics["tls_handshake_errors"] += 1
             source = "" if peer is None else str(peer[0])
-            log.info("sip_handshake_failed", extra={"source": source, "error": str(error)})
+            logger.info("sip_handshake_failed", extra={"source": source, "error": str(error)})
             stream.abort()
             return
         if secured is not None:
@@ -333,8 +334,8 @@ class Connections:
                 )
         except OSError as error:
             self._statistics[f"{self.transport}_connect_errors"] += 1
-            log.info(
+            logger.info(
                 "sip_connect_failed",
-                extra={"peer": f"{flow.remote[0]}:{flow.remote[1]}", "error": str(error)},
+                extra={"peer": host_port(*flow.remote), "error": str(error)},
             )
             self.lost(connection)

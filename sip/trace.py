@@ -12,7 +12,7 @@ from collections import OrderedDict
 from sip.flow import Flow
 from sip.stun import is_blank, is_stun
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 REMOVED = "(removed)"
 PER_SECOND = 200
@@ -84,7 +84,7 @@ class Trace:
             first = first.removesuffix(" SIP/2.0")
         peer = f"{flow.transport}:{flow.remote[0]}:{flow.remote[1]}"
         since = 0.0 if call_id is None else now - self._first(call_id, now)
-        log.info(
+        logger.info(
             "sip_message",
             extra={
                 "sip_call_id": call_id,

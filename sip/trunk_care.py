@@ -13,7 +13,7 @@ from sip.message import Headers, Response
 from sip.outside import Series
 from sip.trunks import FAILURES, Condition, Trunks
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds for the answer to a health check, if checks are not more frequent than that."""
@@ -102,9 +102,9 @@ class TrunkCare:
             condition.failures = 0 if answer.status not in (408, 503) else condition.failures + 1
             fields = {"trunk": trunk.name, "status": answer.status, "reason": answer.reason}
             if was_up and not condition.up:
-                log.warning("trunk_down", extra={**fields, "checks": FAILURES})
+                logger.warning("trunk_down", extra={**fields, "checks": FAILURES})
             elif condition.up and not was_up:
-                log.info("trunk_up", extra=fields)
+                logger.info("trunk_up", extra=fields)
             await asyncio.sleep(trunk.health_check)
 
     # Registration
@@ -121,9 +121,9 @@ class TrunkCare:
                 registered = 200 <= answer.status < 300
                 fields = {"trunk": trunk.name, "status": answer.status, "reason": answer.reason}
                 if registered and not condition.registered:
-                    log.info("trunk_registered", extra=fields)
+                    logger.info("trunk_registered", extra=fields)
                 elif not registered:
-                    log.warning("trunk_not_registered", extra=fields)
+                    logger.warning("trunk_not_registered", extra=fields)
                 condition.registered = registered
                 if registered:
                     pause = RETRY

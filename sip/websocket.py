@@ -19,9 +19,9 @@ from sip.message import MAX_MESSAGE
 from sip.tcp import StreamLimits
 from sip.tls import Tls
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-_library = log.getChild("library")
+_library = logger.getChild("library")
 _library.addFilter(lambda record: record.msg in ("connection handler failed", "process_request failed"))
 """The library tells of every stranger whose handshake fails, with a traceback. Faults of ours are news."""
 
@@ -141,7 +141,8 @@ class WebSockets:
         if connection is None:
             asyncio.get_running_loop().call_soon(self._on_lost, asked)
         elif not connection.send(data):
-            log.info("sip_connection_closed", extra={"source": flow.remote[0], "why": "peer does not read"})
+            why = "peer does not read"
+            logger.info("sip_connection_closed", extra={"source": flow.remote[0], "why": why})
             connection.abort()
 
     async def close(self) -> None:
@@ -176,7 +177,7 @@ class WebSockets:
                 if self._receive(connection, message):
                     silence.cancel()
         except ConnectionClosed as error:
-            log.info("sip_connection_closed", extra={"source": remote[0], "why": str(error)})
+            logger.info("sip_connection_closed", extra={"source": remote[0], "why": str(error)})
         finally:
             silence.cancel()
             writer.cancel()
@@ -187,7 +188,7 @@ class WebSockets:
             self._on_lost(Flow(self.transport, flow.local, remote))
 
     def _unused(self, connection: Connection) -> None:
-        log.info(
+        logger.info(
             "sip_connection_closed", extra={"source": connection.flow.remote[0], "why": "no message yet"}
         )
         connection.abort()

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from speech.jobs import OUTCOMES, READY, Done, Failed, Job, pack, unpack
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 STOP_SECONDS = 2.0
@@ -124,13 +124,13 @@ class Worker:
             status = await self._process.wait()
             self._ready.clear()
             self.deaths += 1
-            log.error("speech_worker_died", extra={"status": status})
+            logger.error("speech_worker_died", extra={"status": status})
             await self._end()
             while not self._ready.is_set():
                 try:
                     await self._spawn()
                 except (RuntimeError, OSError) as error:
-                    log.error("speech_worker_does_not_start", extra={"reason": str(error)})
+                    logger.error("speech_worker_does_not_start", extra={"reason": str(error)})
                     await asyncio.sleep(RESTART_SECONDS)
 
     async def _end(self) -> None:

@@ -21,7 +21,7 @@ from speech.prompt import RATE, Prompt
 from speech.ssml import clean
 from speech.store import Store
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 ESPEAK = "speech.espeak:Espeak"
 FRESH = 1024  # answers whose freshness is remembered
@@ -106,7 +106,7 @@ class Speech:
             name, lambda: self._make(name, job, b"", self._speaking, SpeechError), SpeechError
         )
         if prompt.seconds >= limits.sentence_seconds:
-            log.warning("sentence_cut", extra={"seconds": limits.sentence_seconds})
+            logger.warning("sentence_cut", extra={"seconds": limits.sentence_seconds})
         return prompt
 
     async def fetch(
@@ -181,7 +181,7 @@ class Speech:
     def _made(self, name: str, task: asyncio.Task[Prompt]) -> None:
         del self._making[name]
         if not task.cancelled() and task.exception() is not None:
-            log.info("prompt_not_made", extra={"reason": str(task.exception())})
+            logger.info("prompt_not_made", extra={"reason": str(task.exception())})
 
     async def _make(
         self, name: str, job: Job, payload: bytes, slots: asyncio.Semaphore, error: type[PromptError]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from speech.prompt import Prompt
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _MAGIC = b"MMP1"
 _HEAD = struct.Struct("<4sII16s")  # magic, rate, bytes of samples, their digest
@@ -83,7 +83,7 @@ class Store:
             if self._disk_size > self._disk:
                 self._trim()
         except OSError as error:
-            log.warning("prompt_cache_unusable", extra={"reason": str(error)})
+            logger.warning("prompt_cache_unusable", extra={"reason": str(error)})
 
     def _read(self, name: str) -> Prompt | None:
         path = self._path(name)
@@ -95,12 +95,12 @@ class Store:
                 if magic == _MAGIC and size == len(samples) and digest == _digest(samples):
                     os.utime(path)  # what is used is kept
                     return Prompt(samples, rate, name)
-            log.warning("prompt_cache_damaged", extra={"path": str(path)})
+            logger.warning("prompt_cache_damaged", extra={"path": str(path)})
             path.unlink(missing_ok=True)
         except FileNotFoundError:
             return None
         except OSError as error:
-            log.warning("prompt_cache_unreadable", extra={"path": str(path), "reason": str(error)})
+            logger.warning("prompt_cache_unreadable", extra={"path": str(path), "reason": str(error)})
         return None
 
     def _write(self, prompt: Prompt) -> None:
@@ -122,7 +122,7 @@ class Store:
                 if self._disk_size > self._disk:
                     self._trim()
         except OSError as error:
-            log.warning("prompt_cache_not_written", extra={"reason": str(error)})
+            logger.warning("prompt_cache_not_written", extra={"reason": str(error)})
 
     def _trim(self) -> None:
         """Remove what was not used for longest until a tenth of the room is free again."""
