@@ -6,7 +6,7 @@ Source: contract, initiate event.
 import logging
 
 from calls.callbacks import Event
-from calls.identity import understood, withheld
+from calls.identity import caller_name, understood, withheld
 from calls.routing import party
 from sip.access import Trunk
 from sip.errors import SipError
@@ -28,7 +28,7 @@ def told(session: Session, *, to: str, trunk: Trunk | None = None) -> Event:
     which it came.
     """
     invite = session.request
-    caller: Event = {"privacy": withheld(invite), "callerDisplayName": session.display_name}
+    caller: Event = {"privacy": withheld(session), "callerDisplayName": caller_name(session)}
     event: Event = {"diversion": _diversion(invite, trunk), "uui": _user_to_user(invite)}
     if to.startswith("sip:"):
         event["sipHeaders"] = _own_headers(invite)

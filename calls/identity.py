@@ -74,15 +74,31 @@ def caller(session: Session, trunk: Trunk | None) -> str:
     """The calling party of a call that came in, as events and REST name it: the number that a trusted trunk
     asserts, else who stands in From. Of one who withholds it the contract's word for that, his own if it is
     one of them. Source: contract, fields of call events."""
+    if withheld(session):
+        return _word(session.display_name) or "Anonymous"
+    return party(understood(_asserted(session.request, trunk) or session.from_uri, trunk))
+
+
+def caller_name(session: Session) -> str:
+    """The calling party's display name; of one who asks for privacy the contract's word alone."""
+    name = session.display_name
+    return _word(name) if _asks_for_privacy(session.request) else name
+
+
+def withheld(session: Session) -> bool:
+    """Whether the caller keeps his number from the called party: he asks for that, or From names nobody."""
     from_ = session.from_uri
-    if withheld(session.request) or from_.host == "anonymous.invalid" or _is_anonymous(from_):
-        shown = session.display_name.strip().capitalize()
-        return shown if shown in WITHHELD else "Anonymous"
-    return party(understood(_asserted(session.request, trunk) or from_, trunk))
+    return _asks_for_privacy(session.request) or from_.host == "anonymous.invalid" or _is_anonymous(from_)
 
 
-def withheld(invite: Request) -> bool:
-    """Whether the caller wants his number kept from the called party (RFC 3323 section 4.2, RFC 3325)."""
+def _word(name: str) -> str:
+    """The contract's word for a withheld number that this is, else nothing."""
+    word = name.strip().capitalize()
+    return word if word in WITHHELD else ""
+
+
+def _asks_for_privacy(invite: Request) -> bool:
+    """RFC 3323 section 4.2, RFC 3325 section 9.3."""
     wanted = {each.strip().lower() for value in invite.get_all("Privacy") for each in value.split(";")}
     return not wanted.isdisjoint({"id", "user", "header"})
 

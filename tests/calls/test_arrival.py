@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
+from bxml.attributes import WITHHELD
 from sip.message import usual_name
 from tests.support.exchange import Exchange, Trunk, join
 
@@ -90,6 +91,13 @@ async def test_who_withholds_his_number_is_named_by_a_word(uri, shown, caller):
     await exchange.dial_in(join(), caller=uri, display_name=shown)
     event = exchange.courier.asked[0][1]
     assert (event["from"], event["callerDisplayName"]) == (caller, shown)
+    assert event["privacy"] is (caller in WITHHELD)
+
+
+@pytest.mark.parametrize(("shown", "told"), [("Ann Other", ""), ("private", "Private"), ("", "")])
+async def test_who_asks_for_privacy_is_not_told_by_his_name_either(shown, told):
+    event = await initiate(("Privacy", "id"), display_name=shown)
+    assert (event["from"], event["callerDisplayName"]) == (told or "Anonymous", told)
 
 
 async def test_a_plain_call_has_none_of_these():

@@ -8,6 +8,7 @@ from calls.order import Redirect
 from sip import events as sip_events
 from tests.calls.test_outbound import ORDER
 from tests.support.exchange import ACCOUNT, OFFER, Exchange, join, settle
+from tests.support.sdk_events import lost
 
 TRANSFER = (
     '<Response><Transfer transferCompleteUrl="/complete">'
@@ -42,6 +43,7 @@ async def test_the_sip_call_id_is_in_three_events_and_no_others(direction):
     told = [event for _, event in (*exchange.courier.asked, *exchange.courier.told)]
     first = "initiate" if direction == "inbound" else "answer"
     assert [event["eventType"] for event in told] == [first, "redirect", "disconnect"]
+    assert [lost(event) for event in told] == [set()] * 3
     assert [event.get("sipCallId") for event in told] == [call.session.call_id, None, call.session.call_id]
 
 
@@ -50,7 +52,8 @@ async def test_an_error_has_a_message_and_an_id():
     await exchange.dial_in("<Response><Say>hello</Say></Response>")
     event = exchange.courier.event("disconnect")
     assert event["cause"] == "invalid-bxml" and "Say" in event["errorMessage"]
-    assert len(event["errorId"]) == 36
+    (ended,) = exchange.switchboard.calls(ACCOUNT)
+    assert event["errorId"] == ended.error_id and len(event["errorId"]) == 36
 
 
 async def test_a_normal_end_has_neither():
@@ -136,6 +139,7 @@ async def test_a_transferred_leg_says_in_each_event_what_it_is(kind):
     assert told_moments == [clock.text(moment) for moment in moments if moment is not None]
     assert event["answerTime"] <= event["eventTime"]
     assert (event["tag"], event["parentCallId"]) == ("agents", call.id)
+    assert lost(event) == set()
     if kind == "transferComplete":  # it speaks of the leg's own Transfer
         assert (event["transferCallerId"], event["transferTo"]) == (leg.to, NOBODY)
     else:
@@ -174,4 +178,6 @@ async def test_the_conferences_tag_is_in_each_of_its_events(kind):
     await exchange.switchboard.redirect_conference(conference, redirect)
     call.tag = "another"
     await hang_up(exchange, call)
-    assert exchange.courier.event(kind)["tag"] == "daily"
+    event = exchange.courier.event(kind)
+    assert event["tag"] == "daily"
+    assert lost(event) == set()
