@@ -478,4 +478,4 @@ def _ptime(format: messages.Format, asked: int) -> int:
     """Milliseconds of a packet: Opus is encoded 20 at a time, and L16 must fit into a frame of Ethernet."""
     if format.codec == "OPUS":
         return 20
-    return min(asked, 40) if format.codec == "L16" else asked
+    return min(asked, 40) if format.codec == "L16" and format.rate > 8000 else asked

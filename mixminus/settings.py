@@ -161,7 +161,7 @@ class Rtp:
     codecs: tuple[str, ...] = setting(
         kinds.each(CODEC, '["PCMU", "PCMA"]', some=True, once=True),
         "Codecs that are agreed to, in the order of our offers: OPUS, G722, PCMU, PCMA, L16/16000, L16/8000",
-        ["OPUS", "G722", "PCMU", "PCMA"],
+        ["OPUS", "G722", "PCMU", "PCMA", "L16/16000", "L16/8000"],
     )
     codec_order: str = setting(
         kinds.choice("theirs", "ours"), "Whose order of codecs our answers follow", "theirs"

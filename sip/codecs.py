@@ -38,8 +38,14 @@ class Codec:
 
     @property
     def longest(self) -> int:
-        """Milliseconds of the longest packet that fits a datagram on Ethernet."""
-        return 20 if self.name == "L16" and self.clock_rate > 8000 else 60
+        """Milliseconds of the longest packet that is sent: it must fit a datagram on Ethernet, and Opus is
+        encoded 20 at a time."""
+        return 20 if self.name == "OPUS" or (self.name == "L16" and self.clock_rate > 8000) else 60
+
+    @property
+    def shortest(self) -> int:
+        """Milliseconds of the shortest packet that is sent."""
+        return 20 if self.name == "OPUS" else 10
 
     def number(self, parameter: str) -> int:
         """A parameter's whole number (RFC 7587 section 6.1), 0 where it has none."""
@@ -61,8 +67,9 @@ class Codec:
 
     @property
     def fmtp(self) -> Attribute | None:
-        """What we say of how we want to be sent to, if anything: Opus with in-band FEC, all sixteen keys."""
-        said = {"OPUS": "useinbandfec=1", EVENT: "0-15"}.get(self.name)
+        """What we say of how we want to be sent to, if anything: Opus with in-band FEC and in packets of 10 ms at
+        least (shorter ones are not heard), all sixteen keys."""
+        said = {"OPUS": "minptime=10;useinbandfec=1", EVENT: "0-15"}.get(self.name)
         return Attribute("fmtp", f"{self.payload_type} {said}") if said else None
 
 

@@ -368,7 +368,7 @@ def _ptime(description: Description, media: Media, local: Local, codec: Codec) -
     longest = min(longest, codec.longest)
     if asked in PTIMES and asked <= longest:
         return asked
-    return PTIMES[0] if longest >= PTIMES[0] else SHORT_PTIME
+    return PTIMES[0] if longest >= PTIMES[0] else max(SHORT_PTIME, codec.shortest)
 
 
 def _milliseconds(place: Media | Description, name: str) -> int:

@@ -35,7 +35,7 @@ delay_floor = 6
 delay_ceiling = 200
 silence_hangup = 0
 legs = 1000
-codecs = ["OPUS", "G722", "PCMU", "PCMA"]
+codecs = ["OPUS", "G722", "PCMU", "PCMA", "L16/16000", "L16/8000"]
 codec_order = "theirs"
 
 [sound]

@@ -42,7 +42,7 @@ def test_an_offer_names_every_codec_and_the_events_on_their_clocks() -> None:
     assert audio(offer(LOCAL)) == [
         "m=audio 20000 RTP/AVP 111 9 0 8 98 97 101 102 103",
         "a=rtpmap:111 opus/48000/2",
-        "a=fmtp:111 useinbandfec=1",
+        "a=fmtp:111 minptime=10;useinbandfec=1",
         "a=rtpmap:9 G722/8000",
         "a=rtpmap:0 PCMU/8000",
         "a=rtpmap:8 PCMA/8000",
@@ -81,7 +81,7 @@ def test_an_answer_names_the_codec_with_what_goes_with_it() -> None:
     assert audio(answer(described(*SOFTPHONE), LOCAL)[0]) == [
         "m=audio 20000 RTP/AVP 111 101",
         "a=rtpmap:111 opus/48000/2",
-        "a=fmtp:111 useinbandfec=1",
+        "a=fmtp:111 minptime=10;useinbandfec=1",
         "a=rtpmap:101 telephone-event/48000",
         "a=fmtp:101 0-15",
     ]
@@ -195,6 +195,11 @@ def test_a_long_packet_of_linear_samples_would_not_fit() -> None:
     assert agreed("m=audio 4000 RTP/AVP 9", "a=ptime:60").ptime == 60
 
 
+@pytest.mark.parametrize("line", ["a=ptime:40", "a=ptime:60", "a=maxptime:10"])
+def test_opus_is_said_to_come_in_the_packets_in_which_it_comes(line: str) -> None:
+    assert agreed("m=audio 4000 RTP/AVP 111", "a=rtpmap:111 opus/48000/2", line).ptime == 20
+
+
 def test_a_wideband_stream_takes_the_laws_too_and_no_second_codec() -> None:
     assert [codec.name for codec in agreed(*SOFTPHONE).accepts] == ["OPUS", "PCMA", "PCMU"]
     assert [codec.name for codec in agreed(*DESK_PHONE).accepts] == ["PCMU", "PCMA"]
@@ -240,7 +245,7 @@ def test_a_further_offer_keeps_codec_and_numbers() -> None:
     assert audio(offer(LOCAL, before)) == [
         "m=audio 20000 RTP/AVP 96 9 0 8 98 99 101 97 103",
         "a=rtpmap:96 opus/48000/2",
-        "a=fmtp:96 useinbandfec=1",
+        "a=fmtp:96 minptime=10;useinbandfec=1",
         "a=rtpmap:9 G722/8000",
         "a=rtpmap:0 PCMU/8000",
         "a=rtpmap:8 PCMA/8000",
