@@ -67,8 +67,8 @@ class Codec:
 
     @property
     def fmtp(self) -> Attribute | None:
-        """What we say of how we want to be sent to, if anything: Opus with in-band FEC and packets of 10 ms at
-        least (shorter ones are not heard), all sixteen keys."""
+        """What we say of how we want to be sent to, if anything: Opus with in-band FEC in packets of 10 ms or
+        more (shorter ones are not heard), all sixteen keys."""
         said = {"OPUS": "minptime=10;useinbandfec=1", EVENT: "0-15"}.get(self.name)
         return Attribute("fmtp", f"{self.payload_type} {said}") if said else None
 
