@@ -202,8 +202,6 @@ def show(figures: dict[str, Any]) -> None:
         sys.stdout.write(f"  failed {times} times: {failure}\n")
     for evidence in figures["wrong"]:
         sys.stdout.write(f"  heard wrongly: {evidence}\n")
-    if figures["void"]:
-        sys.stdout.write("  VOID: the generator was late itself; the set-up times say nothing.\n")
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -239,7 +237,7 @@ def main(argv: list[str] | None = None) -> int:
     """0; 1 when a call failed; 3 when the run is void."""
     figures = run(argv)
     show(figures)
-    return 3 if figures["void"] else 1 if figures["failures"] else 0
+    return results.verdict(figures["void"], "the generator was late itself") or int(bool(figures["failures"]))
 
 
 if __name__ == "__main__":

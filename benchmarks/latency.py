@@ -147,8 +147,6 @@ def show(figures: dict[str, Any]) -> None:
     )
     for failure in figures["failures"]:
         sys.stdout.write(f"  failed: {failure}\n")
-    if figures["void"]:
-        sys.stdout.write("  VOID: the generator was late or the host stole time; this run says nothing.\n")
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -180,7 +178,7 @@ def main(argv: list[str] | None = None) -> int:
     """0; 3 when the run is void."""
     figures = run(argv)
     show(figures)
-    return 3 if figures["void"] else 0
+    return results.verdict(figures["void"], "the generator was late or the host stole time")
 
 
 if __name__ == "__main__":

@@ -254,7 +254,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0; 1 on a system without recvmmsg."""
+    """0; 1 on a system without recvmmsg; 3 when the run was void."""
     options = arguments(argv)
     if not mmsg.available():
         sys.stdout.write("packets: this system has no recvmmsg of 64-bit Linux\n")
@@ -269,9 +269,7 @@ def main(argv: list[str] | None = None) -> int:
     for size in sizes:
         sys.stdout.write(f"  {size['ports']:5d}" + "".join(f"{size[way]:9.2f}" for way in WAYS) + "\n")
     sys.stdout.write(f"  wanted: beat <= {WANTED_BEAT:.0f}; stolen by the host: {steal:.1%}\n")
-    if void:
-        sys.stdout.write("  void: the host took too much CPU time\n")
-    return 0
+    return results.verdict(void, "the host stole time")
 
 
 if __name__ == "__main__":

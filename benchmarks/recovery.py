@@ -89,8 +89,6 @@ def show(figures: dict[str, Any]) -> None:
             ("steal, idle of the host", f"{figures['steal']:.1%}, {figures['idle']:.1%}", "steal <= 2 %"),
         ],
     )
-    if figures["void"]:
-        sys.stdout.write("  VOID: the host stole time, or others had the CPU; this run says nothing.\n")
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -116,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     """0; 3 when the run is void."""
     figures = run(argv)
     show(figures)
-    return 3 if figures["void"] else 0
+    return results.verdict(figures["void"], "the host stole time, or others had the CPU")
 
 
 if __name__ == "__main__":

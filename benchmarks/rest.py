@@ -146,8 +146,6 @@ def show(figures: dict[str, Any]) -> None:
             ("idle while nobody calls", f"{figures['windows']['idle']['idle']:.1%}", ">= 50 %"),
         ],
     )
-    if figures["void"]:
-        sys.stdout.write("  VOID: the generator was late, or others had the CPU; this run says nothing.\n")
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -179,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     """0; 3 when the run is void."""
     figures = run(argv)
     show(figures)
-    return 3 if figures["void"] else 0
+    return results.verdict(figures["void"], "the generator was late, or others had the CPU")
 
 
 if __name__ == "__main__":

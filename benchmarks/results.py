@@ -46,6 +46,13 @@ def table(title: str, rows: Iterable[tuple[str, str, str]]) -> None:
     sys.stdout.flush()
 
 
+def verdict(void: bool, reason: str) -> int:
+    """What a benchmark comes to: 0; 3 for a run that is void, and then it is said why."""
+    if void:
+        sys.stdout.write(f"  VOID: {reason}; this run says nothing.\n")
+    return 3 if void else 0
+
+
 def missed(measured: str, wanted: str) -> bool:
     bar, found = re.search(r"([<>])= ([\d.]+)", wanted), re.search(r"-?\d+(\.\d+)?", measured)
     if bar is None or found is None:

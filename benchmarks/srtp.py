@@ -109,7 +109,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0; 1 on a system without recvmmsg."""
+    """0; 1 on a system without recvmmsg; 3 when the run was void."""
     options = arguments(argv)
     if not mmsg.available():
         sys.stdout.write("srtp: this system has no recvmmsg of 64-bit Linux\n")
@@ -132,9 +132,7 @@ def main(argv: list[str] | None = None) -> int:
         cells = "".join(f"{measured[name]:10.2f}" for name in names)
         sys.stdout.write("  " + suite.ljust(24) + cells + "\n")
     sys.stdout.write(f"  stolen by the host: {steal:.1%}\n")
-    if void:
-        sys.stdout.write("  void: the host took too much CPU time\n")
-    return 0
+    return results.verdict(void, "the host stole time")
 
 
 if __name__ == "__main__":

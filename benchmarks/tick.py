@@ -8,7 +8,6 @@ beats of each run, and over the runs. Packets arrive at random phases, and half 
 
 import argparse
 import statistics
-import sys
 import time
 from typing import Any
 
@@ -100,6 +99,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """0; 3 when the run was void."""
     options = arguments(argv)
     share = host.CpuShare()
     sizes = [measure(legs, repeats=options.repeats, beats=options.beats) for legs in LEGS]
@@ -118,9 +118,7 @@ def main(argv: list[str] | None = None) -> int:
         ]
         + [("stolen by the host", f"{steal:.1%}", f"<= {STEAL:.0%}")],
     )
-    if void:
-        sys.stdout.write("  void: the host took too much CPU time\n")
-    return 0
+    return results.verdict(void, "the host stole time")
 
 
 if __name__ == "__main__":
