@@ -31,7 +31,11 @@ class JsonFormatter(logging.Formatter):
         entry |= fields
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        line = json.dumps(entry, default=str, ensure_ascii=False)
+        if line.isprintable():
+            return line
+        # What a terminal would obey and not show: JSON escapes the controls of ASCII alone.
+        return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)
 
 
 class LineHandler(logging.Handler):

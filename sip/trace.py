@@ -22,7 +22,12 @@ CALLS = 1_000
 LONGEST = 8_192
 """Characters of a message that are written."""
 
-_SECRET_HEADER = re.compile(r"^((?:proxy-)?authorization)\s*:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
+# X-headers carry what an application has agreed on, credentials too.
+_SECRET_HEADER = re.compile(
+    r"^((?:proxy-)?authorization|cookie|x-[\w-]{0,64}?(?:auth|token|secret|passw|cookie|api-?key|\bpin\b)[\w-]{0,64})"
+    r"\s*:.*(?:\n[ \t].*)*",
+    re.IGNORECASE | re.MULTILINE,
+)
 _SECRET_LINE = re.compile(r"^(a=crypto:|a=key-mgmt:|a=ice-pwd:|k=).*", re.IGNORECASE | re.MULTILINE)
 _USER_PASSWORD = re.compile(r"(sips?:[^@:;>\s]*):[^@>\s]{0,512}@", re.IGNORECASE)  # bounded: no text is slow
 _CALL_ID = re.compile(r"^(?:call-id|i)[ \t]*:\s*(\S+)", re.IGNORECASE | re.MULTILINE)

@@ -55,6 +55,14 @@ def test_a_line_is_one_json_object_with_its_facts(pipe: Pipe) -> None:
     assert line["reason"] == "\r\n\x1b[31mred" and "none" not in line
 
 
+@pytest.mark.parametrize("text", ["\x9b31m", "\x7f", "\u202egnirts", "\u2028", "\ud800", "\U000e0041"])
+def test_nothing_in_a_line_moves_a_terminal_and_letters_stay_readable(text: str) -> None:
+    record = logging.makeLogRecord({"msg": "call_incoming", "from": f"Zo\u00eb \u65e5 {text}"})
+    line = JsonFormatter().format(record)
+    assert line.isprintable() and "Zo\u00eb \u65e5" in line
+    assert json.loads(line)["from"] == f"Zo\u00eb \u65e5 {text}"
+
+
 def test_nobody_waits_for_a_reader_who_does_not_read_and_he_is_told_what_he_missed(pipe: Pipe) -> None:
     whole = pipe.fill()
     for _ in range(9):

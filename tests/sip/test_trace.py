@@ -23,12 +23,18 @@ SDP = (
         'authorization : Digest response="the-key"',
         'PROXY-AUTHORIZATION:Digest username="alice",\r\n response="the-key",\r\n\tnonce="the-key"',
         'Authorization: Digest a="b"\r\nAuthorization: Digest response="the-key"',
+        "Cookie: session=the-key",
+        "X-Api-Key: the-key\r\nx-caller-pin:the-key\r\nX-AuthToken: Bearer\r\n the-key",
     ],
 )
 def test_credentials_are_removed_whole(header: str) -> None:
     text = readable(request_text("REGISTER", extra=f"{header}\r\nExpires: 60\r\n"))
     assert "the-key" not in text and REMOVED in text and "Expires: 60" in text
     assert 'alice"' not in text
+
+
+def test_other_headers_of_an_application_are_shown() -> None:
+    assert "X-Shopping: basket" in readable(request_text("INVITE", extra="X-Shopping: basket\r\n"))
 
 
 def test_a_password_in_a_uri_is_removed() -> None:
