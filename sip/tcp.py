@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 import socket
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class StreamLimits:
     """What a peer may use up."""
 
     connections: int = 1_000
-    """Open at once; a further one is closed on arrival."""
+    """Open at once; a further one takes the place of the oldest that has said nothing yet, or is closed."""
     idle: float = 900.0
     """Seconds without a byte after which a connection is closed. Calls outlive it."""
     unused: float = 30.0
@@ -109,6 +110,7 @@ class Connection(asyncio.Protocol):
         messages = self._framer.feed(data)
         if messages:
             self._began, self._used = self._heard, True
+            self._owner.spoke(self)
         for _ in range(self._framer.pings - pings):
             self._transport.write(b"\r\n")
         for message in messages:
@@ -130,6 +132,15 @@ class Connection(asyncio.Protocol):
         """Sends what waits, then closes."""
         if self._transport is not None:
             self._transport.close()
+
+    def make_room(self) -> None:
+        """Somebody else wants its place."""
+        assert self._transport is not None and self.flow is not None
+        self._transport.abort()
+        logger.info(
+            "sip_connection_closed",
+            extra={"source": str(self.flow.remote[0]), "why": "no message yet, and all places are taken"},
+        )
 
     def _close(self, why: str) -> None:
         assert self._transport is not None and self.flow is not None
@@ -198,6 +209,8 @@ class Connections:
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Connection] = {}
         self._by_remote: dict[tuple[Address, str], Connection] = {}
+        self._silent: dict[Connection, None] = {}
+        """Made by peers who have not said a message yet, the oldest first."""
         self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._connecting: set[asyncio.Task[None]] = set()
@@ -246,8 +259,14 @@ class Connections:
         connection.send(data)
 
     def has_room(self) -> bool:
-        """False, and counted, when a new connection is one too many."""
+        """False, and counted, when a new connection is one too many. Who connects and says nothing keeps
+        nobody out: he makes room."""
         if len(self._by_number) + len(self._handshakes) < self.limits.connections:
+            return True
+        if (oldest := next(iter(self._silent), None)) is not None:
+            del self._silent[oldest]
+            self._statistics[f"{self.transport}_made_room"] += 1
+            oldest.make_room()
             return True
         self._statistics[f"{self.transport}_refused"] += 1
         return False
@@ -263,12 +282,18 @@ class Connections:
         flow = Flow(self.transport, local, remote, next(self._numbers))
         self._by_number[flow.id] = connection
         if connection.incoming:
+            self._silent[connection] = None
             # One of ours is known by what was asked for, a name that its certificate has proved.
             self._by_remote[remote, ""] = connection
         return flow
 
+    def spoke(self, connection: Connection) -> None:
+        """Its peer has said a message."""
+        self._silent.pop(connection, None)
+
     def lost(self, connection: Connection) -> None:
         """Forgets a connection and tells of every flow that it carried."""
+        self._silent.pop(connection, None)
         if connection.flow is not None:
             self._by_number.pop(connection.flow.id, None)
             self._on_lost(connection.flow)
@@ -319,6 +344,9 @@ class Connections:
             source = "" if peer is None else str(peer[0])
             logger.info("sip_handshake_failed", extra={"source": source, "error": str(error)})
             stream.abort()
+            # Else the error's frames keep the handshake's buffers, in a circle of which nobody looks at the
+            # old ones for minutes.
+            traceback.clear_frames(error.__traceback__)
             return
         if secured is not None:
             connection.secured(secured)

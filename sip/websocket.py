@@ -6,7 +6,9 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
+from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
@@ -66,6 +68,30 @@ class Connection:
         await self._socket.close(1001)
 
 
+class _Guest(ServerConnection):
+    """The library's connection, counted from its first byte on: half-open ones must not take all files."""
+
+    def __init__(self, owner: "WebSockets", *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._owner = owner
+        self._counted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The loop: the stream is open."""
+        self._counted = self._owner.has_room()
+        if self._counted:
+            self._owner.open += 1
+            super().connection_made(transport)
+        else:
+            cast(asyncio.Transport, transport).abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The loop: the stream is closed, by whomever."""
+        if self._counted:
+            self._owner.open -= 1
+            super().connection_lost(exc)
+
+
 class WebSockets:
     """All WebSocket connections of a server by one transport, `ws` or, with `tls`, `wss`.
 
@@ -94,9 +120,18 @@ class WebSockets:
         self._by_number: dict[int, Connection] = {}
         self._by_remote: dict[Address, Connection] = {}
         self._servers: list[Server] = []
+        self.open = 0
+        """Connections, half-open ones too."""
 
     def __len__(self) -> int:
         return len(self._by_number)
+
+    def has_room(self) -> bool:
+        """False, and counted, when as many have not said yet what they want as may be connected."""
+        if self.open < 2 * self._limits.connections:
+            return True
+        self._statistics[f"{self.transport}_refused"] += 1
+        return False
 
     async def listen(self, address: Address) -> Address:
         """Accepts connections at `address` and returns the one bound. OSError when it is in use or not
@@ -114,6 +149,7 @@ class WebSockets:
             server = await serve(
                 lambda connection: self._serve(connection, bound[1]),
                 sock=listener,
+                create_connection=cast(type[ServerConnection], partial(_Guest, self)),
                 ssl=None if self._tls is None else self._tls.server,
                 subprotocols=[SUBPROTOCOL],
                 origins=self._origins,

@@ -279,6 +279,26 @@ async def test_one_connection_too_many_is_closed(start: Start) -> None:
         opened.close()
 
 
+async def test_who_connects_and_says_nothing_makes_room_for_who_speaks(start: Start) -> None:
+    house = await start(limits=StreamLimits(connections=2))
+    port = house.server.port("tcp")
+    silent, slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+    slow[1].write(b"INVITE sip:slow")
+    speakers = []
+    for number in range(2):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(options(number, "TCP"))
+        assert (await read_message(reader)).status == 200
+        speakers.append((reader, writer))
+    for reader, _ in (silent, slow):
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+    assert house.server.statistics["tcp_made_room"] == 2
+    for _, writer in [silent, slow, *speakers]:
+        writer.close()
+
+
 @pytest.mark.parametrize("sent", [b"", b"INVITE sip:slow", options(1, "TCP")[:-4]])
 async def test_idle_and_dawdling_connections_are_closed(start: Start, sent: bytes) -> None:
     house = await start(limits=StreamLimits(idle=0.1, partial=0.1))

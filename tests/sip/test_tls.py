@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -227,6 +229,25 @@ async def test_half_a_handshake_is_given_up_and_counts_as_a_connection(
     caller = await start(files(ours, authority))
     await call(caller, f"sip:room@localhost:{called.port}")
     await eventually(lambda: caller.told() == ["CallAnswered"])
+
+
+async def test_a_handshake_that_fails_leaves_nothing_for_the_garbage_collector(
+    start: Start, ours: Certificate, authority: Authority
+) -> None:
+    called = await start(files(ours, authority), limits=StreamLimits(connect=0.2))
+    gc.collect()
+    gc.disable()
+    try:
+        for sent in (b"", b"\x16\x03\x01", request_text("OPTIONS")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", called.port)
+            writer.write(sent)
+            with contextlib.suppress(ConnectionResetError):
+                await reader.read()
+            writer.close()
+        await eventually(lambda: called.server.statistics["tls_handshake_errors"] == 3)
+        await eventually(lambda: not any(isinstance(each, SSLProtocol) for each in gc.get_objects()))
+    finally:
+        gc.enable()
 
 
 async def test_a_request_that_comes_with_the_end_of_the_handshake_is_heard(

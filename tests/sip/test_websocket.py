@@ -226,6 +226,24 @@ async def test_connections_are_limited(start: Start) -> None:
     assert house.server.statistics["ws_refused"] == 1
 
 
+async def test_half_open_connections_are_limited_too(start: Start) -> None:
+    house = await start(limits=StreamLimits(connections=1))
+    half = [await asyncio.open_connection("127.0.0.1", house.server.port("ws")) for _ in range(3)]
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionResetError):
+            assert await half[2][0].read() == b""
+    assert house.server.statistics["ws_refused"] == 1
+    for _, writer in half:
+        writer.close()
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                async with browser(house):
+                    return
+            except (InvalidHandshake, OSError):  # their ends have not arrived yet
+                await asyncio.sleep(0.01)
+
+
 async def test_a_stranger_that_says_nothing_is_sent_away(start: Start) -> None:
     house = await start(limits=StreamLimits(connect=0.1))
     reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port("ws"))
