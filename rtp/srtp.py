@@ -3,18 +3,19 @@
 
 A packet counts for a leg with keys only once it has passed: what does not pass is counted, and changes
 nothing. New keys are sent under and accepted at once; packets under the old ones until the first under the
-new. The rollover counter begins at zero with each new key. By RFC 3711 section 3.3.1 it is kept where the
-source stays the same, while those who make another session of libsrtp for another key begin anew: what is
-sent under a new key is therefore another source, of which all begin at zero.
+new. By RFC 3711 section 3.3.1 a source goes on with its rollover counter under a new key, while those who
+make another session of libsrtp for it begin at zero: either is understood, and what is sent under a new key
+is another source, of which all begin at zero.
 
 pylibsrtp's own methods copy each packet twice; its binding is called instead, on the slots themselves.
 """
 
+import ctypes
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pylibsrtp import Policy, Session
+from pylibsrtp import Policy, Session, _binding
 from pylibsrtp._binding import ffi, lib
 
 from rtp.datagrams import OUT_SLOT, Inbox, Outbox
@@ -37,10 +38,15 @@ _OK: Final = 0
 _REPLAYED: Final = (9, 10)  # srtp_err_status_replay_fail, srtp_err_status_replay_old
 
 
+_counters: Final = ctypes.CDLL(_binding.__file__)  # the same libsrtp, of which pylibsrtp declares no counters
+_counters.srtp_get_stream_roc.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint32)]
+_counters.srtp_set_stream_roc.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
+
+
 class _Context:
     """One direction under one master key."""
 
-    __slots__ = ("_session", "handle", "key", "sources", "suite")
+    __slots__ = ("_address", "_session", "handle", "key", "sources", "suite")
 
     def __init__(self, suite: str, key: bytes, direction: int) -> None:
         profile, size = SUITES[suite]
@@ -48,6 +54,7 @@ class _Context:
             raise ValueError(f"{suite} takes {size} bytes of key and salt, got {len(key)}")
         self._session = Session(Policy(key=key, ssrc_type=direction, srtp_profile=profile))
         self.handle = self._session._srtp[0]
+        self._address = int(ffi.cast("uintptr_t", self.handle))
         self.suite, self.key = suite, key
         self.sources: set[int] = set()
 
@@ -56,6 +63,25 @@ class _Context:
 
     def has(self, suite: str, key: bytes) -> bool:
         return (self.suite, self.key) == (suite, key)
+
+    def rollovers(self, source: int) -> int:
+        """How often the sequence numbers of a source have wrapped; 0 of one that is not known."""
+        counter = ctypes.c_uint32()
+        _counters.srtp_get_stream_roc(self._address, source, ctypes.byref(counter))
+        return counter.value
+
+    def expect(self, source: int, rollovers: int) -> None:
+        """The next packet of this source has wrapped so often; 0: as if nothing had been said of it."""
+        if source not in self.sources:
+            if rollovers == 0:
+                self._session.remove_stream(source)
+                return
+            profile, _ = SUITES[self.suite]
+            policy = Policy(
+                key=self.key, ssrc_type=Policy.SSRC_SPECIFIC, ssrc_value=source, srtp_profile=profile
+            )
+            self._session.add_stream(policy)
+        _counters.srtp_set_stream_roc(self._address, source, rollovers)
 
 
 class _Leg:
@@ -177,13 +203,30 @@ class Srtp:
         """Where the source is not known yet, or the key is new; libsrtp's status."""
         if leg.former is None:
             return self._try(call, leg.inbound, place, source, length)
+        sound = call is lib.srtp_unprotect
         packet = self.inbox.slots[place, :length].copy()  # which a failure may leave altered
         status = self._try(call, leg.inbound, place, source, length)
-        if status == _OK:
+        if status != _OK:
+            self.inbox.slots[place, :length] = packet
+            status = self._try(call, leg.former, place, source, length)
+            if status in (_OK, *_REPLAYED) or not sound:
+                return status
+            status = self._try_on(leg, leg.former, place, source, packet)
+        if status == _OK and sound:
             leg.former = None
-            return status
-        self.inbox.slots[place, :length] = packet
-        return self._try(call, leg.former, place, source, length)
+        return status
+
+    def _try_on(self, leg: _Leg, former: _Context, place: int, source: int, packet: NDArray[np.uint8]) -> int:
+        """Where a source goes on counting its rollovers under the new key; one may have come between."""
+        counted, status = former.rollovers(source), -1
+        for rollovers in range(max(counted, 1), counted + 2):
+            leg.inbound.expect(source, rollovers)
+            self.inbox.slots[place, : len(packet)] = packet
+            status = self._try(lib.srtp_unprotect, leg.inbound, place, source, len(packet))
+            if status == _OK:
+                break
+            leg.inbound.expect(source, 0)
+        return status
 
     def _try(self, call: Any, context: _Context, place: int, source: int, length: int) -> int:
         known = source in context.sources

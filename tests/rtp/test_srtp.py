@@ -33,6 +33,16 @@ class Far:
         self.inbound = Session(Policy(key=self.ours, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile))
         srtp.set_keys(row, suite, self.ours, self.theirs)
 
+    def renew(self, srtp: Srtp) -> None:
+        """Other keys, of which it begins to make use."""
+        fresh = Far(srtp, self.suite)
+        self.ours, self.theirs = fresh.ours, fresh.theirs
+        self.inbound, self.outbound = fresh.inbound, fresh.outbound
+
+    @staticmethod
+    def report(ssrc: int) -> bytes:
+        return bytes([0x80, 201, 0, 1]) + ssrc.to_bytes(4, "big")
+
     def packet(self, number: int, **changes: int) -> bytes:
         return self.outbound.protect(rtp(number, **changes))  # type: ignore[arg-type]
 
@@ -161,6 +171,28 @@ def test_old_keys_are_good_until_the_first_packet_under_the_new(srtp: Srtp, suit
     assert arrive(srtp, new.packet(3)) == [True]
     assert lying(srtp) == rtp(3)
     assert arrive(srtp, old.packet(4)) == [False]
+
+
+@pytest.mark.parametrize("suite", [CM80, "AEAD_AES_256_GCM"])
+@pytest.mark.parametrize("wraps_between", [False, True])
+def test_a_source_that_goes_on_counting_its_rollovers_under_a_new_key_is_heard(
+    srtp: Srtp, suite: str, wraps_between: bool
+) -> None:
+    """As RFC 3711 section 3.3.1 has it; what begins at zero is heard too."""
+    far = Far(srtp, suite)
+    last = 65_535 if wraps_between else 65_600
+    for number in range(65_400, last + 1, 10):
+        assert arrive(srtp, far.packet(number)) == [True]
+    held, report = far.packet(last + 1), Far.report(1)
+    far.renew(srtp)
+    for number in range(last + 1):
+        far.packet(number)  # the same source has counted so far
+    assert arrive(srtp, held, secrets.token_bytes(182)) == [True, False]
+    assert arrive(srtp, far.outbound.protect_rtcp(report)) == [True]
+    fresh = [far.packet(number) for number in range(last + 2, last + 6)]
+    assert arrive(srtp, *fresh, fresh[0]) == [True] * 4 + [False]
+    assert arrive(srtp, *(far.packet(number) for number in range(last + 6, 140_000, 20_000))) == [True] * 4
+    assert srtp.counts["srtp_rejected"] == 1 and srtp.counts["srtp_replayed"] == 1
 
 
 def test_keys_that_change_twice_before_a_packet_leave_the_one_in_use_good(srtp: Srtp) -> None:
