@@ -292,10 +292,6 @@ class Phone:
             assert self._datagrams is not None
             self._datagrams.sendto(message.encode(), hop)
 
-    def send_raw(self, data: bytes, hop: tuple[str, int] | None = None) -> None:
-        assert self._datagrams is not None and (hop or self.server)
-        self._datagrams.sendto(data, hop or self.server)
-
     def respond(
         self,
         request: Message,

@@ -2,7 +2,6 @@
 of steps (`sipp_steps`)."""
 
 import asyncio
-import csv
 import tempfile
 from pathlib import Path
 
@@ -45,7 +44,7 @@ class Sipp:
             *chosen,
             *("-i", "127.0.0.1", "-p", str(self.port), "-mi", "127.0.0.1", "-mp", str(self.media_port)),
             *("-s", user, "-m", str(calls), "-r", str(rate), "-t", transport, "-d", str(hold_milliseconds)),
-            *("-nostdin", "-trace_err", "-trace_msg", "-trace_rtt", "-rtt_freq", "1", "-timeout", "60s"),
+            *("-nostdin", "-trace_err", "-trace_msg", "-timeout", "60s"),
             *arguments,
         ]
         if remote is not None:
@@ -89,8 +88,3 @@ class Sipp:
 
     def story(self) -> str:
         return self._texts("_errors.log")[-4000:] + self._texts("_messages.log")[-8000:]
-
-    def response_times(self) -> list[float]:
-        """Milliseconds from each `start_rtd`/send to its `rtd`."""
-        rows = csv.reader(self._texts("_rtt.csv").splitlines(), delimiter=";")
-        return [float(row[1]) for row in rows if len(row) > 1 and row[1].replace(".", "").isdigit()]

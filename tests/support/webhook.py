@@ -94,7 +94,6 @@ class Application:
         self.credentials = (username, password) if username is not None else None
         self.challenge = challenge  # ask with a 401 before anything counts
         self.refused: list[Event] = []
-        self.open_requests = 0
         self.port = 0
         self._hung = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -159,13 +158,6 @@ class Application:
     # --- serving
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        self.open_requests += 1
-        try:
-            return await self._answer(request)
-        finally:
-            self.open_requests -= 1
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         if request.path in self.files:
             content, kind = self.files[request.path]
