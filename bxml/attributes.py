@@ -202,6 +202,18 @@ class DestinationText:
 
 
 @dataclass(frozen=True)
+class CallerIdText:
+    """A telephone number (ITU-T E.164), or one of the words for a withheld one, in any case."""
+
+    expected: ClassVar[str] = f"a number in E.164 form, or one of {', '.join(WITHHELD)}"
+    secret: ClassVar[bool] = False
+
+    def read(self, text: str) -> str:
+        value = text.strip()
+        return value if E164.fullmatch(value) else Choice(WITHHELD).read(value)
+
+
+@dataclass(frozen=True)
 class Words:
     """A list separated by commas; blanks and empty places in it are dropped."""
 
@@ -303,13 +315,7 @@ _SIP = r"[sS][iI][pP][sS]?:(?:[^\s@<>\"\x00-\x1f\x7f]+@)?[^\s@<>\"\x00-\x1f\x7f]
 PhoneNumberText = Annotated[str, Pattern(E164, "a number in E.164 form, such as +15551234567")]
 SipUriText = Annotated[str, Pattern(re.compile(_SIP), "a SIP URI, such as sip:alice@example.com")]
 Destination = Annotated[str, DestinationText()]
-CallerId = Annotated[
-    str,
-    Pattern(
-        re.compile(f"{E164.pattern}|(?i:{'|'.join(WITHHELD)})"),
-        f"a number in E.164 form, or one of {', '.join(WITHHELD)}",
-    ),
-]
+CallerId = Annotated[str, CallerIdText()]
 DisplayName = Annotated[str, Text(256, printable=True)]
 UserToUser = Annotated[str, UserToUserText(256)]
 PhoneNumberUserToUser = Annotated[str, UserToUserText(350)]

@@ -16,7 +16,7 @@ from calls.dialling import Dialling
 from calls.errors import Invalid
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder
-from calls.routing import Routing, Unreachable, Ways
+from calls.routing import NoWay, Routing, Unreachable, Ways
 from sip.events import CallAnswered, CallFailed, CallRinging, CallUnreachable
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class Outbound:
         """
         try:
             self._ways(account, order.to)
+        except NoWay as error:
+            raise Invalid(f"Invalid to: {error}") from error
         except Unreachable as error:
             # Who is not registered now may be when it is his turn.
             logger.info("callee_not_registered", extra={"account": account, "reason": str(error)})
@@ -122,10 +124,7 @@ class Outbound:
             leg.end("error", "It has been sent on too often (Max-Forwards)", sip_response_code=483)
             return leg
         admission.passed()
-        try:
-            self._dial(leg, order.dial, listener, order.lent)
-        except Invalid as error:
-            leg.end("error", str(error))
+        self._dial(leg, order.dial, listener, order.lent)
         return leg
 
     def _start_ordered(self, call: Call) -> None:
@@ -135,9 +134,13 @@ class Outbound:
         self._dial(call, call.order.dial, _Ordered(call.order))
 
     def _dial(self, call: Call, dial: Dial, listener: Listener, lent: MediaSession | None = None) -> None:
-        """Find the way and send the INVITE. Raises Invalid, of nothing done."""
+        """Find the way and send the INVITE; a call without one ends. There may have been one when it was
+        ordered, and been taken away while the call waited for its turn."""
         try:
             ways = self._ways(call.account, dial.to)
+        except NoWay as error:
+            call.end("error", f"{dial.to} cannot be called: {error}")
+            return
         except Unreachable as error:
             call.end("rejected", str(error), sip_response_code=480)
             return

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bxml.attributes import DIALLED, E164
-from calls.errors import Invalid
 from sip.access import Access, Trunk
 from sip.errors import SipError
 from sip.flow import Flow
@@ -69,6 +68,10 @@ class User:
     srtp: Srtp | Literal[""] = ""
 
 
+class NoWay(Exception):
+    """An address that this account cannot call; says why, to follow its name and a colon."""
+
+
 class Unreachable(Exception):
     """A user who exists but is not registered anywhere."""
 
@@ -120,16 +123,16 @@ class Routing:
     def ways(self, account: str, to: str, *, now: float) -> Ways:
         """Find the ways to a number or a SIP URI. `now`: the registrar's clock.
 
-        Raises Invalid, Unreachable.
+        Raises NoWay, Unreachable.
         """
         if is_e164(to):
             return self._by_trunk(account, to, now)
         if not to.lower().startswith(("sip:", "sips:")):
-            raise Invalid(f"Invalid to: must be a number in E.164 form or {DIALLED}")
+            raise NoWay(f"must be a number in E.164 form or {DIALLED}")
         try:
             uri = Uri.parse(to)
         except SipError as error:
-            raise Invalid(f"Invalid to: {error.reason}") from error
+            raise NoWay(error.reason) from error
         secure = uri.scheme == "sips"
         if uri.host in self._hosts and uri.user:
             contacts = self._contacts(account, uri.user, now)
@@ -158,7 +161,7 @@ class Routing:
     def _by_trunk(self, account: str, number: str, now: float) -> Ways:
         found = self._access.trunks_for(number, account)
         if not found:
-            raise Invalid(f"Invalid to: no trunk takes the number {number}")
+            raise NoWay("no trunk takes this number")
         trunks = self._trunks.in_order(found, now)
         if not trunks:
             raise Unreachable(f"all trunks that take the number {number} are full")
@@ -169,7 +172,7 @@ class Routing:
         bindings = self._registrar.contacts(user, now)
         known = self._users.get(user)
         if known is not None and known.account not in ("", account):
-            raise Invalid(f"Invalid to: the user {user} belongs to another account")
+            raise NoWay(f"the user {user} belongs to another account")
         if not bindings:
             if known is not None:
                 raise Unreachable(f"{user} is not registered")

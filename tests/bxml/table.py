@@ -33,7 +33,7 @@ KINDS: dict[str, tuple[list[object], list[str]]] = {
         [],
     ),
     "caller": (
-        ["+19195551234", "Restricted", "Anonymous", "Private", "Unavailable"],
+        ["+19195551234", "Restricted", "Anonymous", "Private", "Unavailable", (" anonymous", "Anonymous")],
         ["", "19195551234", "alice", "+0123", "+1234567890123456"],
     ),
     "destination": (

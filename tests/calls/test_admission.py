@@ -12,6 +12,7 @@ from calls.callbacks import Callback
 from calls.errors import Conflict, Invalid, LimitReached
 from calls.order import CallOrder, Dial, LegOrder, Redirect
 from sip import events as sip_events
+from sip.access import Trunk
 from tests.support.exchange import ACCOUNT, APPLICATION, OFFER, Exchange, settle
 
 ORDER = CallOrder(
@@ -118,6 +119,19 @@ async def test_who_registers_while_his_call_waits_is_rung(hand):
     assert call.state == "queued"
     await hand.on(1.1)
     assert call.disconnect_cause == "rejected" and call.sip_response_code == 480
+
+
+async def test_a_queued_call_whose_trunk_is_taken_away_ends_and_the_next_has_its_turn(hand):
+    exchange = limited(rate=1, trunks=[Trunk("carrier", "192.0.2.9", numbers=("+1212*",))])
+    await ordered(exchange)
+    lost = await ordered(exchange, to="+12125550100")
+    following = await ordered(exchange)
+    exchange.access.adopt([], {})
+    await hand.on(1.1)
+    assert lost.disconnect_cause == "error" and lost.start_time is None
+    assert lost.error_message == ("+12125550100 cannot be called: no trunk takes this number")
+    await hand.on(1.1)
+    assert following.state == "initiated"
 
 
 async def test_another_accounts_queue_is_its_own():

@@ -164,7 +164,11 @@ def _causes(house: House, customer_id: str, agent_id: str, supervisor_id: str) -
         return event
 
     assert (one("gather", customer_id)["digits"], one("gather", customer_id)["tag"]) == ("1", "customer")
-    assert one("transferComplete", customer_id)["cause"] == "hangup"
+    served, answered = one("transferComplete", customer_id), one("transferAnswer", agent_id)
+    assert served["cause"] == "hangup"
+    assert served["transferCallerId"] == one("initiate", customer_id)["from"]
+    for name in ("transferCallerId", "transferTo"):
+        assert served[name] == answered[name] == one("transferDisconnect", agent_id)[name]
     assert one("redirect", agent_id)["parentCallId"] == customer_id
     assert one("transferDisconnect", agent_id)["cause"] == "hangup"
     for call_id in (customer_id, supervisor_id):

@@ -258,6 +258,7 @@ class Exchange:
         self.courier = FakeCourier()
         self.registrar = Registrar(tuple(users or {}))
         self.trunks = Trunks(trunks)
+        self.access = Access(allow=["127.0.0.0/8"], trunks=trunks)
         if applications is None:
             applications = [
                 Application(
@@ -280,7 +281,7 @@ class Exchange:
             ),
             applications=applications,
             routing=Routing(
-                Access(allow=["127.0.0.0/8"], trunks=trunks),
+                self.access,
                 self.registrar,
                 self.trunks,
                 users={
