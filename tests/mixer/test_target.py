@@ -1,5 +1,7 @@
 """How long a leg waits for its packets: as long as they need, no longer than allowed, and never for ever."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -22,10 +24,10 @@ class Sender:
         self.mixer = mixer
         self.person, self.listener = Person(mixer.open()), Person(mixer.open())
         for person in (self.person, self.listener):
-            mixer.seat(person.handle, person.row // 2)
+            mixer.seat(person.handle, self.person.row)
         self.random = np.random.default_rng(seed)
         self.phase = phase
-        self.said = tone(period, 20 * SECOND)
+        self.said = tone(period, Fraction(period).limit_denominator(10).numerator)  # so it goes round
         self.sent = 0
         self.under_way: list[tuple[float, Packet]] = []
         self.now = 0
@@ -209,32 +211,31 @@ def test_silence_is_used_first():
     assert stage.hears(listener) == 0
 
 
-@pytest.mark.parametrize("ppm", [-200, 200])
-@pytest.mark.parametrize("period", [22, 53.3, 110])
-def test_a_drifting_clock_does_not_click(ppm, period):
+def test_a_drifting_clock_does_not_click():
     """At ten times the rate, so that four minutes are as good as forty."""
-    mixer = Mixer(4)
-    sender = Sender(mixer, period=period)
-    said = linear(sender.said)
-    step = FRAME / (1 + ppm * 1e-5)
-    arrival, worst = 0.0, 0
-    last = 0
+    mixer = Mixer(14)
+    clocks = [(ppm, Sender(mixer, period=period)) for ppm in (-200, 200) for period in (22, 53.3, 110)]
+    arrival, last, worst = [0.0] * len(clocks), [0] * len(clocks), [0] * len(clocks)
     for beat in range(4 * 60 * SECOND):
         now, packets = beat * FRAME, []
-        while arrival <= now:
-            at = sender.sent * FRAME % len(sender.said)
-            packets.append(sender.person.packet(sender.said[at : at + FRAME], int(now - arrival)))
-            sender.sent += 1
-            arrival += step
+        for place, (ppm, sender) in enumerate(clocks):
+            while arrival[place] <= now:
+                at = sender.sent * FRAME % len(sender.said)
+                said = sender.said[at : at + FRAME]
+                packets.append(sender.person.packet(said, int(now - arrival[place])))
+                sender.sent += 1
+                arrival[place] += FRAME / (1 + ppm * 1e-5)
         push(mixer, packets)
         mixer.tick()
-        heard = mixer.bus(sender.listener.handle)
-        if beat > 5:
-            worst = max(worst, steepest(np.r_[last, heard]))
-        last = int(heard[-1])
-        assert sender.delay <= CALM + FRAME
+        for place, (_, sender) in enumerate(clocks):
+            heard = mixer.bus(sender.listener.handle)
+            if beat > 5:
+                worst[place] = max(worst[place], steepest(np.r_[last[place], heard]))
+            last[place] = int(heard[-1])
+            assert sender.delay <= CALM + FRAME
     assert not mixer.lost.any()
-    assert worst <= steepest(said[: 200 * FRAME]) + 2 * LOUD // 32
+    for (_, sender), step in zip(clocks, worst, strict=True):
+        assert step <= steepest(linear(sender.said)[: 200 * FRAME]) + 2 * LOUD // 32
 
 
 def test_what_was_said_in_private_does_not_show_in_when_later_words_are_heard():
