@@ -73,7 +73,10 @@ class Handovers:
             return
         except (SdpError, Unavailable) as error:
             logger.info("replacement_refused", extra={"call_id": call.id, "reason": str(error)})
-            sip.reject(session, error.status if isinstance(error, SdpError) else 503)
+            if isinstance(error, SdpError):
+                sip.reject(session, error.status, error.reason)
+            else:
+                sip.reject(session, 503)
             if line is not None:
                 line.release()
             return

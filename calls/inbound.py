@@ -76,7 +76,7 @@ class Inbound:
             line = None if trunk is None else services.trunks.enter(trunk.name, now)
         except SdpError as error:
             _log_refusal(event, user, str(error))
-            services.sip.reject(session, error.status, str(error))
+            services.sip.reject(session, error.status, error.reason)
             return
         except TrunkFull as error:
             _log_refusal(event, user, str(error))

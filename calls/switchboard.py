@@ -207,7 +207,7 @@ class Switchboard:
             answer = media.reoffer(sdp)
         except SdpError as error:
             logger.info("media_refused", extra={"call_id": call.id, "reason": str(error)})
-            self._sip.refuse_media(session, error.status)
+            self._sip.refuse_media(session, error.status, error.reason)
             return
         self._sip.accept_media(session, answer)
         if (waiting := media.restated()) is not None:

@@ -9,7 +9,7 @@ from sip.address import our_address
 from sip.dialog import Dialog, Ended
 from sip.events import CallFailed, Event
 from sip.flow import Address, Flow, Outgoing
-from sip.headers import MAGIC_COOKIE, Via
+from sip.headers import MAGIC_COOKIE, Via, quoted
 from sip.layer import TransactionLayer, reply_flow
 from sip.limits import RateLimit, TurnedAway, Unsettled
 from sip.message import Headers, Request, Response, respond
@@ -133,6 +133,12 @@ class Core:
     def host(self, flow: Flow) -> str:
         """What we call ourselves towards that peer."""
         return our_address(self.config.advertise, flow.local[0], flow.remote[0], self.config.local_networks)
+
+    def warning(self, flow: Flow, status: int, reason: str) -> Headers:
+        """Why an offer is refused, where phones look for it (sections 13.3.1.3 and 20.43)."""
+        if status not in (488, 606) or not reason:
+            return ()
+        return (("Warning", f"399 {host_port(self.host(flow), flow.local[1])} {quoted(reason)}"),)
 
     def stream_instead(self, flow: Flow) -> Flow | None:
         """The TCP way to the same place, for what is too large for a datagram; None where we do not listen

@@ -176,9 +176,9 @@ class Endpoint:
         """Answers `MediaOffered`; does nothing when the peer has withdrawn it."""
         self._offers.accept(session, sdp, now)
 
-    def refuse_media(self, session: Session, status: int, now: float) -> None:
+    def refuse_media(self, session: Session, status: int, now: float, reason: str = "") -> None:
         """Refuses `MediaOffered`, as with 488; the call goes on as it was."""
-        self._offers.refuse(session, status, now)
+        self._offers.refuse(session, status, reason, now)
 
     def press(self, session: Session, key: str, milliseconds: int, now: float) -> None:
         """Tells a key by INFO; for a far end that takes no telephone events, see `Session.takes_info`."""

@@ -81,7 +81,7 @@ class Offers:
             self._core.reply(transaction, 200, now=now, headers=headers, body=sdp)
         self.proceed(session, now)
 
-    def refuse(self, session: Session, status: int, now: float) -> None:
+    def refuse(self, session: Session, status: int, reason: str, now: float) -> None:
         """Refuses the peer's offer; the session goes on as it was."""
         if not 300 <= status <= 699:
             raise ValueError(f"an offer is refused with 300 to 699, not {status}")
@@ -89,7 +89,8 @@ class Offers:
         if transaction is None:
             return
         session.peer_offer = None
-        self._core.reply(transaction, status, now=now)
+        headers = self._core.warning(session.flow, status, reason)
+        self._core.reply(transaction, status, reason, now=now, headers=headers)
         self.proceed(session, now)
 
     def reinvite(self, session: Session, sdp: bytes, now: float) -> None:

@@ -249,9 +249,9 @@ class SipServer:
         self.endpoint.accept_media(session, sdp, self._loop.time())
         self._pump()
 
-    def refuse_media(self, session: Session, status: int) -> None:
+    def refuse_media(self, session: Session, status: int, reason: str = "") -> None:
         """Refuses the peer's offer."""
-        self.endpoint.refuse_media(session, status, self._loop.time())
+        self.endpoint.refuse_media(session, status, self._loop.time(), reason)
         self._pump()
 
     def press(self, session: Session, key: str, milliseconds: int) -> None:

@@ -172,6 +172,7 @@ class Uas:
         if not self._open(session):
             return
         assert session.invite_server is not None and session.dialog is not None
+        headers = (*self._core.warning(session.flow, status, reason), *headers)
         self._core.reply(session.invite_server, status, reason, now=now, headers=headers)
         self._core.finish(session, None, now)
 

@@ -73,8 +73,10 @@ def test_a_reinvite_may_be_refused_and_the_call_goes_on() -> None:
     wire = Wire()
     session, tag = established(wire)
     wire.say(reinvite_text(tag))
-    wire.endpoint.refuse_media(session, 488, wire.now)
-    assert statuses(wire.heard()) == [488]
+    wire.endpoint.refuse_media(session, 488, wire.now, 'no "codec"')
+    (refusal,) = wire.heard()
+    assert isinstance(refusal, Response) and (refusal.status, refusal.reason) == (488, 'no "codec"')
+    assert refusal.get("Warning") == '399 192.0.2.10:5060 "no \\"codec\\""'
     wire.say(request_text("ACK", branch="z9hG4bKre2INVITE", cseq=2, to_tag=tag))
     wire.events()
     assert wire.wait(60) == [] and wire.events() == [] and not session.ended
