@@ -382,7 +382,8 @@ def _milliseconds(place: Media | Description, name: str) -> int:
 
 def _describe(local: Local, media: Iterable[Media]) -> bytes:
     named = local.origin or local.address
-    origin = f"- {local.session_id} {local.version} IN {family(named)} {named}"
+    # Of a user name letters, though RFC 8866 has - for none: sipp's own scenarios look for them.
+    origin = f"mixminus {local.session_id} {local.version} IN {family(named)} {named}"
     return bytes(Description(origin, local.address, (), tuple(media)))
 
 

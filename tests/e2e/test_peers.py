@@ -36,6 +36,12 @@ async def test_sipps_stock_caller_works_50_times(house: House) -> None:
         await sipp.done()
 
 
+async def test_sipps_stock_reader_finds_our_name_in_the_sdp(house: House) -> None:
+    """It looks for letters in the o= line, and sends back what it has found."""
+    async with Sipp("regexp", remote=house.server.sip, user=house.room(), calls=2) as sipp:
+        await sipp.done()
+
+
 async def test_sipp_over_tcp(house: House) -> None:
     async with Sipp(
         "uac", remote=house.server.sip, user=house.room(), calls=5, transport="t1", hold_milliseconds=200

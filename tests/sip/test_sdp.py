@@ -46,7 +46,7 @@ def test_an_answer_names_one_codec_and_the_telephone_event() -> None:
         described("m=audio 4000 RTP/AVP 0 8 101", "a=rtpmap:101 telephone-event/8000"), LOCAL
     )
     assert sdp == (
-        b"v=0\r\no=- 77 3 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        b"v=0\r\no=mixminus 77 3 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
         b"m=audio 20000 RTP/AVP 0 101\r\n"
         b"a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
         b"a=ptime:20\r\na=sendrecv\r\n"
@@ -64,7 +64,7 @@ def test_an_answer_names_one_codec_and_the_telephone_event() -> None:
 
 def test_an_offer_names_both_laws_and_the_telephone_event() -> None:
     assert offer(LOCAL) == (
-        b"v=0\r\no=- 77 3 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        b"v=0\r\no=mixminus 77 3 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
         b"m=audio 20000 RTP/AVP 0 8 101\r\n"
         b"a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
         b"a=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
@@ -72,7 +72,7 @@ def test_an_offer_names_both_laws_and_the_telephone_event() -> None:
 
 
 def test_a_further_offer_tells_its_version() -> None:
-    assert b"o=- 77 4 IN IP4" in offer(replace(LOCAL, version=4))
+    assert b"o=mixminus 77 4 IN IP4" in offer(replace(LOCAL, version=4))
 
 
 def test_an_ipv6_side_says_so() -> None:
