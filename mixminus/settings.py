@@ -41,7 +41,7 @@ class Sip:
 
     listen: tuple[str, ...] = setting(
         kinds.each(kinds.listening, '["udp:127.0.0.1:5060"]', some=True, once=True),
-        "Where SIP is received: transport (udp, tcp, tls, ws or wss), address and port",
+        "Where SIP is received: transport (udp, tcp, tls, ws or wss), address and port; [::] is IPv6 alone",
         ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"],
     )
     advertise: str = setting(

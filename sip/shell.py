@@ -2,17 +2,16 @@
 
 import asyncio
 import logging
-import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from sip.address import DIALLED, Bound, is_ip, is_wildcard, our_address, parse_listen, parse_target
+from sip.address import Bound, is_ip, is_wildcard, our_address, parse_listen, parse_target
 from sip.endpoint import Endpoint, EndpointConfig
 from sip.events import Event
+from sip.finder import Finder
 from sip.flow import Address, Flow
-from sip.locate import Resolver, locate
+from sip.locate import Resolver
 from sip.message import MAX_FORWARDS, Headers, Response
 from sip.outside import Series
 from sip.reason import Reason
@@ -21,16 +20,12 @@ from sip.session import Session
 from sip.tcp import Connections, StreamLimits
 from sip.tls import Tls, TlsFiles
 from sip.udp import UdpSocket
-from sip.uri import DEFAULT_PORT, host_port
+from sip.uri import host_port
 
 if TYPE_CHECKING:
     from sip.websocket import WebSockets
 
 logger = logging.getLogger(__name__)
-
-ROUTE_LIFETIME = 30.0
-"""Seconds for which the local address towards a peer is believed."""
-MAX_ROUTES = 4_096
 
 
 class Watcher(Protocol):
@@ -61,8 +56,7 @@ class SipServer:
         watchers: Sequence[Watcher] = (),
     ) -> None:
         self.endpoint = Endpoint(config)
-        self.bound: tuple[Bound, ...] = ()
-        """What `start` has bound, with the ports that the kernel chose for 0."""
+        self._finder = Finder(self.endpoint.preferred, resolver, config.random)
         self._config = config
         self._on_event = on_event
         self._limits = limits or StreamLimits()
@@ -72,10 +66,8 @@ class SipServer:
         self._tls_files = tls
         self._tls: Tls | None = None
         self._origins = tuple(origins)
-        self._resolver = resolver
         self._watchers = tuple(watchers)
         self._timer: asyncio.TimerHandle | None = None
-        self._routes: dict[str, tuple[str, float]] = {}
         self._lookups: set[asyncio.Task[None]] = set()
         self._pumping = False
         self._closed = False
@@ -97,9 +89,14 @@ class SipServer:
         except (OSError, ValueError):
             await self.close()
             raise
-        self.bound = tuple(bound)
+        self._finder.bound = tuple(bound)
         for place in reversed(self.bound):
             self.endpoint.listens(place.transport, place.port)
+
+    @property
+    def bound(self) -> tuple[Bound, ...]:
+        """What `start` has bound, with the ports that the kernel chose for 0."""
+        return self._finder.bound
 
     async def close(self) -> None:
         """Closes all sockets. Calls are not ended: that is the owner's, and `settled` waits for it."""
@@ -142,32 +139,8 @@ class SipServer:
     # Peers.
 
     async def reach(self, target: str, transport: str | None = None) -> Flow:
-        """The flow to a SIP URI or `host[:port]`, the name looked up (RFC 3263); what else it leads to is in
-        the flow's `others`. The URI's transport counts, then `transport`, then what DNS says, then udp.
-        OSError when the name is unknown or no listener can reach it; ValueError for a bad target."""
-        wanted = parse_target(target, transport)
-        if is_ip(wanted.host):
-            host, port, transport = wanted.address
-            return self._flow(transport, host, port)
-        listened = {entry.transport for entry in self.bound}
-        last = OSError(f"{wanted.host}: no address")
-        flows = []
-        for place in await locate(wanted, await self._names(), listened, self._config.random):
-            try:
-                flows.append(self._flow(place.transport, place.ip, place.port, wanted.host))
-            except OSError as error:
-                last = error
-        if not flows:
-            raise last
-        first, *others = self.endpoint.preferred(flows, self._loop.time())
-        return replace(first, others=tuple(others))
-
-    async def _names(self) -> Resolver:
-        """Who looks names up. What that takes is loaded by the first one to ask, beside the loop."""
-        if self._resolver is None:
-            made = await asyncio.to_thread(_system_resolver)
-            self._resolver = self._resolver or made
-        return self._resolver
+        """The flow to a SIP URI or `host[:port]`; see `sip.finder`."""
+        return await self._finder.reach(target, transport)
 
     def local_address(self, peer: Session | Flow | str, bound: str = "") -> str:
         """The IP to name to a peer in SDP: the advertised one, else `bound`, where all sound is received, or
@@ -175,7 +148,7 @@ class SipServer:
         if isinstance(peer, Session):
             peer = peer.flow if peer.dialog is None else peer.dialog.flow
         remote = peer.remote[0] if isinstance(peer, Flow) else parse_target(peer).host
-        local = bound or (peer.local[0] if isinstance(peer, Flow) else self._towards(remote))
+        local = bound or (peer.local[0] if isinstance(peer, Flow) else self._finder.towards(remote))
         return our_address(self._config.advertise, local, remote, self._config.local_networks)
 
     # The verbs of the endpoint, each sent at once.
@@ -199,7 +172,7 @@ class SipServer:
         flow = target
         if not isinstance(flow, Flow):
             host, port, transport = parse_target(flow or to, transport).address
-            flow = self._flow(transport, host, port)
+            flow = self._finder.flow(transport, host, port)
         session = self.endpoint.invite(
             to=to,
             from_uri=from_uri,
@@ -383,7 +356,7 @@ class SipServer:
     def _datagram(self, data: bytes, remote: Address, datagrams: UdpSocket) -> None:
         host, port = datagrams.address
         try:
-            local = self._towards(remote[0]) if is_wildcard(host) else host
+            local = self._finder.towards(remote[0]) if is_wildcard(host) else host
         except OSError:
             self._statistics["unreachable_sources"] += 1
             return
@@ -449,36 +422,6 @@ class SipServer:
                 return datagrams
         return same_family[0]
 
-    def _flow(self, transport: str, host: str, port: int, name: str = "") -> Flow:
-        """A flow to an IP address, from a listener of its transport and family. `name` is what the address
-        was looked up by."""
-        if not is_ip(host):
-            raise ValueError(f"{host}: expected an IP address")
-        if transport not in DIALLED:
-            raise ValueError(f"a peer is not reached by {transport}, he connects to us")
-        name = name if transport == "tls" else ""
-        local = self._towards(host)
-        for entry in self.bound:
-            if entry.transport == transport and (":" in entry.host) == (":" in host):
-                here = local if is_wildcard(entry.host) else entry.host
-                return Flow(transport, (here, entry.port), (host, port), name=name)
-        raise OSError(f"no {transport} entry in sip.listen can reach {host}")
-
-    def _towards(self, ip: str) -> str:
-        """The local address that the kernel would send from. OSError when there is no route."""
-        now = self._loop.time()
-        known = self._routes.get(ip)
-        if known is not None and known[1] > now:
-            return known[0]
-        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((ip, DEFAULT_PORT))
-            local: str = probe.getsockname()[0]
-        if len(self._routes) >= MAX_ROUTES:
-            self._routes.clear()
-        self._routes[ip] = (local, now + ROUTE_LIFETIME)
-        return local
-
     async def _bind(self, transport: str, address: Address) -> Address:
         if transport == "udp":
             datagrams = UdpSocket(address, self._datagram, self._statistics, self._unreachable)
@@ -500,9 +443,3 @@ class SipServer:
 
             return WebSockets(*ears, tls, self._origins)
         return Connections(*ears, tls)
-
-
-def _system_resolver() -> Resolver:
-    from sip.resolver import SystemResolver
-
-    return SystemResolver()

@@ -469,6 +469,14 @@ async def test_a_target_is_reached(
     assert (flow.transport, flow.remote) == remote
 
 
+async def test_of_several_listeners_the_one_that_reaches_a_peer_is_sent_from() -> None:
+    server = SipServer(EndpointConfig(access=Access(allow=["127.0.0.0/8"])), lambda event: None)
+    await server.start(["udp:127.0.0.2:0", "udp:127.0.0.1:0"])
+    flow = await server.reach("sip:bob@127.0.0.1:5070")
+    assert flow.local == ("127.0.0.1", server.bound[1].port)
+    await server.close()
+
+
 async def test_a_target_that_cannot_be_reached_is_an_error(start: Start) -> None:
     house = await start(("udp:127.0.0.1:0",))
     with pytest.raises(OSError, match="no tcp entry"):
