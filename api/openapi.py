@@ -118,4 +118,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 del operation["responses"]["422"]
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
+    for schema in components["schemas"].values():
+        if "description" in schema:  # what a class says of its source is for those who read the code
+            schema["description"] = schema["description"].partition(" Source:")[0]
     return document

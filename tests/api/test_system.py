@@ -136,6 +136,7 @@ async def test_every_reference_of_the_document_leads_somewhere(anonymous: httpx.
 
     found = references(document)
     assert "#/components/schemas/CreateCall" in found
+    assert document["components"]["schemas"]["CreateCall"]["description"] == "An outbound call."
     known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert found <= known
 
