@@ -14,6 +14,9 @@ from api.connections import bounded
 # Also the most connections that are accepted in one turn of the loop, before any of them can be counted.
 _BACKLOG = 128
 
+CONNECTIONS = 512
+"""At a time, where nothing else is said."""
+
 
 class _Guest(uvicorn.Server):
     """uvicorn without its hold on the process: signals stay with the command line."""
@@ -50,7 +53,7 @@ class HttpServer:
         listen: str,
         *,
         grace: int = 3,
-        connections: int = 512,
+        connections: int = CONNECTIONS,
         patience: float = 10.0,
     ) -> None:
         self._listen = listen

@@ -8,6 +8,9 @@ import sys
 logger = logging.getLogger(__name__)
 
 _ENOUGH = 65_536
+_OWN = 40  # of the process itself: two workers, libraries, files that are read
+_LEAST = 8
+_COMFORTABLE = 128
 
 
 def open_standard() -> None:
@@ -32,3 +35,16 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
     logger.info("open_files_limit", extra={"limit": soft})
+
+
+def connections(kinds: int, sockets: int) -> int:
+    """How many connections each of `kinds` of listeners may hold, so that as many files as for one of them
+    are left to calls and webhooks; `sockets`: how many are open anyway."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _ENOUGH if soft == resource.RLIM_INFINITY else soft
+    share = max(_LEAST, (limit - sockets - _OWN) // (kinds + 1))
+    if share < _COMFORTABLE:
+        logger.warning(
+            "few_open_files", extra={"limit": limit, "connections": share, "raise_by": "ulimit -n"}
+        )
+    return share

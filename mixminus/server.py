@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from api.app import create_app
 from api.auth import Credentials
-from api.server import HttpServer
+from api.server import CONNECTIONS, HttpServer
 from api.webhooks import Courier
 from calls.routing import Routing
 from calls.switchboard import Switchboard
@@ -24,6 +24,7 @@ from sip.endpoint import EndpointConfig
 from sip.hep import Hep
 from sip.registrar import Registrar
 from sip.shell import SipServer
+from sip.tcp import StreamLimits
 from sip.trace import Trace
 from sip.trunk_care import TrunkCare
 from sip.trunks import Trunks
@@ -49,6 +50,7 @@ class Server:
         self._registrar = Registrar(tuple(translation.passwords(config)))
         self._registrations = Registrations(self._registrar, config.data.directory)
         self._trunks = Trunks(self._access.trunks)
+        most = translation.connections(config)
         self._hep = Hep(collector, config.sip.hep_id) if (collector := config.sip.hep) else None
         self.sip = SipServer(
             EndpointConfig(
@@ -61,6 +63,7 @@ class Server:
                 session_timers=translation.session_timers(config),
             ),
             lambda event: self.switchboard.on_sip(event),
+            StreamLimits(connections=min(most, StreamLimits.connections)),
             tls=config.sip.tls_files,
             origins=config.sip.origins,
             watchers=[watcher for watcher in (Trace() if config.sip.trace else None, self._hep) if watcher],
@@ -117,7 +120,7 @@ class Server:
             public_url=config.http.public_url,
             version=VERSION,
         )
-        self.http = HttpServer(app, host_port(*config.http.listen))
+        self.http = HttpServer(app, host_port(*config.http.listen), connections=min(most, CONNECTIONS))
 
     async def start(self) -> None:
         """Start everything. What listens is bound first, so that an address in use is known before

@@ -13,9 +13,10 @@ from calls.conferences import Limits
 from calls.routing import User
 from calls.switchboard import Settings
 from calls.terms import TermsPolicy
-from media.client import MediaConfig, Sound
+from media.client import MAX_PORTS, MediaConfig, Sound
 from mixer import opus
 from mixminus import config as configuration
+from mixminus import descriptors
 from sip.access import Access, Trunk
 from sip.session_timer import TimerPolicy
 
@@ -51,6 +52,16 @@ def media(config: configuration.Config) -> MediaConfig:
             ceiling=config.rtp.delay_ceiling,
         ),
     )
+
+
+def connections(config: configuration.Config) -> int:
+    """How many connections each kind of listener may hold with the open files that there are."""
+    streams = {endpoint.transport for endpoint in config.sip.endpoints} - {"udp"}
+    # A WebSocket counts as open from its handshake on, of which there may be as many again.
+    kinds = 1 + len(streams) + len(streams & {"ws", "wss"})
+    first, last = config.rtp.first_and_last
+    ports = min(last + 1 - first, 2 * MAX_PORTS)
+    return descriptors.connections(kinds, ports + len(config.sip.endpoints))
 
 
 def switchboard(config: configuration.Config) -> Settings:

@@ -37,3 +37,20 @@ assert os.open(os.devnull, os.O_RDONLY) == 3
 """
     closed = f"exec {sys.executable} -c '{script}' <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", closed], check=False).returncode == 0
+
+
+CONNECTIONS = """
+import resource, sys
+from mixminus.descriptors import connections
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2)
+print(connections(2, 130))
+"""
+
+
+@pytest.mark.parametrize("limit, each", [(256, 28), (1000, 276), (170, 8)])
+def test_connections_leave_files_to_calls(limit: int, each: int) -> None:
+    """Two kinds of listeners: what the process needs itself and three times as many."""
+    done = subprocess.run(
+        [sys.executable, "-c", CONNECTIONS, str(limit)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(each)
