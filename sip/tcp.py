@@ -214,7 +214,7 @@ class Connections:
         self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._connecting: set[asyncio.Task[None]] = set()
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], asyncio.Transport] = {}
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -268,14 +268,19 @@ class Connections:
             self._statistics[f"{self.transport}_made_room"] += 1
             oldest.make_room()
             return True
+        if self._handshakes:
+            stream = self._handshakes.pop(next(iter(self._handshakes)))
+            self._statistics[f"{self.transport}_made_room"] += 1
+            stream.abort()
+            return True
         self._statistics[f"{self.transport}_refused"] += 1
         return False
 
     def secure(self, stream: asyncio.Transport, connection: Connection) -> None:
         """Begins the handshake of an incoming connection."""
         task = self.loop.create_task(self._shake_hands(stream, connection))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        self._handshakes[task] = stream
+        task.add_done_callback(lambda task: self._handshakes.pop(task, None))
 
     def opened(self, connection: Connection, local: Address, remote: Address) -> Flow:
         """Gives a connection its number."""
@@ -306,7 +311,7 @@ class Connections:
         """Closes listeners and connections; what waits to be sent is sent first where the peer reads."""
         for server in self._servers:
             server.close()
-        tasks = self._connecting | self._handshakes
+        tasks = self._connecting | self._handshakes.keys()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -330,6 +335,8 @@ class Connections:
 
     async def _shake_hands(self, stream: asyncio.Transport, connection: Connection) -> None:
         assert self._tls is not None
+        if stream.is_closing():  # it has made room already, or has gone
+            return
         peer = stream.get_extra_info("peername")
         try:
             secured = await self.loop.start_tls(
