@@ -153,6 +153,7 @@ def tick_codecs(load: Load) -> str:
     found = _of(load, "tick_codecs")
     servers = {
         ("PCMU", 8000): load("load"),
+        ("L16", 16000): load("load-l16"),
         ("G722", 16000): load("load-g722"),
         ("OPUS", 8000): load("load-opus8"),
         ("OPUS", 16000): load("load-opus16"),

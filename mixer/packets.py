@@ -8,6 +8,7 @@ a frame was looked at ahead, waits in the row's `_Voice`.
 One library call per packet; all else is done for all rows at once, or for the few that need it.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -228,18 +229,23 @@ class Packets:
             speech[linear] = audio.view(">i2")
         at = self._store.ctypes.data + self._slot * self._capacity * CELLS
         out, step = speech.ctypes.data, speech.strides[0]
-        for place in np.flatnonzero(usual & opus_too).tolist():
-            row = int(rows[place])
-            voice, size = self._voices[row], int(sizes[place, 0])
+        for place, row, size in self._each(usual & opus_too, rows, sizes):
+            voice = self._voices[row]
             usual[place] = voice.decode_frame(at + row * CELLS, size, out + place * step, rate // 50)
-        for place in np.flatnonzero(usual & is_g722(kind, rate)).tolist():
-            row = int(rows[place])
-            speech[place] = self._voices[row].decode_bytes(
-                self._store[self._slot, row, : 2 * int(sizes[place, 0])]
-            )
-        quick: NDArray[np.bool_] = usual & (opus_too | linear | is_g722(kind, rate))
+        wide = usual & is_g722(kind, rate)
+        for place, row, size in self._each(wide, rows, sizes):
+            speech[place] = self._voices[row].decode_bytes(self._store[self._slot, row, : 2 * size])
+        quick: NDArray[np.bool_] = usual & opus_too | linear | wide
         self._size[self._slot, rows[quick]] = 0
         return quick
+
+    @staticmethod
+    def _each(
+        which: NDArray[np.bool_], rows: NDArray[np.intp], sizes: NDArray[np.int16]
+    ) -> Iterable[tuple[int, int, int]]:
+        """Of some of the rows their place, their number and the size of their first cell."""
+        places = np.flatnonzero(which)
+        return zip(places.tolist(), rows[places].tolist(), sizes[places, 0].tolist(), strict=True)
 
     def follow(self, rate: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
         """The frames after this tick's, as `read` was called for it, (m, rate / 50), and which are there:

@@ -31,6 +31,7 @@ class Ring:
     """The planes, and the slot of the one that this tick reads."""
 
     def __init__(self, rows: Rows) -> None:
+        self._rows = rows
         self._capacity = rows.capacity
         self._slot = 0
         self._ring = np.zeros((SLOTS, rows.capacity, FRAME), np.uint16)
@@ -122,5 +123,5 @@ class Ring:
     def advance(self, beats: int) -> None:
         """These beats are over: what was to be read in them is wiped, so that it never comes twice."""
         for slot in range(min(beats, SLOTS)):
-            self._ring[(self._slot + slot) % SLOTS] = 0
+            self._ring[(self._slot + slot) % SLOTS, : self._rows.used] = 0
         self._slot = (self._slot + beats) % SLOTS

@@ -36,6 +36,8 @@ class Rows:
             raise ValueError(f"capacity: expected 2 to {1 << _ROW_BITS} rows, got {capacity}")
         self.capacity = capacity
         self.open = np.zeros(capacity, np.bool_)
+        self.used = 1
+        """One past the last row in use: what is done to all rows need not be done beyond."""
         self._generation = [0] * capacity
         self._free = list(range(1, capacity))  # a heap: low rows first, so that those in use lie together
         self._columns: list[tuple[NDArray[Any], Any]] = []
@@ -67,6 +69,7 @@ class Rows:
         row = heapq.heappop(self._free)
         self.reset(row)
         self.open[row] = True
+        self.used = max(self.used, row + 1)
         self._generation[row] += 1
         return self.handle(row)
 
@@ -74,6 +77,8 @@ class Rows:
         """The row is free again; the handle matches nothing from now on. Raises `StaleHandle`."""
         row = self.row(handle)
         self.open[row] = False
+        if row == self.used - 1:
+            self.used = 1 + int(self.open.nonzero()[0].max(initial=0))
         heapq.heappush(self._free, row)
         return row
 

@@ -80,6 +80,7 @@ class Outgoing:
         self._gathered = np.zeros(rows, np.int32)
         self._marker = np.zeros(rows, bool)
         self._active = np.zeros(0, np.intp)
+        self._usual: list[tuple[int, int, int]] = []  # where each port's part of them is
         self._halved = np.zeros(0, np.intp)
         self._any_coded = False
         self._dirty = False
@@ -231,10 +232,7 @@ class Outgoing:
         if not len(slots):
             return slots, []
         self._octets[slots] += self.outbox.lengths[slots].astype(np.int64) - HEADER_BYTES
-        ports = self._port[slots % self._rows]
-        starts = np.flatnonzero(np.diff(ports, prepend=-1))
-        stops = np.append(starts[1:], len(slots))
-        return slots, list(zip(ports[starts].tolist(), starts.tolist(), stops.tolist(), strict=True))
+        return slots, self._usual if slots is self._active else self._runs(slots)
 
     def _take_coded(
         self,
@@ -303,6 +301,7 @@ class Outgoing:
         self._active = rows[np.argsort(self._port[rows], kind="stable")]
         self._halved = self._active[self._halves[self._active]]
         self._any_coded = bool(self._coded[self._active].any())
+        self._usual = self._runs(self._active)
         self._dirty = False
 
     def _write_headers(self, rows: NDArray[np.intp], slots: NDArray[np.intp], later: int) -> None:
@@ -355,6 +354,13 @@ class Outgoing:
         self._sequence[rows] += 1
         self.sent[rows] += 1
         return slots
+
+    def _runs(self, slots: NDArray[np.intp]) -> list[tuple[int, int, int]]:
+        """(port, start, stop) of each port's part of slots in order of local port."""
+        ports = self._port[slots % self._rows]
+        starts = np.flatnonzero(np.diff(ports, prepend=-1))
+        stops = np.append(starts, len(slots))[1:]
+        return list(zip(ports[starts].tolist(), starts.tolist(), stops.tolist(), strict=True))
 
     def _in_order(self, slots: NDArray[np.intp], more: NDArray[np.intp]) -> NDArray[np.intp]:
         """All of them in order of local port; those of one leg stay in the order given."""

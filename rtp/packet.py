@@ -26,8 +26,6 @@ HEADER: Final = np.dtype(
 _STUN_BYTES: Final = 20
 _STUN_COOKIE: Final = np.frombuffer(b"\x21\x12\xa4\x42", np.uint8)
 
-_SLOT_HEADER: Final = np.dtype({"names": ["header"], "formats": [HEADER], "offsets": [0], "itemsize": SLOT})
-
 
 @dataclass(slots=True)
 class Headers:
@@ -69,7 +67,7 @@ def parse(slots: NDArray[np.uint8], length: NDArray[np.int32]) -> Headers:
     A packet is valid when it is of version 2 and its header, CSRC list, extension and padding all lie
     within its length.
     """
-    fields = slots.view(_SLOT_HEADER)[:, 0]["header"]
+    fields = slots[:, :HEADER_BYTES].copy().view(HEADER)[:, 0]
     flags = fields["flags"].astype(np.int32)
     kind = fields["type"]
     offset: NDArray[np.int32] = HEADER_BYTES + 4 * (flags & 0x0F)

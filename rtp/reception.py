@@ -116,9 +116,10 @@ class Reception:
         self._number(legs, sequence, first, counts)
         if not audio.all():
             rows, timestamp, arrival = rows[audio], timestamp[audio], arrival[audio]
+            if not len(rows):
+                return
             first, counts = _runs(rows)
-        if len(rows):
-            self._time(rows[first], timestamp, arrival, first, counts)
+        self._time(rows[first], timestamp, arrival, first, counts)
 
     def report(self, rows: _Rows) -> ReceptionReport:
         """The figures of these rows for a report that is sent now."""
@@ -236,6 +237,12 @@ def _shifted(column: _Column, first: _Rows, heads: _Column) -> _Column:
 
 
 def _runs(rows: _Rows) -> tuple[_Rows, _Rows]:
-    """(where each row's packets begin, how many they are) of rows that lie side by side."""
-    first = np.flatnonzero(np.diff(rows, prepend=-1))
-    return first, np.diff(np.append(first, len(rows)))
+    """(where each row's packets begin, how many they are) of rows, at least one, that lie side by side."""
+    begins = np.empty(len(rows), bool)
+    begins[0] = True
+    np.not_equal(rows[1:], rows[:-1], out=begins[1:])
+    first = begins.nonzero()[0]
+    counts = np.empty_like(first)
+    np.subtract(first[1:], first[:-1], out=counts[:-1])
+    counts[-1] = len(rows) - first[-1]
+    return first, counts
