@@ -1,6 +1,7 @@
 """What a listener hears of speech that crossed a bad network: PESQ and delay, in virtual time.
 
     python -m benchmarks.quality [--short] [--seeds N] [--jobs N]
+    python -m benchmarks.quality --heard --codecs G722/16 [--networks "5% lost"]   # only these lines anew
 
 Every codec, packets of 20 ms, from a cold start, no sockets. A seed draws losses, delays and the phase of the
 sender's clock; each line is a mean of ten. G.711 mu-law: every recording at 8 kHz (`benchmarks.recordings`).
@@ -113,8 +114,10 @@ class Scores:
         return [statistics.mean(each) for each in self._of[rate].values()]
 
 
-def measure(network: Network, codec: Codec, spoken: list[Recording], seeds: list[int]) -> dict[str, Any]:
-    """One line of the table."""
+def measure(
+    network: Network, codec: Codec, spoken: list[Recording], seeds: list[int], *, others: bool = True
+) -> dict[str, Any]:
+    """One line of the table; without `others` only what is heard, and not silence and libopus beside it."""
     heard, silence, libopus = Scores(), Scores(), Scores()
     streams: list[Heard] = []
     for number, recording in enumerate(spoken):
@@ -126,21 +129,23 @@ def measure(network: Network, codec: Codec, spoken: list[Recording], seeds: list
         for index, seed in enumerate(seeds):
             lost = stream.lost[index]
             heard.add(seed, recording, stream.samples[index], codec)
-            if index and not network.loss:
+            if not others or (index and not network.loss):
                 continue  # where nothing is lost these hear the same of every seed
             silence.add(seed, recording, codec.heard(packets, lost), codec)
             alone = codec.concealed(packets, lost)
             if alone is not None:
                 libopus.add(seed, recording, alone, codec)
-    return {
-        "pesq": heard.mean(NARROW),
-        "spread": heard.spread(NARROW),
-        "wide": heard.mean(WIDE),
-        "wide_spread": heard.spread(WIDE),
+    line = {
         "silence": silence.mean(NARROW),
         "silence_wide": silence.mean(WIDE),
         "libopus": libopus.mean(NARROW),
         "libopus_wide": libopus.mean(WIDE),
+    }
+    return (line if others else {}) | {
+        "pesq": heard.mean(NARROW),
+        "spread": heard.spread(NARROW),
+        "wide": heard.mean(WIDE),
+        "wide_spread": heard.spread(WIDE),
         "added_ms": round(statistics.mean(stream.waited for stream in streams), 1),
         "behind_ms": round(statistics.mean(stream.delay for stream in streams), 1),
         "late": round(statistics.mean(stream.late for stream in streams), 4),
@@ -153,33 +158,52 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--short", action="store_true", help="the networks with a bar only, two seeds")
     parser.add_argument("--jobs", type=int, default=1, help="lines that are measured at a time")
+    only = "only these, put into what was saved last"
+    parser.add_argument("--codecs", nargs="+", choices=[str(each) for each in (MEASURED, *OTHERS)], help=only)
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), metavar="NETWORK", help=only)
+    parser.add_argument(
+        "--heard", action="store_true", help="for silence and libopus take what was saved last"
+    )
     options = parser.parse_args(argv)
     try:
         import pesq as _  # noqa: F401
     except ImportError:
         sys.stdout.write("\nquality: not measured, the extra `quality` (pesq) is not installed\n")
         return 2
-    names = SHORT if options.short else tuple(NETWORKS)
+    names = options.networks or (SHORT if options.short else tuple(NETWORKS))
+    codecs = [each for each in (MEASURED, *OTHERS) if not options.codecs or str(each) in options.codecs]
     seeds = list(range(2 if options.short else options.seeds))
-    lines: dict[str, dict[str, Any]] = {}
+    part = bool(options.networks or options.codecs or options.heard)
+    saved = results.load("quality") if part else None
+    if part and (saved is None or saved["seeds"] != len(seeds)):
+        parser.error(f"nothing was saved yet of {len(seeds)} seeds")
+    lines: dict[str, dict[str, Any]] = {} if saved is None else saved["networks"]
     with ProcessPoolExecutor(options.jobs) as pool:
         waiting = {
-            (codec, name): pool.submit(_line, codec, name, seeds)
-            for codec in (MEASURED, *OTHERS)
+            (codec, name): pool.submit(_line, codec, name, seeds, not options.heard)
+            for codec in codecs
             for name in names
         }
-        for codec in (MEASURED, *OTHERS):
+        for codec in codecs:
             for name in names:
-                lines[f"{codec} {name}"] = waiting[codec, name].result()
+                line = f"{codec} {name}"
+                lines[line] = lines.get(line, {}) | waiting[codec, name].result()
+                if part:
+                    _save(lines, seeds)
             _tell(codec, {name: lines[f"{codec} {name}"] for name in names})
-    speech = {str(rate): [each.name for each in recordings(rate)] for rate in (NARROW, WIDE)}
-    results.save("quality", {"speech": speech, "seeds": len(seeds), "networks": lines})
+    _save(lines, seeds)
     return 0
 
 
-def _line(codec: Codec, name: str, seeds: list[int]) -> dict[str, Any]:
+def _save(lines: dict[str, dict[str, Any]], seeds: list[int]) -> None:
+    speech = {str(rate): [each.name for each in recordings(rate)] for rate in (NARROW, WIDE)}
+    results.save("quality", {"speech": speech, "seeds": len(seeds), "networks": lines})
+
+
+def _line(codec: Codec, name: str, seeds: list[int], others: bool) -> dict[str, Any]:
     spoken = recordings(WIDE if codec.rate > NARROW else NARROW)
-    return measure(NETWORKS[name], codec, spoken if codec == MEASURED else spoken[:_SOME], seeds)
+    some = spoken if codec == MEASURED else spoken[:_SOME]
+    return measure(NETWORKS[name], codec, some, seeds, others=others)
 
 
 _NARROWBAND = (MEASURED, OTHERS[0], Codec("OPUS", NARROW))

@@ -11,8 +11,7 @@ Waveform repetition, a relative of ITU-T G.711 Appendix I, but without that one'
 was said to its repetition rings out as it would in the speaker's own mouth (`_continued`).
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +38,29 @@ _DAMPED = 0.98  # at each sample, so that it rings out
 _QUIET = 100  # a sample's size, -50 dB: who stops behind less than that has said nothing that could break off
 _AFTER_ONE = 0.7  # what is left of it after a frame
 _RUNS = 4  # gaps in a frame; what comes behind more of them is dropped
+_UNSURE = 20  # in which a decoder that missed something has not yet found back
 _CLEAN, _SILENT, _BROKEN = 0, 1, 2
 _FOUR_VALID = np.uint64(VALID * 0x0001_0001_0001_0001)
 
-Coming = Callable[[int, NDArray[np.intp]], tuple[NDArray[np.int16], NDArray[np.bool_]]]
-"""Of a rate, Hz, and rows of it: their next two frames, (m, 2 * frame), zeros where nothing is here; and of
-which rows the first of them is here, whole."""
+
+class Ahead(NamedTuple):
+    """The next two frames of m rows: `sound` (m, 2 * frame), zeros where nothing is here; `here`: of which
+    rows the first is, whole; `exact`: and is as it was said from its begin on, whatever was lost before it.
+    """
+
+    sound: NDArray[np.int16]
+    here: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
+
+
+class Following(Protocol):
+    """Who knows what comes after a tick's frames."""
+
+    def coming(self, rate: int, rows: NDArray[np.intp]) -> Ahead:
+        """Of rows of a rate, Hz."""
+
+    def amend(self, rows: NDArray[np.intp], sound: NDArray[np.int16]) -> None:
+        """The next frames of rows that are not exact begin otherwise, (m, samples)."""
 
 
 class _Places(NamedTuple):
@@ -83,7 +99,6 @@ class Concealment:
         self._at = np.arange(frame)
         rise, fall = scale * (_SPOKEN - _LATEST), np.arange(scale * _LATEST) / (scale * _LATEST)
         self._window = np.concatenate([np.hanning(2 * rise)[:rise], np.cos(fall * np.pi / 2)])
-        self._bridge = (np.arange(1, frame + 1) / frame).astype(np.float32)
         ages = np.arange(self._longest + frame)
         self._gain = np.interp(ages, [0, frame, self._longest], [1, _AFTER_ONE, 0]).astype(np.float32)
         self._dying = np.clip(1 - ages / self._fade, 0, 1).astype(np.float32)
@@ -116,6 +131,11 @@ class Concealment:
         self._state[rows] = _BROKEN
         self._age[rows], self._risen[rows] = 1, 0
 
+    def clean(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Of which rows the next frame follows upon the last one."""
+        clean: NDArray[np.bool_] = self._state[rows] == _CLEAN
+        return clean
+
     def last(self, rows: NDArray[np.intp]) -> NDArray[np.int16]:
         """What these rows said in the last tick, shape (m, frame)."""
         last: NDArray[np.int16] = self._past[self._plane - 1, rows]
@@ -126,7 +146,7 @@ class Concealment:
         order: NDArray[np.intp],
         words: NDArray[np.uint16],
         speech: NDArray[np.int16],
-        coming: Coming,
+        following: Following,
         public: NDArray[np.bool_] | None = None,
     ) -> None:
         """Fill and cross, in place, these rows' frames; `words` (n, frame) have VALID where a sample came.
@@ -134,7 +154,7 @@ class Concealment:
         `public` (n,): those whose speech all may hear have the budget first, so that none of them is treated
         otherwise for what somebody else says in private; None for all.
 
-        `coming` is asked about rows whose whole frame is missing.
+        `following` is asked about rows whose whole frame is missing.
         """
         fours = words.view(np.uint64)
         whole = np.bitwise_and.reduce(fours, axis=1) & _FOUR_VALID == _FOUR_VALID
@@ -152,7 +172,7 @@ class Concealment:
             said = self._concealed(rows, came, speech[broken])
             known = np.flatnonzero(~came.any(axis=1) & (self._lag[rows] > 0))
             if known.size:
-                said[known] = self._bridged(rows[known], said[known], *coming(self._rate, rows[known]))
+                said[known] = self._bridged(rows[known], said[known], following)
             speech[broken] = np.clip(np.floor(said), -32768, 32767)
         self._planes[self._plane][order] = speech.view(self._frames)[:, 0]
         self._plane = (self._plane + 1) % _PLANES
@@ -203,25 +223,40 @@ class Concealment:
         return said[:, past:]
 
     def _bridged(
-        self,
-        rows: NDArray[np.intp],
-        said: NDArray[np.float32],
-        coming: NDArray[np.int16],
-        here: NDArray[np.bool_],
+        self, rows: NDArray[np.intp], said: NDArray[np.float32], following: Following
     ) -> NDArray[np.float32]:
         """Missing frames whose next one is here already: out of what led to them into what leads from it."""
-        rows = rows[here]
-        if not rows.size:
-            return said
+        ahead = following.coming(self._rate, rows)
+        for exact in (True, False):
+            which = np.flatnonzero(ahead.here & (ahead.exact == exact))
+            if not which.size:
+                continue
+            late = 0 if exact else self._scale * _UNSURE
+            bridge = self._bridge(rows[which], said[which], ahead.sound[which], late)
+            said[which] = bridge[:, : self._frame]
+            self._state[rows[which]] = _CLEAN
+            self._age[rows[which]], self._risen[rows[which]] = 0, self._fade
+            if late:
+                up = np.sin(np.arange(1, late + 1) * (np.pi / 2 / late)).astype(np.float32) ** 2
+                begin = ahead.sound[which, :late] * up + bridge[:, self._frame :] * (1 - up)
+                following.amend(rows[which], np.clip(begin, -32768, 32767).astype(np.int16))
+        return said
+
+    def _bridge(
+        self, rows: NDArray[np.intp], said: NDArray[np.float32], coming: NDArray[np.int16], late: int
+    ) -> NDArray[np.float32]:
+        """This frame and `late` samples, between what leads to them and what comes behind them,
+        (m, frame + late)."""
+        size = self._frame + late
         after = np.zeros((rows.size, _PLANES * self._frame), np.float32)
-        after[:, -2 * self._frame :] = coming[here, ::-1]
-        since = np.broadcast_to(self._at, (rows.size, self._frame))
+        after[:, late - 2 * self._frame :] = coming[:, : late - 1 if late else None : -1]
+        since = np.broadcast_to(np.arange(size), (rows.size, size))
         lag = _pitch(after, self._scale)
         back = _repeated(self._continued(after, lag), lag, since)[:, ::-1]
-        said[here] += (back - said[here]) * self._bridge
-        self._state[rows] = _CLEAN
-        self._age[rows], self._risen[rows] = 0, self._fade
-        return said
+        age = np.minimum(self._age[rows, None] + np.arange(late), self._longest + self._frame - 1)
+        forth = np.concatenate([said, self._conceal(rows, age)], axis=1)
+        forth += (back - forth) * ((since + 1) / size).astype(np.float32)
+        return forth
 
     def _episode(
         self, rows: NDArray[np.intp], came: NDArray[np.bool_], said: NDArray[np.float32], places: _Places

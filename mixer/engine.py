@@ -323,7 +323,7 @@ class Mixer:
             self._read_packed(block, words, speech)
         self._jitter.join(block.rate, block.position, words, speech)
         public = block.speaks[:, 0] > 0
-        self._smoothing.at(block.rate).smooth(block.order, words, speech, self._jitter.coming, public)
+        self._smoothing.at(block.rate).smooth(block.order, words, speech, self._jitter, public)
         self.level[block.order] = np.maximum.reduce(speech, axis=1)
         for row in self._leaving:
             if block.position[row] >= 0:

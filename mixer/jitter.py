@@ -20,6 +20,7 @@ from mixer import formats, g711, join
 from mixer.batch import Batch, runs
 from mixer.clock import Clocks
 from mixer.comfort import Comfort
+from mixer.conceal import Ahead
 from mixer.formats import PLAIN
 from mixer.g711 import VALID
 from mixer.packets import Packets
@@ -140,21 +141,25 @@ class Jitter:
             last = comfort[first + counts - 1]
             self._comfort.begin(rows[last], level[last].astype(np.uint8), sequence[last], spectrum[last])
 
-    def coming(self, rate: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-        """The two frames after this tick's of rows of a rate, Hz, (m, rate / 25), as far as they are here;
-        and of which rows the first one is whole. Of packets that are decoded in order only one is known."""
+    def coming(self, rate: int, rows: NDArray[np.intp]) -> Ahead:
+        """The two frames after this tick's of rows of a rate, Hz; of packets that are decoded in order only
+        one is known."""
         packed = self.packets.packed[rows]
-        coming = np.zeros((rows.size, rate // 25), np.int16)
-        here = np.zeros(rows.size, np.bool_)
+        sound = np.zeros((rows.size, rate // 25), np.int16)
+        here, exact = np.zeros(rows.size, np.bool_), np.ones(rows.size, np.bool_)
         if not packed.all():
             words = self.ring.coming(rows[~packed])
             here[~packed] = (words[:, :FRAME] & VALID != 0).all(axis=1)
             decoded = np.empty(words.shape, np.int16)
             g711.decode(words, decoded)
-            coming[~packed] = decoded
+            sound[~packed] = decoded
         if packed.any():
-            coming[packed], here[packed] = self.packets.coming(rate, rows[packed])
-        return coming, here
+            sound[packed], here[packed], exact[packed] = self.packets.coming(rate, rows[packed])
+        return Ahead(sound, here, exact)
+
+    def amend(self, rows: NDArray[np.intp], sound: NDArray[np.int16]) -> None:
+        """The frames after this tick's of rows that are not exact begin otherwise: (m, samples)."""
+        self.packets.amend(rows, sound)
 
     def pack(self, row: int, packed: bool, *, anew: bool) -> None:
         """A leg that hears (`packed`) or does not hear in a format whose packets must be decoded; `anew`: at
@@ -221,6 +226,8 @@ class Jitter:
             replaced = changed[self._placed[changed]]
             self._smoothing.end(replaced)
             self._comfort.forget(replaced)
+            for gone in replaced[self.packets.packed[replaced]].tolist():
+                self.packets.silence(gone)  # its coder has nothing in common with the next one's
             self._former[replaced] = self._ssrc[replaced]
             self._former_until[replaced] = self.ticks + _FORMER
             self.reset_count[replaced] += 1
@@ -391,11 +398,13 @@ class Jitter:
         earlier = self._owed[rows] > 0
         one = speech[at]
         follower, ready = self._following(rate, rows)
-        other = np.where(earlier[:, None], follower, self._smoothing.at(rate).last(rows))
+        smoothing = self._smoothing.at(rate)
+        other = np.where(earlier[:, None], follower, smoothing.last(rows))
         place, unlike = join.likest(one, other)
         patience = (self.ticks - self._owing[rows]) * np.abs(self._owed[rows]) / (_PATIENCE * FRAME)
         whole = (words[at] & VALID != 0).all(axis=1)
-        joined = whole & (ready | ~earlier) & (unlike <= _ALIKE + patience)
+        follows = np.where(earlier, ready, smoothing.clean(rows))
+        joined = whole & follows & (unlike <= _ALIKE + patience)
         speech[at[joined]] = join.cross(one[joined], other[joined], place[joined])
         packed = joined & self.packets.packed[rows]
         if packed.any():

@@ -79,6 +79,8 @@ def _declared(opus: ctypes.CDLL) -> ctypes.CDLL:
     opus.opus_decode.argtypes = [address, address, number, address, number, number]
     for name in ("opus_encoder_ctl", "opus_decoder_ctl"):
         getattr(opus, name).argtypes = [address, number]  # and what varies by request
+    opus.opus_packet_parse.argtypes = [address, number, address, address, address, address]
+    opus.opus_packet_get_samples_per_frame.argtypes = [address, number]
     opus.opus_strerror.argtypes = [number]
     opus.opus_strerror.restype = ctypes.c_char_p
     opus.opus_get_version_string.restype = ctypes.c_char_p
@@ -99,6 +101,7 @@ class Decoder:
         opus = library()
         self._state = np.zeros(opus.opus_decoder_get_size(1), np.uint8)
         self._at = self._state.ctypes.data
+        self._rate = rate
         code = opus.opus_decoder_init(self._at, rate, 1)
         assert code == _OK, _text(code)
         self._decode = opus.opus_decode
@@ -126,6 +129,24 @@ class Decoder:
         if decoded < 0:
             raise BadPacket(_text(decoded))
         return decoded
+
+    def repeated(self, packet: int, length: int) -> int:
+        """Samples right before `packet` that its in-band FEC says again; 0 where it has none.
+
+        Source: RFC 6716, sections 4.2.3 and 4.2.4: the bits before the first one that says so are known.
+        """
+        opus = library()
+        sizes, offset = np.empty(_MOST_FRAMES, np.int16), ctypes.c_int()
+        frames = opus.opus_packet_parse(packet, length, None, None, sizes.ctypes.data, ctypes.byref(offset))
+        toc = ctypes.c_uint8.from_address(packet).value if frames > 0 else _CELT_ONLY
+        if toc & _CELT_ONLY or not sizes[0]:
+            return 0
+        samples: int = opus.opus_packet_get_samples_per_frame(packet, self._rate)
+        activities = max(samples * 50 // self._rate, 1)
+        flags = ctypes.c_uint8.from_address(packet + offset.value).value << activities
+        if toc & _STEREO:
+            flags |= flags << activities + 1
+        return samples if flags & 0x80 else 0
 
     def conceal(self, out: int, samples: int) -> int:
         """Go on without a packet for `samples`, a multiple of 2.5 ms.
@@ -180,6 +201,9 @@ class Encoder:
         twin._encode = self._encode
         return twin
 
+
+_CELT_ONLY, _STEREO = 0x80, 0x04
+_MOST_FRAMES = 48
 
 _SILK = (480, 960, 1920, 2880)
 _HYBRID = (480, 960)

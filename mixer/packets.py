@@ -3,7 +3,7 @@
 A cell holds what begins in one half of one frame: a 10 ms piece of a payload that can be cut, a whole
 packet of one that cannot (Opus). A row is decoded when its frame is due, as concealment and Opus' own
 redundancy need the packets then. What was decoded too far, because a packet is longer than a frame or because
-a frame was looked at ahead, waits in the row's `_Voice`.
+a frame was looked at ahead, waits in the row's `mixer.voice.Voice`.
 
 One library call per packet; all else is done for all rows at once, or for the few that need it.
 """
@@ -14,124 +14,28 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixer import g711, g722, opus, resample
 from mixer.batch import Batch
-from mixer.formats import ALAW, FORMATS, PIECE, ULAW, is_g722, is_linear, is_opus
+from mixer.formats import FORMATS, PIECE, is_g722, is_linear, is_opus
 from mixer.g711 import VALID
 from mixer.mix import spread
 from mixer.ring import SLOTS
 from mixer.rows import Rows
+from mixer.voice import Voice
 
 CELLS: Final = 1280
 """Bytes of a row's frame: the longest Opus packet (RFC 6716 section 3.2.1), or 20 ms of L16 at 16 kHz."""
 
 _HALF_CELLS = CELLS // 2
-_LONGEST = 8  # frames that may wait: the longest packet and one more
-_PATIENCE = 5  # frames that a decoder conceals by itself before its row is silent
-_PAUSE = 60  # the same behind a packet of a sender that has stopped while silent (DTX)
-_DTX = 2  # bytes of such a packet at most
+_FURTHEST = 3  # frames behind a lost one, of the packet that may repeat it: an Opus frame has at most three
 
 _UNUSUAL = 255
-
-
-class _Voice:
-    """The decoder of one row, and what it has said ahead of time."""
-
-    def __init__(self, kind: int, rate: int) -> None:
-        frame = rate // 50
-        self.kind = kind
-        self.format = format = FORMATS[kind]
-        self.pcm = np.zeros(_LONGEST * frame, np.int16)
-        self.ready = 0  # samples in it
-        self.missing = _PATIENCE  # frames in a row without a packet
-        self.pauses = False  # the sender has stopped on purpose
-        self.opus = opus.Decoder(rate) if format.codec == "OPUS" else None
-        self._g722 = g722.Decoder() if format.codec == "G722" else None
-        self._edge = None if self.opus or format.rate == rate else resample.Stream(format.rate, rate)
-
-    def decode(self, data: NDArray[np.uint8]) -> None:
-        """Say one packet, or piece, behind what is ready. One that is broken says nothing."""
-        if self.opus is not None:
-            room = self.pcm[self.ready :]
-            try:
-                self.ready += self.opus.decode(data.ctypes.data, data.size, room.ctypes.data, room.size)
-            except opus.BadPacket:
-                return
-            self.pauses = data.size <= _DTX
-            return
-        if self._g722 is not None:
-            said = self._g722.decode(data.tobytes())
-        elif self.format.codec == "L16":
-            said = data.view(">i2").astype(np.int16)
-        else:
-            law = ALAW if self.format.codec == "PCMA" else ULAW
-            said = np.empty(data.size, np.int16)
-            g711.decode(data | np.uint16(law << 8 | VALID), said)
-        if self._edge is not None:
-            said = self._edge.convert(said)
-        said = said[: self.pcm.size - self.ready]
-        self.pcm[self.ready : self.ready + said.size] = said
-        self.ready += said.size
-
-    def decode_frame(self, packet: int, size: int, out: int, samples: int) -> bool:
-        """Decode Opus, a packet of just one frame, to an address; false where it is none."""
-        assert self.opus is not None
-        try:
-            whole = self.opus.decode(packet, size, out, samples) == samples
-        except opus.BadPacket:
-            return False
-        self.pauses = size <= _DTX
-        self.missing = 0
-        return whole
-
-    def decode_bytes(self, data: NDArray[np.uint8]) -> NDArray[np.int16]:
-        """Decode G.722 of the rate of the row."""
-        assert self._g722 is not None
-        return self._g722.decode(data.tobytes())
-
-    @property
-    def speaks_on(self) -> bool:
-        """Whether its decoder says something though nothing came."""
-        return self.opus is not None and self.missing < (_PAUSE if self.pauses else _PATIENCE)
-
-    def fill(self, samples: int, following: NDArray[np.uint8] | None) -> None:
-        """Say something where nothing came: by the packet that follows, by the decoder, or zeros."""
-        room = self.pcm[self.ready : self.ready + samples]
-        room[:] = 0
-        if self.opus is not None and self.speaks_on:
-            if following is not None:
-                try:
-                    self.opus.recover(following.ctypes.data, following.size, room.ctypes.data, samples)
-                except opus.BadPacket:
-                    self.opus.conceal(room.ctypes.data, samples)
-            else:
-                self.opus.conceal(room.ctypes.data, samples)
-        self.ready += samples
-
-    def take(self, frame: int) -> NDArray[np.int16]:
-        """The next frame; the rest moves up."""
-        said = self.pcm[:frame].copy()
-        self.drop(frame)
-        return said
-
-    def drop(self, frame: int) -> None:
-        """The next frame is not heard."""
-        self.ready -= frame
-        self.pcm[: self.ready] = self.pcm[frame : frame + self.ready].copy()
-
-    def hold(self, said: NDArray[np.int16]) -> None:
-        """This frame is next, before what is ready."""
-        ready = min(self.ready, self.pcm.size - said.size)
-        self.pcm[said.size : said.size + ready] = self.pcm[:ready].copy()
-        self.pcm[: said.size] = said
-        self.ready = ready + said.size
 
 
 class Packets:
     """The cells of all rows, SLOTS frames of two, and the voices of those that are packed.
 
-    `packed` bool (capacity,): which rows are; `broken`: rows whose decoders began to fill a gap themselves in
-    the last `read`; `turned`: those whose sender went on in another format.
+    `packed` bool (capacity,): which rows are; `broken`: rows whose decoders filled the begin of a gap in the
+    last `read`; `turned`: those whose sender went on in another format.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -150,7 +54,7 @@ class Packets:
         self._awake: NDArray[np.bool_] = rows.column(np.bool_)  # has something to say without a packet
         # The format of rows that go on as they did.
         self._usual: NDArray[np.uint8] = rows.column(np.uint8, _UNUSUAL)
-        self._voices: dict[int, _Voice] = {}
+        self._voices: dict[int, Voice] = {}
 
     # --- packets in
 
@@ -206,8 +110,8 @@ class Packets:
             voice = self._voices[row]
             speech[place] = voice.take(rate // 50)
             words[place].reshape(2, -1)[:] = np.array(came, np.uint16)[:, None] * VALID
-            self._awake[row] = voice.ready > 0 or voice.speaks_on
-            self._usual[row] = voice.kind if voice.ready == 0 and voice.missing == 0 else _UNUSUAL
+            self._awake[row] = voice.ready > 0 or voice.attentive
+            self._usual[row] = voice.kind if voice.goes_on else _UNUSUAL
 
     def _read_quick(
         self,
@@ -267,16 +171,20 @@ class Packets:
                 following[place] = voice.pcm[:frame]
         return following, there
 
-    def coming(self, rate: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-        """The two frames after this tick's, (m, rate / 25), as far as they are here, and of which rows the
-        first is. L16 at the row's rate is looked at where it lies; of others one is decoded, as by `follow`.
+    def coming(
+        self, rate: int, rows: NDArray[np.intp]
+    ) -> tuple[NDArray[np.int16], NDArray[np.bool_], NDArray[np.bool_]]:
+        """The two frames after this tick's, (m, rate / 25), as far as they are here; of which rows the first
+        is, and is sound as it was said from its begin on. L16 at the row's rate is looked at where it lies;
+        of others one is decoded, as by `follow`: their decoders remember what was before the gap.
         """
         slots = (self._slot + np.array([[1], [2]])) % SLOTS
         kinds, sizes = self._format[slots, rows], self._size[slots, rows]
         whole = (is_linear(kinds, rate) & (sizes == 2 * rate // 100)).all(axis=2)
-        here = whole[0]
+        exact = whole[0]
         coming = np.zeros((rows.size, rate // 25), np.int16)
-        if here.any():
+        here = exact.copy()
+        if exact.any():
             sound = self._store[slots, rows, : 4 * rate // 100].view(">i2")
             coming[:] = np.where(whole[:, :, None], sound, 0).transpose(1, 0, 2).reshape(coming.shape)
         others = np.flatnonzero(~here)
@@ -284,7 +192,12 @@ class Packets:
             frames, there = self.follow(rate, rows[others])
             coming[others, : rate // 50] = frames
             here[others] = there
-        return coming, here
+        return coming, here, exact
+
+    def amend(self, rows: NDArray[np.intp], sound: NDArray[np.int16]) -> None:
+        """What `coming` has decoded begins otherwise: (m, samples)."""
+        for place, row in enumerate(rows.tolist()):
+            self._voices[row].pcm[: sound.shape[1]] = sound[place]
 
     def drop(self, rows: NDArray[np.intp], frame: int) -> None:
         """What `follow` gave is not to be said again."""
@@ -312,6 +225,9 @@ class Packets:
         for cells in (self._store, self._format, self._pieces, self._size):
             moved = cells[slots, rows][origin]
             cells[slots, rows] = np.where(lost, 0, moved) if cells is self._size else moved
+        for row in rows.tolist() if frames < 0 else ():
+            if row in self._voices:
+                self._voices[row].wait(-frames)
 
     def wipe(self, rows: NDArray[np.intp] | int) -> None:
         """Nothing is due of these rows, and nothing was said ahead."""
@@ -329,8 +245,7 @@ class Packets:
     def skip(self, beats: int) -> None:
         """As `advance`, of beats in which nothing was read: what was said ahead is over, too."""
         for voice in self._voices.values():
-            voice.ready = 0
-            voice.missing += beats
+            voice.skip(beats)
         self.advance(beats)
 
     def advance(self, beats: int) -> None:
@@ -346,15 +261,13 @@ class Packets:
         frame = rate // 50
         came = self._decode(row, self._slot, rate)
         voice = self._voices[row]
-        begins = voice.missing == 0 and voice.opus is not None and not voice.pauses
-        if begins and not any(came) and voice.ready < frame:
-            self.broken.append(row)
-        if voice.ready < frame:
-            voice.fill(frame - voice.ready, self._redundancy(row, voice, frame))
+        if voice.ready < frame and self._recover(row, voice, frame):
+            if voice.missing == 0 and not any(came):
+                self.broken.append(row)
+            came = True, True
         voice.missing = 0 if any(came) else voice.missing + 1
-        if voice.opus is not None:
-            speaks = voice.speaks_on
-            return speaks, speaks
+        if voice.ready < frame and voice.lack(frame - voice.ready):
+            return True, True
         return came
 
     def _decode(self, row: int, slot: int, rate: int) -> tuple[bool, bool]:
@@ -381,27 +294,34 @@ class Packets:
             if voice is None or voice.kind != kinds[part]:
                 if voice is not None:
                     self.turned.append(row)
-                voice = self._voices[row] = _Voice(kinds[part], rate)
+                voice = self._voices[row] = Voice(kinds[part], rate)
             at = part * half
             if voice.ready > at:
                 voice.ready = at  # a part of it was said ahead
-            elif voice.ready < at:
-                voice.fill(at - voice.ready, None)
+            data = bytes_of[first : first + size]
+            if voice.ready < at:
+                lacks = at - voice.ready
+                came[0] = (voice.opus is not None and voice.recover(data, lacks)) or voice.lack(lacks)
             before = voice.ready
-            voice.decode(bytes_of[first : first + size])
+            voice.decode(data)
             came[part] = voice.ready > before
             if voice.ready >= 2 * half:
                 came[1] = True
         self._size[slot, row] = 0
         return came[0], came[1]
 
-    def _redundancy(self, row: int, voice: _Voice, frame: int) -> NDArray[np.uint8] | None:
-        """The packet that follows a whole missing frame, which may say it again (RFC 6716 section 2.1.7)."""
-        after = (self._slot + 1) % SLOTS
-        size = int(self._size[after, row, 0])
-        if voice.ready or not size or FORMATS[self._format[after, row, 0]].codec != "OPUS":
-            return None
-        return self._store[after, row, :size]
+    def _recover(self, row: int, voice: Voice, frame: int) -> bool:
+        """Say what is missing by the next packet, if it is here and repeats that."""
+        if voice.opus is None:
+            return False
+        for ahead in range(1, _FURTHEST + 1):
+            slot = (self._slot + ahead) % SLOTS
+            size = int(self._size[slot, row, 0])
+            if size and self._format[slot, row, 0] == voice.kind:
+                return voice.recover(self._store[slot, row, :size], ahead * frame - voice.ready)
+            if self._size[slot, row, 1]:
+                return False
+        return False
 
 
 def _by_width(size: NDArray[np.int32], whole: NDArray[np.bool_]) -> list[NDArray[np.intp]]:

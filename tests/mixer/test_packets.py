@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixer import Mixer, g722
+from mixer import Mixer, g722, opus
 from tests.mixer.stage import IN_TIME, Packet, push
 from tests.mixer.wide import Phone
 
@@ -69,7 +69,8 @@ def test_a_lost_packet_is_concealed_without_a_click(codec, rate):
 
 @pytest.mark.parametrize(("codec", "rate"), [("G722", 16000), ("L16", 16000), ("L16", 8000)])
 def test_where_the_next_packet_is_here_already_the_gap_leads_into_it(codec, rate):
-    """Another phase behind the gap: its first sample is already the next packet's own."""
+    """Another phase behind the gap: its first sample is already the next packet's own, or where a decoder has
+    to find back first, that of 2.5 ms."""
     speaker = Phone(mixer := Mixer(8), codec, rate).join()
     listener = Phone(mixer, "L16", rate).join()
     packets = [speaker.packet(speaker.tone(200, loud=3000 if beat < 8 else -3000)) for beat in range(12)]
@@ -84,7 +85,8 @@ def test_where_the_next_packet_is_here_already_the_gap_leads_into_it(codec, rate
         for number, packet in enumerate(packets)
         if number != 7
     ]
-    assert (listener.heard[8] == own[7]).all()
+    unsure = rate // 400 if codec == "G722" else 0
+    assert (listener.heard[8][unsure:] == own[7][unsure:]).all()
     assert (listener.heard[9] == own[8]).all()
     steps = np.abs(np.diff(np.concatenate(listener.heard[5:9]).astype(int)))
     assert steps.max() < 2 * 3000 * 2 * np.pi * 200 / rate
@@ -159,6 +161,23 @@ def test_another_codec_in_the_frame_of_a_move_does_not_click():
     assert line.steepest(8) < 3
 
 
+@pytest.mark.parametrize("codec", ["PCMU", "L16"])
+def test_a_play_out_that_moves_right_behind_a_gap_does_not_click(codec):
+    """The frame behind the gap cannot be put off for what stood in before it: they do not belong together."""
+    line = Line(codec, 8000)
+    line.hertz = 212.5  # the frame behind the gap begins where it is highest
+    line.run(20)
+    line.beat(lost=True)
+    line.mixer._jitter._owe(np.array([line.speaker.row]), np.array([-1], np.int32))
+    line.mixer._jitter._owing[line.speaker.row] = -1000
+    for _ in range(4):
+        push(line.mixer, [line.speaker.packet(line.speaker.tone(line.hertz, loud=-6000))])
+        line.mixer.tick()
+        line.listener.listen()
+    assert line.mixer._jitter._owed[line.speaker.row] == 0
+    assert line.steepest(6) < 3
+
+
 @pytest.mark.parametrize(("codec", "rate"), PACKED)
 def test_what_comes_too_late_is_counted_and_not_heard(codec, rate):
     line = Line(codec, rate)
@@ -216,6 +235,34 @@ def test_another_source_and_another_timeline_are_heard_within_two_frames(codec, 
     line.run(3)
     assert np.abs(line.heard(1)).max() > 3000
     assert line.count["reset_count"] == 2
+
+
+def said_by(decoder: g722.Decoder | opus.Decoder, packets: list[bytes]) -> np.ndarray:
+    if isinstance(decoder, g722.Decoder):
+        return np.concatenate([decoder.decode(packet) for packet in packets])
+    said = np.zeros((len(packets), 320), np.int16)
+    for packet, out in zip(packets, said, strict=True):
+        held = np.frombuffer(packet, np.uint8)
+        decoder.decode(held.ctypes.data, held.size, out.ctypes.data, out.size)
+    return said.reshape(-1)
+
+
+@pytest.mark.parametrize("codec", ["G722", "OPUS"])
+def test_another_source_is_decoded_by_a_decoder_of_its_own(codec):
+    line = Line(codec, 16000)
+    line.run(20)
+    line.speaker.begin()
+    line.speaker.ssrc, line.hertz = 99, 700.0
+    packets = []
+    for _ in range(3):
+        packets.append(line.speaker.packet(line.speaker.tone(line.hertz)))
+        push(line.mixer, packets[-1:])
+        line.mixer.tick()
+        line.listener.listen()
+    own = said_by(
+        g722.Decoder() if codec == "G722" else opus.Decoder(16000), [each.audio for each in packets]
+    )
+    assert (line.heard(3)[64:] == own[64:]).all()
 
 
 @pytest.mark.parametrize("pace", [0.9996, 1.0004])

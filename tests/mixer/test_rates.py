@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixer import join
-from mixer.conceal import BUDGET, FADE, LONGEST, Concealment
+from mixer.conceal import BUDGET, FADE, LONGEST, Ahead, Concealment
 from mixer.g711 import VALID
 from mixer.rows import Rows
 
@@ -19,8 +19,14 @@ def tone(hertz: float, rate: int, frames: int) -> np.ndarray:
     return np.rint(samples).astype(np.int16)
 
 
-def nothing_ahead(rate: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((rows.size, rate // 25), np.int16), np.zeros(rows.size, np.bool_)
+class NothingAhead:
+    """What follows is never here yet."""
+
+    def coming(self, rate: int, rows: np.ndarray) -> Ahead:
+        return Ahead(np.zeros((rows.size, rate // 25), np.int16), *np.zeros((2, rows.size), np.bool_))
+
+    def amend(self, rows: np.ndarray, sound: np.ndarray) -> None:
+        raise AssertionError("nothing is here that could begin otherwise")
 
 
 def heard_without(rate: int, said: np.ndarray, lost: set[int], pieces: int = 1, rows: int = 1) -> np.ndarray:
@@ -34,7 +40,7 @@ def heard_without(rate: int, said: np.ndarray, lost: set[int], pieces: int = 1, 
         came = np.repeat(came, frame // pieces)
         speech = np.repeat((words * came)[None], rows, axis=0).astype(np.int16)
         tags = np.repeat((came * VALID).astype(np.uint16)[None], rows, axis=0)
-        concealment.smooth(order, tags, speech, nothing_ahead)
+        concealment.smooth(order, tags, speech, NothingAhead())
         heard.append(speech)
     return np.concatenate(heard, axis=1)
 
