@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 def redirect(update: RedirectFields, courier: "Courier", timeout: float, tag: str | None = None) -> Redirect:
     """What an active update asks for. Raises ApiError 400 where the courier may not go there: what is
     replaced goes on, instead of being stopped for a document that cannot come."""
-    if update.redirect_url is None:
-        raise ValueError("an active update has a redirectUrl: its model sees to that")
+    assert update.redirect_url is not None, "an active update has a redirectUrl: its model sees to that"
     callback = Callback(
         url=update.redirect_url,
         method=update.redirect_method,

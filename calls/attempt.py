@@ -32,8 +32,7 @@ class Attempt:
 
     @property
     def media(self) -> MediaSession:
-        if self._media is None:
-            raise RuntimeError(f"an attempt of {self._call.id} has not been sent")
+        assert self._media is not None, f"an attempt of {self._call.id} has not been sent"
         return self._media
 
     @property

@@ -299,8 +299,7 @@ class Call:
         listening. Raises Unavailable where no port or row is free.
         """
         if self.direction == "inbound" and self.state == "initiated":
-            if self.session is None or self.media is None:
-                raise RuntimeError(f"{self.id} has no session to answer")
+            assert self.session is not None and self.media is not None, f"{self.id} has no session to answer"
             sdp = self.media.answer()
             self.media.begin()
             self.services.sip.answer(self.session, sdp)

@@ -54,8 +54,7 @@ def named(element: Element, name: str, timeout: float) -> Callback | None:
 def required(element: Element, name: str, timeout: float) -> Callback:
     """The same for an address that the contract requires."""
     callback = named(element, name, timeout)
-    if callback is None:
-        raise ValueError(f"{type(element).__name__} was read without its {name} URL")
+    assert callback is not None, f"{type(element).__name__} was read without its {name} URL"
     return callback
 
 

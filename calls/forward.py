@@ -90,8 +90,7 @@ class _Ringing(Listener):
 
     def answered(self, leg: Call) -> None:
         pair = self._pair
-        if pair is None:
-            raise RuntimeError(f"{leg.id} was answered before it was dialled")
+        assert pair is not None, f"{leg.id} was answered before it was dialled"
 
         async def source() -> Document:
             await pair.over.wait()

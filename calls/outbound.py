@@ -129,8 +129,7 @@ class Outbound:
 
     def _start_ordered(self, call: Call) -> None:
         """It is the turn of a call that REST ordered."""
-        if call.order is None:
-            raise RuntimeError(f"{call.id} was queued and not ordered")
+        assert call.order is not None, f"{call.id} was queued and not ordered"
         self._dial(call, call.order.dial, _Ordered(call.order))
 
     def _dial(self, call: Call, dial: Dial, listener: Listener, lent: MediaSession | None = None) -> None:

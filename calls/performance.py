@@ -37,8 +37,7 @@ class Performance:
 
     def _loudspeaker(self) -> Loudspeaker:
         call = self._call
-        if call.leg is None:
-            raise RuntimeError(f"{call.id} has no leg to play to")
+        assert call.leg is not None, f"{call.id} has no leg to play to"
         return Loudspeaker(call.services.speech, call.services.media, call.leg, call.prompts_from)
 
     async def pause(self, seconds: float) -> None:
@@ -81,8 +80,7 @@ class Performance:
     async def send_digits(self, verb: verbs.SendDtmf) -> None:
         """As telephone events, or as their sound to a far end that takes none."""
         call, tone, interval = self._call, verb.tone_duration, verb.tone_interval
-        if call.leg is None or call.media is None:
-            raise RuntimeError(f"{call.id} has no leg to send digits to")
+        assert call.leg is not None and call.media is not None, f"{call.id} has no leg to send digits to"
         if call.media.takes_events:
             media = call.services.media
             await heard(media.send_digits(call.leg, verb.digits, tone=tone, interval=interval))
@@ -99,8 +97,7 @@ class Performance:
 
     async def confer(self, verb: verbs.Conference) -> None:
         call = self._call
-        if call.leg is None:
-            raise RuntimeError(f"{call.id} has no leg to seat")
+        assert call.leg is not None, f"{call.id} has no leg to seat"
         events = named(verb, "conference_event", verb.callback_timeout or call.callback_timeout)
         member = call.services.conferences.join(call, call.leg, verb, events)
         try:

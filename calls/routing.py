@@ -210,8 +210,7 @@ def to_phone(binding: Binding) -> Route:
     """A registered phone: by the proxies it registered through (RFC 3327), else at the address its Contact
     names, or at the one it came from (see `believed`)."""
     uri, flow = Uri.parse(binding.uri), binding.source
-    if not isinstance(flow, Flow):
-        raise TypeError(f"the binding of {binding.uri} has no flow")
+    assert isinstance(flow, Flow), f"the binding of {binding.uri} has no flow"
     if binding.path:
         first = NameAddr.parse(binding.path[0]).uri
         return Route(
