@@ -61,6 +61,29 @@ async def test_digits_go_to_the_gather_url_and_its_answer_is_the_next_document()
     assert said(exchange) == [("Your PIN, please.", False)], "the verb after the Gather never runs"
 
 
+@pytest.mark.parametrize(("given", "waited"), [({}, 5.0), ({"interDigitTimeout": "2.5"}, 2.5)])
+async def test_the_next_digit_is_waited_for_as_long_as_the_document_says(hand, given, waited):
+    exchange = Exchange()
+    call = await exchange.dial_in(gather(inside="", gatherUrl="/pin", firstDigitTimeout="60", **given))
+    await press(exchange, call, "4")
+    await hand.on(waited - 0.5)
+    await press(exchange, call, "2")
+    await hand.on(waited - 0.5)
+    assert gathered(exchange) == []
+    await hand.on(0.6)
+    assert gathered(exchange) == [("http://app.test/pin", "42", "")]
+
+
+@pytest.mark.parametrize(("given", "waited"), [({}, 5.0), ({"firstDigitTimeout": "7.5"}, 7.5)])
+async def test_the_first_digit_is_waited_for_as_long_as_the_document_says(hand, given, waited):
+    exchange = Exchange()
+    await exchange.dial_in(gather(inside="", gatherUrl="/pin", **given))
+    await hand.on(waited - 0.5)
+    assert gathered(exchange) == []
+    await hand.on(0.6)
+    assert gathered(exchange) == [("http://app.test/pin", "", "")]
+
+
 async def test_all_of_the_gathers_addresses_are_used():
     exchange = Exchange()
     call = await exchange.dial_in(
