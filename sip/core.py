@@ -120,7 +120,7 @@ class Core:
         is what was called (section 8.1.1.8)."""
         uri = session.request_uri if session.direction == "inbound" else session.from_uri
         userinfo = uri.userinfo.partition(":")[0] if uri.userinfo else None
-        return self.contact(flow, userinfo, session.request_uri.scheme)
+        return self.contact(flow, userinfo, "sips" if session.request_uri.scheme == "sips" else "sip")
 
     def contact(self, flow: Flow, userinfo: str | None, scheme: str = "sip") -> str:
         """Our Contact for the peer at the other end of `flow`."""

@@ -14,6 +14,10 @@ from sip.session import Session, State
 from sip.session_timer import too_brief
 
 ACCEPT = "application/sdp, multipart/mixed"
+_ASKED = ("sip", "sips")
+"""Schemes of the Request-URI."""
+_CALLED = (*_ASKED, "tel")
+"""The same of calls: some carriers say a number by itself (RFC 3966)."""
 _ACCEPTABLE = ("application/sdp", "application/*", "*/*")
 SUPPORTED_HEADERS = (
     ("Accept", ACCEPT),
@@ -89,7 +93,7 @@ def inspect(core: Core, request: Request) -> Refusal | None:
     allow = (("Allow", core.allow),)
     if request.method not in core.methods:
         return Refusal(405 if request.method in RECOGNISED else 501, "", allow)
-    if request.target.scheme not in ("sip", "sips"):
+    if request.target.scheme not in (_CALLED if request.method == "INVITE" else _ASKED):
         return Refusal(416)
     try:
         required = request.get_list("Require")

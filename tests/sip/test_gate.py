@@ -213,7 +213,7 @@ def test_a_caller_who_cannot_read_sdp_gets_406(accept: str, status: int) -> None
 
 
 @pytest.mark.parametrize(
-    "uri", ["nobodyKnowsThisScheme:totallyopaque", "soap.beep://192.0.2.103:3002", "tel:+1555"]
+    "uri", ["nobodyKnowsThisScheme:totallyopaque", "soap.beep://192.0.2.103:3002", "mailto:a@b"]
 )
 def test_an_address_of_an_unknown_scheme_is_416(uri: str) -> None:
     assert only(Wire(), request_text("OPTIONS", uri=uri)).status == 416
@@ -384,3 +384,14 @@ def test_who_is_refused_is_logged_once_a_minute_and_a_first_challenge_is_not(
     assert {r.message for r in caplog.records} == {"sip_refused"}
     assert caplog.records[0].source == "udp:203.0.113.9:5060"  # type: ignore[attr-defined]
     assert "canary" not in "".join(str(vars(record)) for record in caplog.records)
+
+
+def test_a_number_by_itself_is_called_and_asked_for_nothing() -> None:
+    wire = Wire(closed())
+    wire.say(request_text("INVITE", uri="tel:+1-919-555-1234;phone-context=x", body=SDP))
+    (event,) = wire.events()
+    assert isinstance(event, IncomingCall) and event.session.request_uri.user == "+19195551234"
+    wire.endpoint.answer(event.session, SDP, wire.now)
+    ok = wire.heard()[-1]
+    assert isinstance(ok, Response) and ok.get("Contact") == "<sip:192.0.2.10:5060>"
+    assert only(wire, request_text("OPTIONS", uri="tel:+1", call_id="o", branch="z9hG4bKo")).status == 416
