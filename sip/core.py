@@ -46,11 +46,12 @@ class EndpointConfig:
     """Further INVITEs get 503."""
     max_transactions: int = 20_000
     """Further requests outside of calls get 503."""
-    max_unsettled: int = 256
+    max_unsettled: int = 384
     """Inbound calls that have neither been acknowledged nor rung; further INVITEs get 503."""
-    max_unsettled_of_source: int = 64
-    """The same, from one source."""
-    max_unsettled_of_trunk: int = 192
+    max_unsettled_of_source: int = 128
+    """The same, from one source: more than one second's worth of a hundred calls a second, for a machine that
+    stood still takes them all before their first ACK."""
+    max_unsettled_of_trunk: int = 256
     """The same, from one source that is a trunk's."""
     stranger_rate: float = 20.0
     """Requests outside of calls that are looked at per second from one source which the rules do not let in
