@@ -213,8 +213,13 @@ class MediaSession:
         self._version += 1
         if offer is None:
             return sdp.offer(self._local(self.leg.port), self._agreed)
-        self._meet(offer)
-        text, agreed = sdp.answer(offer, self._local(self.leg.port), self._agreed)
+        try:
+            self._meet(offer)
+            text, agreed = sdp.answer(offer, self._local(self.leg.port), self._agreed)
+        except SdpError:
+            # A version that nobody sees would be missed: they go up by one (RFC 3264 section 8).
+            self._version -= 1
+            raise
         if not self._media.update(self.leg, self._leg_media(agreed)):
             self._move(self.leg)
             text, agreed = sdp.answer(offer, self._local(self.leg.port), self._agreed)

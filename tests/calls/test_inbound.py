@@ -271,3 +271,9 @@ async def test_a_re_invite_without_a_codec_of_ours_changes_nothing():
     )
     assert exchange.sip.last("refuse_media")[1][1] == 488
     assert exchange.media.of("update") == [] and call.live
+    first = exchange.sip.last("answer")[1][1]
+    exchange.switchboard.on_sip(sip_events.MediaOffered(call.session, OFFER))
+    versions = [
+        int(sdp.split(b"o=")[1].split()[2]) for sdp in (first, exchange.sip.last("accept_media")[1][1])
+    ]
+    assert versions[1] == versions[0] + 1, "what was refused has no version of its own"
