@@ -29,6 +29,8 @@ class Attempt:
         self._media: MediaSession | None = None
         self.line: Line | None = None
         """Its place on a trunk; who takes the call over takes this too."""
+        self.unheard = False
+        """Nothing listens where its INVITE went."""
 
     @property
     def media(self) -> MediaSession:

@@ -200,10 +200,18 @@ class Dialling:
         call.answered_anew()
         self._listener.answered(call)
 
-    def unreachable(self) -> None:
+    def unreachable(self, session: "Session") -> None:
         """Nobody listens where one went: no need to wait for the only one where another way is left."""
-        attempts = list(self._attempts.values())
-        if self._ways and len(attempts) == 1 and not attempts[0].progressing:
+        attempt = self._attempts.get(session.id)
+        if attempt is None or attempt.progressing:
+            return
+        if not attempt.unheard:
+            attempt.unheard = True
+            logger.info(
+                "callee_unreachable",
+                extra={"call_id": self._call.id, "next_hop": attempt.route.next_hop},
+            )
+        if self._ways and len(self._attempts) == 1:
             self._go_on()
 
     def failed(
@@ -314,7 +322,11 @@ class Dialling:
         )
 
     def _give_up_in(self, seconds: float) -> None:
-        self._call_later(seconds, lambda: self._call.end("timeout", "No answer"))
+        self._call_later(seconds, lambda: self._call.end("timeout", self._no_answer()))
+
+    def _no_answer(self) -> str:
+        closed = [each.route.next_hop for each in self._attempts.values() if each.unheard]
+        return f"No answer: nothing listens at {' and '.join(closed)}" if closed else "No answer"
 
     def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
         if self._patience is not None:

@@ -167,7 +167,7 @@ class Outbound:
             case CallFailed(status=status, reason=reason, reasons=reasons, rests=rests):
                 dialling.failed(session, status, reason, reasons, rests)
             case CallUnreachable():
-                dialling.unreachable()
+                dialling.unreachable(session)
         return call
 
     def media_of(self, call: Call, session: "Session") -> MediaSession | None:

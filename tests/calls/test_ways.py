@@ -259,6 +259,13 @@ async def test_where_nobody_listens_the_next_trunk_is_tried_at_once():
     assert len(dialled(exchange)) == 2 and len(cancelled(exchange)) == 1
     await tell(exchange, sip_events.CallUnreachable(call.session))
     assert call.live, "there is no other way left"
+    dialling = exchange.switchboard.outbound.dialling(call)
+    dialling._give_up_in(0.0)
+    await eventually(lambda: not call.live)
+    assert (call.disconnect_cause, call.error_message) == (
+        "timeout",
+        "No answer: nothing listens at 192.0.2.10:5070",
+    )
     await exchange.switchboard.create_call(ACCOUNT, replace(ORDER, to="+12025550124"))
     await settle()
     assert dialled(exchange)[2:] == ["sip:0012025550124@192.0.2.9"], "to ask again costs nothing"
