@@ -1,15 +1,12 @@
-"""The media process on real sockets, commanded as control does it; phones are small UDP peers with tones."""
+"""The media process on real sockets, commanded as control does it, and what is heard of it."""
 
 import asyncio
 import gc
 import os
-import signal
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,121 +15,27 @@ from media.client import (
     AddressNotSupported,
     DigitReceived,
     Full,
-    Leg,
     LegHeard,
     LegMedia,
     LegSilent,
     MediaClient,
     MediaConfig,
-    MediaDown,
-    MediaEvent,
-    MediaLost,
-    MediaReady,
     NoPort,
     PlaybackLost,
 )
 from tests.support.eventually import PATIENCE, eventually
 from tests.support.free_ports import free_range
-from tests.support.rtp_line import Line, MediaClock, MediaSocket
-from tests.support.sounds import Sound, Tone, noise
+from tests.support.media_house import ALL, LAWS, House, hears_exactly
+from tests.support.rtp_line import Line
+from tests.support.sounds import Tone, noise
 from tests.support.tones import is_silent, tones
-from tests.support.virtual_network import PCMA, PCMU
-
-ROOT = Path(__file__).resolve().parents[2]
-LAWS = {0: "PCMU", 8: "PCMA"}
-ALL = {0: PCMU, 8: PCMA}
-
-
-class Phone:
-    """A UDP peer that says a tone, and the leg that belongs to it."""
-
-    def __init__(
-        self,
-        house: "House",
-        sound: Sound | None,
-        *,
-        law: str = "PCMU",
-        ptime: int = 20,
-        host: str = "127.0.0.1",
-    ) -> None:
-        self.socket = MediaSocket(host)
-        kind = 0 if law == "PCMU" else 8
-        self.line = Line(self.socket, sound=sound, law=law, payload_type=kind, ptime=ptime)
-        self.line.laws = LAWS
-        self.line.dtmf = 101
-        self._house = house
-        self.leg: Leg | None = None
-
-    def dial(
-        self, *, sdp: tuple[str, int] | None = None, signalling: str = "127.0.0.1", **changes: object
-    ) -> Leg:
-        """Open and connect; `sdp` is what the phone says of itself."""
-        named = sdp or self.socket.address
-        media = self._house.media
-        leg = media.open_leg(signalling=signalling, remote=named)
-        fields: dict[str, object] = {
-            "remote": named,
-            "format": ALL[self.line.payload_type],
-            "payload_type": self.line.payload_type,
-            "accepts": ALL,
-            "dtmf": 101,
-            "ptime": self.line.ptime,
-        }
-        assert media.connect(leg, LegMedia(**{**fields, **changes}))  # type: ignore[arg-type]
-        self.leg = leg
-        self.line.remote = (leg.address, leg.port)
-        self.line.sending = True
-        self._house.clock.add(self.line)
-        return leg
-
-    def hears(self, last: float = 0.3) -> set[int]:
-        return tones(self.line.pcm(last=last), there=self.line.there(last=last))
-
-
-class House:
-    """A running MediaClient, what it told, and the phones of a test."""
-
-    def __init__(self, **config: object) -> None:
-        self.events: list[MediaEvent] = []
-        ports = str(config.pop("ports", "") or free_range(64))
-        self.media = MediaClient(MediaConfig(ports=ports, **config), self.events.append)  # type: ignore[arg-type]
-        self.clock = MediaClock()
-        self.phones: list[Phone] = []
-
-    async def __aenter__(self) -> "House":
-        await self.media.start()
-        self.clock.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.clock.stop()
-        for phone in self.phones:
-            phone.socket.close()
-        await self.media.close()
-
-    def phone(self, sound: Sound | int | None = None, **changes: object) -> Phone:
-        said = Tone(sound) if isinstance(sound, int) else sound
-        phone = Phone(self, said, **changes)  # type: ignore[arg-type]
-        self.phones.append(phone)
-        return phone
-
-    def told(self, kind: type) -> list[MediaEvent]:
-        return [event for event in self.events if isinstance(event, kind)]
+from tests.support.virtual_network import PCMU
 
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
     async with House() as house:
         yield house
-
-
-async def hears_exactly(phone: Phone, frequencies: set[int]) -> None:
-    def now() -> bool:
-        heard = phone.hears()
-        assert heard == frequencies, f"hears {heard}, not {frequencies}"
-        return True
-
-    await eventually(now)
 
 
 # Conversation
@@ -393,149 +296,6 @@ async def test_a_leg_that_falls_silent_is_told_and_told_again_when_it_is_heard()
         assert house.told(LegSilent)[0].leg_id == leg.id  # type: ignore[union-attr]
         phone.line.sending = True
         await eventually(lambda: house.told(LegHeard) == [LegHeard(leg.id)])
-
-
-# Life and death
-
-
-async def test_the_start_is_told_and_the_figures_can_be_read(house: House) -> None:
-    (pid,) = house.media.pids
-    await eventually(lambda: house.told(MediaReady) == [MediaReady(pid)])
-    await eventually(lambda: house.media.statistics()["beats"] > 20)
-    figures = house.media.statistics()
-    assert figures["legs"] == 0
-    assert 0 < figures["lateness_p50"] <= figures["lateness_p99"] <= figures["lateness_max"]
-    bounds, counts = zip(*house.media.histograms()["lateness"], strict=True)
-    assert list(bounds) == sorted(set(bounds)) and list(counts) == sorted(counts)
-    assert bounds[0] < 0.000002 and bounds[-1] > 0.06, "from a microsecond to three beats"
-    assert counts[-1] >= figures["beats"] - figures["skipped_beats"]
-
-
-async def test_a_killed_process_is_replaced_and_says_whose_legs_are_lost(house: House) -> None:
-    phone = house.phone(410)
-    leg = phone.dial()
-    playback = house.media.play(leg, noise(5, 10.0).tobytes())
-    await eventually(lambda: house.media.statistics()["packets_received"] > 5)
-    (pid,) = house.media.pids
-    os.kill(pid, signal.SIGKILL)
-    with pytest.raises(PlaybackLost, match="lost"):
-        await playback.done
-    await eventually(lambda: house.told(MediaLost))
-    assert house.told(MediaLost) == [MediaLost((leg.id,), "killed by signal 9")]
-    if not house.media.pids or len(house.told(MediaReady)) < 2:
-        with pytest.raises(MediaDown):
-            house.media.open_leg(signalling=None, remote=None)
-    house.media.flags(leg, mute=True, hold=False)  # a leg that is gone: nothing happens
-    house.media.close_leg(leg)
-    await eventually(lambda: len(house.told(MediaReady)) == 2)
-    assert house.media.pids != [pid]
-    phones = [house.phone(670), house.phone(970)]
-    for each in phones:
-        house.media.seat(each.dial(), 1)
-    await hears_exactly(phones[0], {970})
-    await hears_exactly(phones[1], {670})
-
-
-async def test_a_process_that_has_closed_its_channel_takes_no_legs(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(*_: object) -> str:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    monkeypatch.setattr("media.supervisor.Supervisor._watch", never)  # its end has not been noticed yet
-    async with House() as house:
-        os.kill(house.media.pids[0], signal.SIGKILL)
-        await eventually(lambda: not house.media.ready)
-        with pytest.raises(MediaDown):
-            house.media.open_leg(signalling=None, remote=None)
-
-
-async def test_the_dead_processs_sources_are_kept_out_of_the_next_ones_calls() -> None:
-    async with House(ports=free_range(2)) as house:
-        late = house.phone(410)
-        late.dial(sdp=("192.168.1.1", 5004))
-        await eventually(lambda: house.media.statistics()["packets_received"] > 5)
-        os.kill(house.media.pids[0], signal.SIGKILL)
-        await eventually(lambda: len(house.told(MediaReady)) == 2)
-        phones = [house.phone(670), house.phone(970)]
-        house.media.seat(phones[0].dial(sdp=("192.168.1.2", 5004)), 1)
-        phones[0].line.sending = False  # while it waits to be heard, the late one is all there is to learn
-        house.media.seat(phones[1].dial(), 1)
-        await eventually(lambda: house.media.statistics()["dropped_late"] > 5)
-        assert phones[1].hears() == set()
-        phones[0].line.sending = True
-        await hears_exactly(phones[1], {670})
-        await hears_exactly(phones[0], {970})
-
-
-async def test_a_process_that_stops_beating_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("media.supervisor.STUCK_SECONDS", 1.0)
-    async with House() as house:
-        await eventually(lambda: house.media.statistics()["beats"] > 10)
-        os.kill(house.media.pids[0], signal.SIGSTOP)
-        await eventually(lambda: len(house.told(MediaReady)) == 2)
-        assert house.told(MediaLost) == [MediaLost((), "killed by signal 9")]
-
-
-async def test_signals_to_the_media_process_are_ignored(house: House) -> None:
-    (pid,) = house.media.pids
-    for number in (signal.SIGINT, signal.SIGTERM):
-        os.kill(pid, number)
-    phone = house.phone()
-    phone.dial()
-    await eventually(lambda: len(phone.line.received) > 10)
-    assert house.media.pids == [pid]
-    assert house.told(MediaLost) == []
-
-
-async def test_the_media_process_ends_when_control_has(tmp_path: Path) -> None:
-    script = tmp_path / "control.py"
-    script.write_text(
-        "import asyncio\n"
-        "from media.client import MediaClient, MediaConfig\n"
-        "async def main():\n"
-        f"    client = MediaClient(MediaConfig(ports='{free_range(4)}'), lambda event: None)\n"
-        "    await client.start()\n"
-        "    print(client.pids[0], flush=True)\n"
-        "    await asyncio.sleep(60)\n"
-        "asyncio.run(main())\n"
-    )
-    control = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(script),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert control.stdout is not None
-    pid = int(await asyncio.wait_for(control.stdout.readline(), 60))
-    control.kill()
-    await control.wait()
-
-    def gone() -> bool:
-        try:
-            return " Z " in Path(f"/proc/{pid}/stat").read_text()
-        except FileNotFoundError:
-            return True
-
-    await eventually(gone)
-
-
-async def test_a_closed_client_leaves_no_process_and_no_port() -> None:
-    ports = free_range(8)
-    for _ in range(2):
-        async with House(ports=ports) as house:
-            (pid,) = house.media.pids
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-
-
-async def test_a_folder_named_media_where_the_server_runs_is_not_taken_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "media").mkdir()
-    (tmp_path / "media" / "__init__.py").write_text("raise RuntimeError('not this one')")
-    monkeypatch.chdir(tmp_path)
-    async with House(ports=free_range(2)) as house:
-        assert house.media.pids
 
 
 # Refusals
