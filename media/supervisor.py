@@ -233,11 +233,14 @@ class Supervisor:
         finally:
             running.cancel()
             ended.cancel()
-        if not self._running.is_set():
-            if process.returncode is not None:
-                raise ChildProcessError(f"the media process did not start: {_ending(process.returncode)}")
-            _kill(process)
-            raise ChildProcessError(f"the media process did not start within {START_SECONDS:g} seconds")
+        if self.ready is not None:
+            return
+        why = f"within {START_SECONDS:g} seconds"
+        if self._running.is_set() or process.returncode is not None:
+            await _end(process)
+            why = f"({_ending(process.returncode or 0)})"
+        _kill(process)
+        raise ChildProcessError(f"the media process did not start {why}")
 
     async def _keep(self) -> None:
         """Watch the process; when it ends, say so and start the next, the sooner the rarer it happens."""

@@ -301,6 +301,17 @@ async def test_a_leg_that_falls_silent_is_told_and_told_again_when_it_is_heard()
 # Refusals
 
 
+async def test_a_process_that_ends_as_it_starts_is_said_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "__init__.py").touch()
+    (tmp_path / "media" / "process.py").write_text("raise SystemExit(3)")
+    monkeypatch.setattr("media.supervisor._SOURCES", str(tmp_path))
+    with pytest.raises(ChildProcessError, match=r"did not start \(exit status 3\)"):
+        await House(ports=free_range(2)).__aenter__()
+
+
 async def test_a_port_in_use_names_the_key_and_the_port() -> None:
     ports = free_range(8)
     taken = int(ports.split("-")[0]) + 5
