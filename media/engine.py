@@ -18,7 +18,7 @@ from mixer import Full, Handle, Mixer, Room, Tuning, formats, opus
 from rtp.addresses import Book
 from rtp.comfort import read as read_comfort
 from rtp.datagrams import Inbox, Transport
-from rtp.demux import COMFORT, EVENT, RTCP, Demux
+from rtp.demux import COMFORT, EVENT, RTCP, UNWANTED, Demux
 from rtp.dtmf import KeyReceivers
 from rtp.outgoing import Outgoing
 from rtp.packet import Headers, keep_alives, parse
@@ -307,7 +307,6 @@ class Engine:
         headers.valid &= ~truncated
         counts = self._counts
         counts["packets_received"] += count
-        counts["dropped_truncated"] += int(truncated.sum())
         beside = port >= self._ports
         if beside.any():
             headers.valid &= ~beside
@@ -316,8 +315,9 @@ class Engine:
             alive = keep_alives(slots[which, :8], length[which])
             counts["keep_alives"] += int(alive.sum())
             self._reporting.hear_beside(which[~alive], now)
-        bad = np.flatnonzero(~(headers.valid | truncated | beside))
-        if len(bad):
+        if not headers.valid.all():
+            counts["dropped_truncated"] += int(truncated.sum())
+            bad = np.flatnonzero(~(headers.valid | truncated | beside))
             alive = keep_alives(slots[bad, :8], length[bad])
             counts["keep_alives"] += int(alive.sum())
             counts["dropped_malformed"] += int((~alive).sum())
@@ -327,17 +327,10 @@ class Engine:
         if self._demux.pinned:
             self._pin()
         self._received += np.bincount(rows, minlength=len(self._received))
-        events = (kinds == EVENT) & (rows != 0)
-        if events.any():
-            which = np.flatnonzero(events)
-            self._mixer.tell_keys(rows[which])
-            for row, key, duration in self._keys.receive(which, rows, headers, slots, now):
-                self._press(row, key, duration)
-        among = (kinds == RTCP) & (rows != 0)
-        if among.any():
-            counts["rtcp_received"] += int(among.sum())
-            self._reporting.hear_among(np.flatnonzero(among), rows[among])
-        audio = (rows != 0) & (kinds < EVENT) & (headers.size > 0) & self._receives[rows]
+        theirs = rows != 0
+        audio = theirs & (kinds < EVENT) & (headers.size > 0) & self._receives[rows]
+        if not audio.all():
+            self._hear_others(np.where(theirs, kinds, UNWANTED), rows, headers, now)
         self._reporting.receive(rows, kinds, audio, headers)
         age = np.clip((wall - inbox.arrival[:count]) // 125_000, 0, MAX_AGE).astype(np.int32)
         self._mixer.push(
@@ -351,17 +344,32 @@ class Engine:
             headers.offset,
             headers.size,
         )
-        comfort = (kinds == COMFORT) & (headers.size > 0)
-        mute = (rows != 0) & (kinds <= COMFORT) & ~audio & self._receives[rows]
-        if mute.any():
-            self._note(np.flatnonzero(mute), comfort[mute], rows, headers)
+        if not audio.all():
+            mute = theirs & (kinds <= COMFORT) & ~audio & self._receives[rows]
+            self._note(np.flatnonzero(mute), rows, kinds, headers)
+
+    def _hear_others(
+        self, kinds: NDArray[np.uint8], rows: NDArray[np.intp], headers: Headers, now: float
+    ) -> None:
+        """Telephone events and RTCP among the packets."""
+        events = np.flatnonzero(kinds == EVENT)
+        if events.size:
+            self._mixer.tell_keys(rows[events])
+            for row, key, duration in self._keys.receive(events, rows, headers, self._inbox.slots, now):
+                self._press(row, key, duration)
+        among = np.flatnonzero(kinds == RTCP)
+        if among.size:
+            self._counts["rtcp_received"] += among.size
+            self._reporting.hear_among(among, rows[among])
 
     def _note(
-        self, which: NDArray[np.intp], comfort: NDArray[np.bool_], rows: NDArray[np.intp], headers: Headers
+        self, which: NDArray[np.intp], rows: NDArray[np.intp], kinds: NDArray[np.uint8], headers: Headers
     ) -> None:
-        """Packets without audio, some of them `comfort` noise."""
+        """Packets without audio, some of them comfort noise."""
+        if not which.size:
+            return
         level, spectrum = read_comfort(self._inbox.slots[which], headers.offset[which], headers.size[which])
-        level[~comfort] = -1
+        level[(kinds[which] != COMFORT) | (headers.size[which] <= 0)] = -1
         self._mixer.note(rows[which], headers.sequence[which], headers.ssrc[which], level, spectrum)
 
     def _pin(self) -> None:

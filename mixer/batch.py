@@ -21,7 +21,7 @@ class Batch(NamedTuple):
 
     def only(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "Batch":
         """Some of them."""
-        return Batch(*(column[which] for column in self))  # type: ignore[arg-type]
+        return Batch._make([column[which] for column in self])
 
 
 def runs(values: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -92,7 +92,7 @@ class Comfort:
     def fill(self, rows: NDArray[np.intp], words: NDArray[np.uint16], speech: NDArray[np.int16]) -> None:
         """Add noise, in place, where the frames (n, samples) of pausing rows have no sample; `words` have
         VALID where one came."""
-        which = np.flatnonzero(self.pausing[rows])
+        which = self.pausing[rows].nonzero()[0]
         if not which.size:
             return
         rows = rows[which]

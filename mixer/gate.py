@@ -54,7 +54,7 @@ class Gate:
 
     def hear(self, rows: NDArray[np.intp], speech: NDArray[np.int16]) -> None:
         """The frames (n, samples) of these rows, each once, in this tick, after `Talk` has heard them."""
-        which = np.flatnonzero(self.on[rows])
+        which = self.on[rows].nonzero()[0]
         if not which.size:
             return
         if which.size < rows.size:

@@ -367,7 +367,7 @@ class Jitter:
 
     def glide(self) -> None:
         """Before a tick is read: who owes a frame and is silent pays it; the others wait for `join`."""
-        owing = np.flatnonzero(self._owed)
+        owing = self._owed.nonzero()[0]
         if owing.size:
             turns = -(-int(self._rows.open.sum()) // _JOINS)  # so that no leg's turn depends on who else owes
             owing = owing[(owing + self.ticks) % turns == 0]
