@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.answers import answer
 from api.models import Answer, Time
 from api.openapi import AccountId, CallId, refusals
-from sip.uri import host_port
+from calls.hearing import shown
 
 if TYPE_CHECKING:
     from calls import hearing
@@ -224,4 +224,4 @@ def _media(party: "hearing.Party") -> Media | None:
 
 
 def _place(address: tuple[str, int] | None) -> str | None:
-    return None if address is None else host_port(*address)
+    return None if address is None else shown(address)

@@ -122,7 +122,7 @@ def _arrives(speaker: Party, now: datetime) -> list[Finding]:
             )
         ]
     if figures.source is None:
-        where = "no address" if agreed.remote is None else host_port(*agreed.remote)
+        where = "no address" if agreed.remote is None else shown(agreed.remote)
         return [
             Finding(
                 "speaker-address-not-learnt",
@@ -132,13 +132,13 @@ def _arrives(speaker: Party, now: datetime) -> list[Finding]:
         ]
     if figures.silent_for is None or figures.silent_for >= _SILENT:
         last = "ever" if figures.silent_for is None else f"for {figures.silent_for:.1f} s"
-        return [Finding("speaker-no-packets", f"No packet from {host_port(*figures.source)} {last}")]
+        return [Finding("speaker-no-packets", f"No packet from {shown(figures.source)} {last}")]
     if figures.level_db is None or figures.level_db < _QUIET:
         level = "nothing but silence" if figures.level_db is None else f"{figures.level_db:g} dB at most"
         return [
             Finding(
                 "speaker-quiet",
-                f"Packets come from {host_port(*figures.source)}, with {level} in them: "
+                f"Packets come from {shown(figures.source)}, with {level} in them: "
                 "the microphone may be off or mute",
                 sure=False,
             )
@@ -202,7 +202,7 @@ def _leaves(listener: Party, now: datetime) -> list[Finding]:
         return [
             Finding(
                 "listener-address-not-learnt",
-                f"Packets go to {host_port(*agreed.remote)}, which the listener's SDP names; nothing has "
+                f"Packets go to {shown(agreed.remote)}, which the listener's SDP names; nothing has "
                 "come from there, so that behind a NAT they may not arrive",
                 sure=False,
             )
@@ -226,6 +226,11 @@ def _origin(member: Member, setting: str) -> str:
 
 def _room(seat: tuple[Conference, Member] | None) -> str:
     return "none" if seat is None else f"{seat[0].name} ({seat[0].id})"
+
+
+def shown(address: tuple[str, int]) -> str:
+    """An address and port as people write them."""
+    return host_port(*address)
 
 
 def _signalling(call: Call | EndedCall) -> str:
