@@ -358,6 +358,17 @@ async def test_digits_that_are_lost_end_the_call_as_a_prompt_does():
 # Ring
 
 
+@pytest.mark.parametrize(("given", "rung"), [("", 5.0), ('duration="12.5"', 12.5)])
+@pytest.mark.parametrize("answer", ["true", "false"])
+async def test_it_rings_for_as_long_as_the_document_says(hand, given, rung, answer):
+    exchange = Exchange()
+    await exchange.dial_in(f'<Response><Ring {given} answerCall="{answer}"/>{PROMPT}</Response>')
+    await hand.on(rung - 0.5)
+    assert said(exchange)[1:] == []
+    await hand.on(0.6)
+    assert said(exchange)[1:] == [("Your PIN, please.", False)]
+
+
 async def test_ring_answers_first_and_plays_ringback():
     exchange = Exchange()
     call = await exchange.dial_in(f'<Response><Ring duration="0.1"/>{PROMPT}</Response>')
