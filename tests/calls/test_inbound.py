@@ -97,6 +97,16 @@ async def test_the_next_verb_waits_for_the_end_of_the_prompt():
     assert call.state == "answered"
 
 
+@pytest.mark.parametrize(("written", "seconds"), [("", 1.0), ("duration='7.5'", 7.5)])
+async def test_a_pause_is_as_long_as_the_document_says(hand, written, seconds):
+    exchange = Exchange()
+    call = await exchange.dial_in(f"<Response><Pause {written}/></Response>")
+    await hand.on(seconds - 0.5)
+    assert call.live
+    await hand.on(0.6)
+    assert call.disconnect_cause == "hangup"
+
+
 async def test_the_end_of_a_document_hangs_up():
     exchange = Exchange()
     call = await exchange.dial_in(f"<Response>{SPEAK}</Response>")

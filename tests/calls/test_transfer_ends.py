@@ -36,6 +36,19 @@ async def test_when_the_caller_hangs_up_while_it_rings_all_are_cancelled():
     assert len(t.told()) == 2 and t.asked("transferComplete") == []
 
 
+@pytest.mark.parametrize(("given", "seconds"), [({}, 30.0), ({"callTimeout": "45.5"}, 45.5)])
+async def test_a_destination_rings_for_as_long_as_the_document_says(hand, given, seconds):
+    t = await Transferring().begin(**given)
+    (leg,) = t.legs
+    await hand.on(20)
+    t.on(leg, sip_events.CallRinging, 180, None)
+    await hand.on(seconds - 0.5)
+    assert leg.live
+    await hand.on(0.6)
+    ((_, complete),) = t.asked("transferComplete")
+    assert (leg.disconnect_cause, complete["cause"]) == ("timeout", "timeout")
+
+
 async def test_an_answer_that_meets_the_callers_hang_up_is_hung_up_too():
     t = await Transferring().begin()
     (leg,) = t.legs
