@@ -9,31 +9,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from calls.switchboard import Switchboard
-from media.shared import LEVELS
+from mixminus.figures import FIGURES, Figure, figure
 from sip.trunks import Trunks
 
 Figures = Callable[[], Mapping[str, float]]
 Histograms = Callable[[], Mapping[str, Sequence[tuple[float, int]]]]
 
-# Which of the sources' figures are levels; all others only ever grow.
-_LEVELS = LEVELS | frozenset(
-    {
-        "called",
-        "dialogs",
-        "late_calls",
-        "sessions",
-        "tcp_connections",
-        "timers",
-        "tls_connections",
-        "transactions",
-        "unacknowledged_answers",
-        "undelivered",
-        "unsettled",
-        "waiting",
-        "ws_connections",
-        "wss_connections",
-    }
-)
+_BEATS = {"lateness": "How late beats began", "duration": "How long beats took"}
 
 
 class _Figures(Collector):
@@ -55,22 +37,26 @@ class _Figures(Collector):
         yield CounterMetricFamily("mixminus_silent_legs", "Legs that fell silent", value=board.silence.total)
         yield GaugeMetricFamily("mixminus_ended_calls", "Ended calls that REST tells of", value=calls.over)
         yield GaugeMetricFamily(
-            "mixminus_ended_conferences", "Ended conferences, too", value=conferences.over
+            "mixminus_ended_conferences", "Ended conferences that REST tells of", value=conferences.over
         )
-        yield GaugeMetricFamily("mixminus_streams", "Streams of events", value=len(board.gallery))
+        yield GaugeMetricFamily(
+            "mixminus_streams", "Streams of events that are being read", value=len(board.gallery)
+        )
         yield CounterMetricFamily(
             "mixminus_streams_missed", "Events that slow readers missed", value=board.gallery.missed
         )
         yield GaugeMetricFamily("mixminus_tasks", "Tasks of the event loop", value=len(asyncio.all_tasks()))
         yield from self._of_trunks()
         for source, figures in self._sources.items():
-            for name, value in sorted(figures().items()):
-                kind = GaugeMetricFamily if _is_level(name) else CounterMetricFamily
-                yield kind(f"mixminus_{source}_{name}", name.replace("_", " "), value=value)
+            unseen = {name: 0 for name, known in FIGURES[source].items() if not known.level}
+            for name, value in sorted((unseen | dict(figures())).items()):
+                known = figure(source, name) or Figure(name.replace("_", " "))
+                kind = GaugeMetricFamily if known.level else CounterMetricFamily
+                yield kind(f"mixminus_{source}_{name}", known.help, value=value)
         for name, counts in self._beats().items():
             buckets = [*((f"{bound:.6g}", count) for bound, count in counts), ("+Inf", counts[-1][1])]
             yield HistogramMetricFamily(
-                f"mixminus_media_{name}_seconds", f"Of the beats: {name}", buckets=buckets, sum_value=None
+                f"mixminus_media_{name}_seconds", _BEATS[name], buckets=buckets, sum_value=None
             )
 
     def _of_trunks(self) -> Iterator[Metric]:
@@ -86,10 +72,6 @@ class _Figures(Collector):
             if condition.registered is not None:
                 registered.add_metric(name, condition.registered)
         yield from (up, calls, registered)
-
-
-def _is_level(name: str) -> bool:
-    return name in _LEVELS or name.endswith(("_p50", "_p99", "_max", "_min"))
 
 
 def exposition(
