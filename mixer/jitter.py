@@ -35,8 +35,10 @@ LONGEST = 960
 """Units in the longest packet taken, 120 ms (10 to 60 ms are promised)."""
 
 CEILING = 1600
-"""Units, 200 ms: what a leg's quickest packets wait at most, if nothing else is said. The stores hold as
-much and the longest packet."""
+"""Units, 200 ms: what a leg's quickest packets wait at most, if nothing else is said."""
+
+HIGHEST = 4000
+"""Units, 500 ms, of a ceiling: the stores hold as much and the longest packet."""
 
 _FORMER = 50  # ticks for which the packets of a source that was replaced are taken for late ones
 _STARVED = 25  # ticks without a packet in time after which any packet places the play-out anew
@@ -252,12 +254,13 @@ class Jitter:
         if self._moved(packets.only(newest), legs, ahead[newest], length):
             ahead = self._ahead(packets)
         front = ahead[newest]
-        here = ahead + packets.length <= SPAN  # of another timeline is what a straggler brings
+        reach = self._reach(row)
+        here = ahead + packets.length <= reach  # of another timeline is what a straggler brings
         in_time = (front >= 0) & here[newest]
         repeated = self.sequence.follow(row, packets.sequence, first, counts, in_time)
         self._fed[legs] = np.where(in_time, self.ticks, self._fed[legs])
         margin = packets.age + ahead // FRAME * FRAME
-        counted = (ahead >= -SPAN) & here & ~repeated
+        counted = (ahead >= -reach) & here & ~repeated
         late = np.where(counted & (ahead < 0), margin, _UNCOUNTED)
         least = np.where(counted, margin, UNSEEN)
         most = np.where(counted, margin, _UNCOUNTED)
@@ -281,6 +284,11 @@ class Jitter:
         """Samples from where each leg ought to be read to each packet's first one; negative: too late."""
         return (packets.timestamp - self._read[packets.row]).view(np.int32) - self._owed[packets.row]
 
+    def _reach(self, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Samples before and behind what is read that are jitter, and no other timeline."""
+        reach: NDArray[np.int32] = np.maximum(self._target.ceiling[rows], CEILING) + LONGEST
+        return reach
+
     # --- placing
 
     def _moved(
@@ -300,7 +308,8 @@ class Jitter:
             surplus = margin - self._target.wanted(legs)
             strange = margin >= self._target.quickest(legs) + FRAME
             spurt &= np.where(self._target.known(legs), strange, (surplus < 0) | (surplus >= FRAME))
-        jumped = ~self._placed[legs] | (front + length > SPAN) | (front < -SPAN)
+        reach = self._reach(legs)
+        jumped = ~self._placed[legs] | (front + length > reach) | (front < -reach)
         anew = None
         if self._clocks.any_anew:  # at another clock, where it left off, which may be too late by now
             anew = self._clocks.anew[legs] & (front < 0)
@@ -309,7 +318,7 @@ class Jitter:
             return False
         newer = self.sequence.newer(legs, newest.sequence)
         starved = self.ticks - self._fed[legs] > _STARVED
-        behind = (front < -SPAN) & (front >= -_DISTANT) | self.sequence.recent(legs, newest.sequence)
+        behind = (front < -reach) & (front >= -_DISTANT) | self.sequence.recent(legs, newest.sequence)
         straggler = self._placed[legs] & behind & ~newer & ~starved
         if anew is not None:
             straggler &= ~anew

@@ -18,9 +18,9 @@ from mixer.g711 import VALID
 from mixer.mix import spread
 from mixer.rows import FRAME, Rows
 
-SLOTS = 16
+SLOTS = 32
 SPAN = SLOTS * FRAME
-"""Units a ring holds, 320 ms: what is further ahead is no jitter but another timeline."""
+"""Units a ring holds, 640 ms."""
 
 _WORDS = np.dtype((np.void, 2 * PIECE))
 _BYTES = np.dtype((np.void, PIECE))

@@ -177,7 +177,7 @@ class Rtp:
         6,
     )
     delay_ceiling: float = setting(
-        kinds.number(20, 200),
+        kinds.number(20, 500),
         "Milliseconds that the quickest of a leg's packets wait at most, however late others are",
         200,
     )
@@ -406,7 +406,7 @@ class Trunk:
         kinds.number(0, 100), "As `rtp.delay_floor`, for its calls; 0: what that says", 0
     )
     delay_ceiling: float = setting(
-        kinds.number(0, 200), "As `rtp.delay_ceiling`, for its calls; 0: what that says", 0
+        kinds.number(0, 500), "As `rtp.delay_ceiling`, for its calls; 0: what that says", 0
     )
     register: bool = setting(kinds.flag, "Register there with `username` and `password`", False)
     register_expires: int = setting(kinds.whole(60, 86_400), "Seconds that a registration asks for", 3600)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixer import FRAME, Mixer
-from mixer.jitter import CEILING
+from mixer.jitter import CEILING, HIGHEST
 from mixer.rows import Rows
 from mixer.target import BLOCK, Target
 from tests.mixer.stage import IN_TIME, Packet, Person, Stage, push
@@ -76,6 +76,25 @@ def test_ten_seconds_after_a_storm_of_200_ms_the_delay_is_what_it_was(seed, stor
     assert sender.delay == before <= CALM
 
 
+@pytest.mark.parametrize("storm", [1, 30])
+def test_after_a_storm_the_highest_ceiling_is_left_as_soon(storm):
+    sender = Sender(Mixer(4, ceiling=HIGHEST))
+    sender.beats(3 * SECOND)
+    before = sender.delay
+    sender.beats(storm * SECOND, jitter=200)
+    assert sender.delay > CEILING or storm == 1
+    sender.beats(10 * SECOND)
+    assert sender.delay == before <= CALM
+
+
+def test_a_leg_with_the_highest_ceiling_hears_most_of_200_ms_of_jitter():
+    sender = Sender(mixer := Mixer(4, ceiling=HIGHEST))
+    sender.beats(5 * SECOND, jitter=200)
+    late = int(mixer.late[sender.person.row])
+    sender.beats(40 * SECOND, jitter=200)
+    assert mixer.late[sender.person.row] - late <= 40 * SECOND * 0.12  # with the usual one 37 %
+
+
 def test_the_way_back_from_a_storm_does_not_click():
     sender = Sender(Mixer(4))
     sender.beats(10 * SECOND, jitter=60)
@@ -88,7 +107,7 @@ def test_the_way_back_from_a_storm_does_not_click():
 
 
 @pytest.mark.parametrize("jitter", [5, 20, 60, 200])
-@pytest.mark.parametrize("ceiling", [800, CEILING])
+@pytest.mark.parametrize("ceiling", [800, CEILING, HIGHEST])
 def test_delay_stays_under_the_ceiling(jitter, ceiling):
     mixer = Mixer(4, ceiling=ceiling)
     sender = Sender(mixer)

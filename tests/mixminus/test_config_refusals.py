@@ -119,7 +119,7 @@ VALUES = [
     ("rtp", "ports", '"60000-70000"', ": expected a lower and a higher port"),
     ("rtp", "ports", '"5000-5100"', ": expected a range without the SIP port 5060"),
     ("rtp", "silence_hangup", "-1", ": expected a whole number from 0"),
-    ("rtp", "delay_ceiling", "300", ": expected a number from 20 to 200"),
+    ("rtp", "delay_ceiling", "501", ": expected a number from 20 to 500"),
     ("sound", "gate", '["opus"]', '[0]: expected "PCMU"'),
     ("sound", "gate", '["OPUS", "OPUS"]', "[1]: expected each entry once"),
     ("sound", "gain_control", '"on"', ": expected true or false"),
