@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from benchmarks.coders import Codec
 from mixer import FRAME, Mixer, Tuning
 from mixer.formats import FORMATS
+from mixer.jitter import CEILING
 
 _SLOT = 2048
 
@@ -33,7 +34,9 @@ class Heard:
     late: float  # share of the packets that came too late
 
 
-def through(network: Network, codec: Codec, sent: list[bytes], seeds: NDArray[np.int64]) -> Heard:
+def through(
+    network: Network, codec: Codec, sent: list[bytes], seeds: NDArray[np.int64], *, ceiling: int = CEILING
+) -> Heard:
     """One leg a seed that sends these packets of 20 ms to a listener of its own; a cold start.
 
     What is heard is taken before the listener's own codec.
@@ -50,7 +53,7 @@ def through(network: Network, codec: Codec, sent: list[bytes], seeds: NDArray[np
     at_sender = phase[:, None] + np.arange(packets) * FRAME / (1 + network.ppm * 1e-6)
     arrival = np.floor(at_sender + extra).astype(np.int64)
 
-    mixer = Mixer(2 * legs + 1)
+    mixer = Mixer(2 * legs + 1, ceiling=ceiling)
     speakers = [mixer.open(codec.format) for _ in range(legs)]
     listeners = [mixer.open(codec.format) for _ in range(legs)]
     for speaker in speakers:

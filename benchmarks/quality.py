@@ -2,6 +2,7 @@
 
     python -m benchmarks.quality [--short] [--seeds N] [--jobs N]
     python -m benchmarks.quality --heard --codecs G722/16 [--networks "5% lost"]   # only these lines anew
+    python -m benchmarks.quality --ceiling 400 --networks "jitter 200 ms"   # with another `delay_ceiling`
 
 Every codec, packets of 20 ms, from a cold start, no sockets. A seed draws losses, delays and the phase of the
 sender's clock; each line is a mean of ten. G.711 mu-law: every recording at 8 kHz (`benchmarks.recordings`).
@@ -30,6 +31,7 @@ from benchmarks import results
 from benchmarks.coders import Codec
 from benchmarks.network import Heard, Network, through
 from benchmarks.recordings import NARROW, WIDE, Recording, converted, recordings
+from mixer.jitter import CEILING
 
 _LOSSES = (0.01, 0.03, 0.05, 0.10, 0.20)
 NETWORKS = {
@@ -115,7 +117,13 @@ class Scores:
 
 
 def measure(
-    network: Network, codec: Codec, spoken: list[Recording], seeds: list[int], *, others: bool = True
+    network: Network,
+    codec: Codec,
+    spoken: list[Recording],
+    seeds: list[int],
+    *,
+    others: bool = True,
+    ceiling: int = CEILING,
 ) -> dict[str, Any]:
     """One line of the table; without `others` only what is heard, and not silence and libopus beside it."""
     heard, silence, libopus = Scores(), Scores(), Scores()
@@ -124,7 +132,7 @@ def measure(
         said = recording.samples
         at = WIDE if codec.rate > NARROW else NARROW
         packets = codec.packets(converted(said, at, codec.rate))
-        stream = through(network, codec, packets, np.array(seeds) + 1000 * number)
+        stream = through(network, codec, packets, np.array(seeds) + 1000 * number, ceiling=ceiling)
         streams.append(stream)
         for index, seed in enumerate(seeds):
             lost = stream.lost[index]
@@ -164,6 +172,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--heard", action="store_true", help="for silence and libopus take what was saved last"
     )
+    ceiling = "ms of delay at most (`delay_ceiling`); only told, and not saved"
+    parser.add_argument("--ceiling", type=int, choices=range(20, 501), metavar="MS", help=ceiling)
     options = parser.parse_args(argv)
     try:
         import pesq as _  # noqa: F401
@@ -175,12 +185,14 @@ def main(argv: list[str] | None = None) -> int:
     seeds = list(range(2 if options.short else options.seeds))
     part = bool(options.networks or options.codecs or options.heard)
     saved = results.load("quality") if part else None
-    if part and (saved is None or saved["seeds"] != len(seeds)):
+    if part and not options.ceiling and (saved is None or saved["seeds"] != len(seeds)):
         parser.error(f"nothing was saved yet of {len(seeds)} seeds")
     lines: dict[str, dict[str, Any]] = {} if saved is None else saved["networks"]
     with ProcessPoolExecutor(options.jobs) as pool:
         waiting = {
-            (codec, name): pool.submit(_line, codec, name, seeds, not options.heard)
+            (codec, name): pool.submit(
+                _line, codec, name, seeds, not options.heard, 8 * (options.ceiling or CEILING // 8)
+            )
             for codec in codecs
             for name in names
         }
@@ -188,10 +200,11 @@ def main(argv: list[str] | None = None) -> int:
             for name in names:
                 line = f"{codec} {name}"
                 lines[line] = lines.get(line, {}) | waiting[codec, name].result()
-                if part:
+                if part and not options.ceiling:
                     _save(lines, seeds)
             _tell(codec, {name: lines[f"{codec} {name}"] for name in names})
-    _save(lines, seeds)
+    if not options.ceiling:
+        _save(lines, seeds)
     return 0
 
 
@@ -200,10 +213,10 @@ def _save(lines: dict[str, dict[str, Any]], seeds: list[int]) -> None:
     results.save("quality", {"speech": speech, "seeds": len(seeds), "networks": lines})
 
 
-def _line(codec: Codec, name: str, seeds: list[int], others: bool) -> dict[str, Any]:
+def _line(codec: Codec, name: str, seeds: list[int], others: bool, ceiling: int) -> dict[str, Any]:
     spoken = recordings(WIDE if codec.rate > NARROW else NARROW)
     some = spoken if codec == MEASURED else spoken[:_SOME]
-    return measure(NETWORKS[name], codec, some, seeds, others=others)
+    return measure(NETWORKS[name], codec, some, seeds, others=others, ceiling=ceiling)
 
 
 _NARROWBAND = (MEASURED, OTHERS[0], Codec("OPUS", NARROW))
