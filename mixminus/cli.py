@@ -66,11 +66,12 @@ def _serve(config: "Config", read: Callable[[], "Config"]) -> int:
     from mixminus import logs
     from mixminus.config import PASSWORD_FILE, ConfigError, ensure_password
     from mixminus.descriptors import raise_limit
-    from mixminus.listening import PATIENCE, await_addresses
+    from mixminus.listening import PATIENCE, await_addresses, settle_ports
 
     logs.configure()
     try:
         await_addresses(config, _STARTED + PATIENCE)
+        config = settle_ports(config)
         raise_limit()
         for warning in config.warnings:
             logger.warning("configuration", extra={"warning": warning})
@@ -82,7 +83,7 @@ def _serve(config: "Config", read: Callable[[], "Config"]) -> int:
             kept = config.data.directory / PASSWORD_FILE
             note = f", password {password} (kept in {kept})" if made else f", password in {kept}"
             config = config.with_password(password)
-        return asyncio.run(serve(config, note, read))
+        return asyncio.run(serve(config, note, lambda: settle_ports(read(), config)))
     except (OSError, ConfigError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         print(f"Cannot start: {reason}", file=sys.stderr)

@@ -8,6 +8,7 @@ import errno
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mixminus.settings import Config
 from sip.uri import host_port
@@ -58,3 +59,30 @@ def _refusal(kind: socket.SocketKind, host: str, port: int) -> OSError | None:
     except OSError as error:
         return error
     return None
+
+
+def settle_ports(config: Config, before: Config | None = None) -> Config:
+    """The configuration with a free port for each 0, or the one that it had `before`: so that what is said of
+    addresses, in events too, is known before anything listens."""
+    listen = []
+    for index, place in enumerate(config.sip.endpoints):
+        if not place.port:
+            known = before.sip.endpoints if before is not None else ()
+            kind = socket.SOCK_DGRAM if place.transport == "udp" else socket.SOCK_STREAM
+            port = known[index].port if index < len(known) else _free_port(kind, place.address)
+            place = place._replace(port=port)
+        listen.append(str(place))
+    host, port = config.http.listen
+    http = config.http
+    if not port:
+        port = before.http.listen[1] if before is not None else _free_port(socket.SOCK_STREAM, host)
+        url = http.public_url
+        url = f"{url[:-1]}{port}" if url.endswith(":0") else url
+        http = replace(http, listen=(host, port), public_url=url)
+    return replace(config, sip=replace(config.sip, listen=tuple(listen)), http=http)
+
+
+def _free_port(kind: socket.SocketKind, host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

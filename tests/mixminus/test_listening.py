@@ -116,3 +116,20 @@ def test_what_cannot_start_says_so_before_the_server_is_loaded(
     said = [line for line in found.stderr.splitlines() if not line.startswith("import time:")]
     assert said == [f"Cannot start: http.listen 127.0.0.1:{port}: Address already in use"]
     assert "mixminus.listening" in found.stderr and "mixminus.server" not in found.stderr
+
+
+def test_a_free_port_is_known_before_anything_listens(environment: dict[str, str]) -> None:
+    environment["MIXMINUS_SIP__LISTEN"] = '["udp:127.0.0.1:0", "tcp:[::1]:0", "udp:127.0.0.1:5999"]'
+    environment["MIXMINUS_HTTP__LISTEN"] = '"127.0.0.1:0"'
+    config = listening.settle_ports(load(None, environment))
+    udp, tcp, given = config.sip.endpoints
+    assert udp.port and tcp.port and given.port == 5999
+    assert config.http.public_url == f"http://127.0.0.1:{config.http.listen[1]}" != "http://127.0.0.1:0"
+    again = listening.settle_ports(load(None, environment), config)
+    assert (again.sip, again.http) == (config.sip, config.http), "a reload changes nothing"
+
+
+def test_a_public_url_that_was_given_stays(environment: dict[str, str]) -> None:
+    environment["MIXMINUS_HTTP__LISTEN"] = '"127.0.0.1:0"'
+    environment["MIXMINUS_HTTP__PUBLIC_URL"] = '"https://mix.example"'
+    assert listening.settle_ports(load(None, environment)).http.public_url == "https://mix.example"
