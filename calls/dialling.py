@@ -19,10 +19,10 @@ from calls.order import Dial
 from calls.routing import Route, Ways
 from calls.terms import Terms
 from sip.errors import SipError
-from sip.reason import Reason
 from sip.sdp import SdpError
 
 if TYPE_CHECKING:
+    from sip.events import CallFailed
     from sip.session import Session
     from sip.trunks import Line
 
@@ -214,23 +214,18 @@ class Dialling:
         if self._ways and len(self._attempts) == 1:
             self._go_on()
 
-    def failed(
-        self,
-        session: "Session",
-        status: int,
-        reason: str,
-        reasons: Sequence[Reason] = (),
-        rests: float = 0.0,
-    ) -> None:
-        """A final refusal of one, or nothing at all (408); `rests`: seconds for which that place is tried
-        after others."""
+    def failed(self, event: "CallFailed") -> None:
+        """A final refusal of one, or nothing at all (408)."""
+        session, status = event.session, event.status
         attempt = self._drop(session.id)
         attempt.close()
-        self._rest(attempt.route, rests)
+        self._rest(attempt.route, event.rests)
         if status in _NOT_ACCEPTABLE and attempt.left_open:
             self._insist(attempt.route)
             return
-        cause, message = failure(status, reason, reasons)
+        cause, message = failure(status, event.reason, event.reasons)
+        if event.ours and status == 503:
+            message = f"{attempt.route.next_hop} cannot be reached: no connection"
         elsewhere = status in _TRY_ELSEWHERE and not self._ringing
         self._failures.append(Failure(cause, message, status, elsewhere))
         if status >= 600:  # he declines wherever he is

@@ -164,8 +164,8 @@ class Outbound:
             case CallAnswered(sdp=sdp):
                 del self._dialling[call.id]
                 dialling.answered(session, sdp)
-            case CallFailed(status=status, reason=reason, reasons=reasons, rests=rests):
-                dialling.failed(session, status, reason, reasons, rests)
+            case CallFailed():
+                dialling.failed(event)
             case CallUnreachable():
                 dialling.unreachable(session)
         return call

@@ -66,6 +66,8 @@ class CallFailed:
     reason: str
     reasons: tuple[Reason, ...] = ()
     """The response's Reason headers: a gateway tells the Q.850 cause here."""
+    ours: bool = field(default=False, compare=False)
+    """Nobody has said that: the status stands for a time-out or a transport that failed."""
     rests: float = field(default=0.0, compare=False)
     """Seconds for which other calls had better not go there: as a 503 says, or because nothing came."""
 

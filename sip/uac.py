@@ -242,7 +242,12 @@ class Uac:
         if not response.headers:
             self._expect_late(session, request, now)
         failed = CallFailed(
-            session, response.status, response.reason, reasons_of(response), rests=_rests(response)
+            session,
+            response.status,
+            response.reason,
+            reasons_of(response),
+            ours=not response.headers,
+            rests=_rests(response),
         )
         self._core.finish(session, failed, now)
 

@@ -278,6 +278,13 @@ async def test_a_trunk_that_says_for_how_long_it_cannot_serve_is_left_alone_for_
     assert len(dialled(exchange)) == 2 and 80 < left <= 90
 
 
+async def test_a_connection_that_fails_is_no_answer_of_the_callee():
+    exchange, call = await numbered(FIRST)
+    await tell(exchange, sip_events.CallFailed(call.session, 503, "Transport failed", ours=True))
+    assert call.disconnect_cause == "error"
+    assert call.error_message == "192.0.2.9 cannot be reached: no connection"
+
+
 async def test_what_the_last_trunk_says_of_the_callee_counts_more_than_that_the_first_could_not_serve():
     exchange, call = await numbered(FIRST, SECOND)
     await refuses(exchange, call.session, 503)
