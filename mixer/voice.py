@@ -125,10 +125,10 @@ class Voice:
             self._untold = min(max(self._untold + samples, 0), _TOLD * self._frame)
 
     def skip(self, frames: int) -> None:
-        """So many frames are over, and what was to be heard in them."""
+        """So many frames are over, and what was to be heard in them. The decoder is told of nothing: all of
+        them would be in the one beat behind a stall."""
         self.missing += frames
-        self.miss(frames * self._frame - self.ready)
-        self.ready = 0
+        self.ready = self._untold = 0
 
     def wait(self, frames: int) -> None:
         """What follows is heard so many frames later: what was missed may come yet."""

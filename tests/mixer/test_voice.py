@@ -92,6 +92,15 @@ def test_a_decoder_missed_nothing_of_what_comes_late_and_is_waited_for():
     assert (voice.take(FRAME) == decode(expected, packets[LOST], FRAME)).all()
 
 
+def test_no_decoder_is_told_anything_in_the_beat_behind_a_stall():
+    packets = sent()
+    voice, expected = before_the_loss(packets), reference(packets, FRAME)
+    voice.lack(FRAME)
+    voice.skip(3)
+    voice.decode(packets[LOST + 1])
+    assert (voice.take(FRAME) == decode(expected, packets[LOST + 1], FRAME)).all()
+
+
 def test_nothing_is_said_by_a_packet_that_repeats_nothing():
     packets = sent(fec=False)
     voice = before_the_loss(packets)
