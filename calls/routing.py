@@ -172,7 +172,7 @@ class Routing:
         bindings = self._registrar.contacts(user, now)
         known = self._users.get(user)
         if known is not None and known.account not in ("", account):
-            raise NoWay(f"the user {user} belongs to another account")
+            raise NoWay(f"this account may not call the user {user}")
         if not bindings:
             if known is not None:
                 raise Unreachable(f"{user} is not registered")
