@@ -104,7 +104,7 @@ async def test_a_user_who_is_not_registered_is_a_rejected_call():
 
 async def test_another_accounts_user_cannot_be_rung():
     exchange = Exchange(users={"alice": "other"})
-    with pytest.raises(Invalid, match="^Invalid to: this account may not call the user alice$"):
+    with pytest.raises(Invalid, match=r"^Invalid to: this account may not call the user alice$"):
         await dialled(exchange, to="sip:alice@127.0.0.1")
 
 
