@@ -5,7 +5,6 @@ must already be an orderly end.
 """
 
 import argparse
-import asyncio
 import logging
 import os
 import signal
@@ -63,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(config: "Config", read: Callable[[], "Config"]) -> int:
+    import asyncio
+
     from mixminus import logs
     from mixminus.config import PASSWORD_FILE, ConfigError, ensure_password
     from mixminus.descriptors import raise_limit

@@ -38,7 +38,7 @@ class Worker:
         self.deaths = 0
 
     async def start(self) -> None:
-        """Start the process and wait until its engine is loaded. RuntimeError when it does not come up."""
+        """Start the process and wait until its engine is loaded. ChildProcessError when that fails."""
         await self._spawn()
         self._keeper = asyncio.create_task(self._keep(), name="speech worker")
 
@@ -106,6 +106,8 @@ class Worker:
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 env=environment,
+                # A signal to our group is not for it, and it cannot ignore one before it is loaded.
+                start_new_session=True,
             )
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -113,7 +115,9 @@ class Worker:
             ready, _ = unpack(answer, READY)
         except (TimeoutError, OSError, ValueError):
             await self._end()
-            raise RuntimeError(f"the speech worker with the engine {self._engine} does not start") from None
+            raise ChildProcessError(
+                f"the speech worker with the engine {self._engine} does not start"
+            ) from None
         self.version = ready.version
         self._ready.set()
 
@@ -129,7 +133,7 @@ class Worker:
             while not self._ready.is_set():
                 try:
                     await self._spawn()
-                except (RuntimeError, OSError) as error:
+                except OSError as error:
                     logger.error("speech_worker_does_not_start", extra={"reason": str(error)})
                     await asyncio.sleep(RESTART_SECONDS)
 

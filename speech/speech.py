@@ -64,7 +64,7 @@ class Speech:
         self._fresh: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
     async def start(self) -> None:
-        """Start the worker, so that the first sentence is quick. RuntimeError: its engine does not load."""
+        """Start the worker, so that the first sentence is quick. ChildProcessError: it does not load."""
         await self._store.open()
         await self._worker.start()
 

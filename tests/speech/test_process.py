@@ -159,12 +159,17 @@ async def test_a_worker_ends_when_control_dies(importable):
     await eventually(lambda: not alive(pid), what="the worker has ended")
 
 
+async def test_a_signal_to_our_group_does_not_reach_a_worker_that_is_still_being_loaded(worker):
+    (pid,) = worker.pids
+    assert os.getpgid(pid) != os.getpgid(0)
+
+
 @pytest.mark.parametrize(
     "engine", ["tests.speech.engines:Broken", "tests.speech.engines:None", "nowhere:Engine"]
 )
 async def test_an_engine_that_does_not_load_is_said_at_the_start(importable, engine, capfd):
     worker = Worker(engine)
-    with pytest.raises(RuntimeError, match=engine):
+    with pytest.raises(ChildProcessError, match=engine):
         await worker.start()
     assert worker.pids == []
     assert "Error" in capfd.readouterr().err
