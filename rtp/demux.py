@@ -114,6 +114,7 @@ class Demux:
         self._addresses = np.zeros((rows, 2), np.uint64)  # of the SDP and of the signalling
         self._learns = np.zeros(rows, bool)
         self._lapses = np.zeros(rows)  # until when, if at all
+        self._spoke = np.zeros(rows)  # when its last packet came that was no RTCP
         self._seeks = np.zeros(rows, bool)  # still waits for the first packet of what its SDP names
         self._life = np.zeros(rows, np.uint32)  # told apart from earlier legs of the row
         self._lives = self._tombstones.last_owner
@@ -137,7 +138,7 @@ class Demux:
         self._port[row] = port
         self._kinds[row] = UNWANTED
         self._addresses[row] = 0
-        self._lapses[row] = 0.0
+        self._lapses[row] = self._spoke[row] = 0.0
         self._seeks[row] = False
 
     def connect(
@@ -197,12 +198,12 @@ class Demux:
         self._dirty = True
 
     def expire(self, now: float) -> None:
-        """End the learning of legs whose time is over. One whose old source is still the one that is heard
-        sends there again: its new SDP did not mean it."""
+        """End the learning of legs whose time is over. One whose old source still speaks is sent to there
+        again: its new SDP did not mean it. Reports do not count: they may come from the new place."""
         over = np.flatnonzero((self._lapses > 0.0) & (now >= self._lapses))
         self._lapses[over] = 0.0
         for row in over[self._seeks[over] & (self.state["pinned"][over] != 0)]:
-            if now - self.heard[row] < 1.0:
+            if now - self._spoke[row] < 1.0:
                 self._tell(int(row))
         self._dirty |= bool(len(over))
 
@@ -334,6 +335,7 @@ class Demux:
         self.heard[rows] = now
         media = (rows != 0) & (kinds != RTCP)
         stream = rows[media]
+        self._spoke[stream] = now
         self.state["ssrc"][stream] = headers.ssrc[media]
         self.state["sequence"][stream] = headers.sequence[media]
         return rows, kinds

@@ -101,7 +101,7 @@ async def test_a_codec_changes_within_a_call_by_the_offers_of_both_sides(
 
     # It asks us to offer, and takes a law out of what we do.
     offer = await offered(bob, b"", described(bob, "8"))
-    assert formats(offer.body) == ["9", "111", "0", "8", "101", "102"]
+    assert formats(offer.body) == ["9", "111", "0", "8", "98", "97", "101", "102", "103"]
     bob.line.payload_type, bob.line.law, bob.line.laws, bob.line.sound = 8, "PCMA", {8: "PCMA"}, its
     await hears(alice, [bob])
     await hears(bob, [alice])

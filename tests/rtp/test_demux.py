@@ -419,6 +419,17 @@ def test_a_new_sdp_that_is_never_heard_gives_way_to_the_source_that_is(port: Por
     assert port.pinned() == [(A, (NAT, 40001))]
 
 
+def test_a_new_sdp_whose_place_only_reports_is_sent_to_for_ever(port: Port) -> None:
+    port.leg(A, PHONE)
+    port.from_(PHONE, ssrc=5)
+    port.agree(A, OTHER, renew=True)
+    port.pinned()
+    port.now += LEARN_SECONDS
+    port.demux.heard[A] = port.now  # as by a report
+    port.demux.expire(port.now)
+    assert port.pinned() == []
+
+
 def test_a_leg_that_moved_is_heard_at_both_ports_until_it_is_heard_at_the_new_one(port: Port) -> None:
     port.leg(A, PHONE, port=0)
     port.from_(PHONE, ssrc=5)
