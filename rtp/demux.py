@@ -32,6 +32,8 @@ from rtp.rtcp import is_rtcp
 from rtp.tombstones import TOMBSTONE, Tombstones, is_late
 
 LEARN_SECONDS: Final = 10.0
+UNDER_WAY: Final = 1.0
+"""Seconds after a new SDP in which packets from where the one before was may still come."""
 REBIND_SILENCE: Final = 0.1  # five packets: reordering does not last that long
 REBIND_SEQUENCE: Final = 3000  # a minute of packets that went to the old binding and were lost
 STRANGERS: Final = 64
@@ -115,6 +117,7 @@ class Demux:
         self._learns = np.zeros(rows, bool)
         self._lapses = np.zeros(rows)  # until when, if at all
         self._spoke = np.zeros(rows)  # when its last packet came that was no RTCP
+        self._former = np.zeros(rows, np.uint64)  # what the SDP before named, if that was never heard
         self._seeks = np.zeros(rows, bool)  # still waits for the first packet of what its SDP names
         self._life = np.zeros(rows, np.uint32)  # told apart from earlier legs of the row
         self._lives = self._tombstones.last_owner
@@ -139,6 +142,7 @@ class Demux:
         self._kinds[row] = UNWANTED
         self._addresses[row] = 0
         self._lapses[row] = self._spoke[row] = 0.0
+        self._former[row] = 0
         self._seeks[row] = False
 
     def connect(
@@ -173,6 +177,8 @@ class Demux:
         if not known and not renew and state["pinned"]:
             self._bury(int(state["pinned"]), row, now)
             state["pinned"] = 0
+        if not known:
+            self._former[row] = 0 if state["pinned"] else state["named"]
         state["named"] = named
         self._addresses[row] = (address, signalling)
         anew = not known or not state["pinned"]
@@ -437,6 +443,8 @@ class Demux:
         """The one leg that may learn this source, 0 for none or several."""
         rows = self._claims[self._seeks[self._claims]]  # one that was pinned a packet ago seeks no more
         here = (self._port[rows] == key >> 48) & (now < self._lapses[rows])
+        # What was under way when the SDP came says nothing of where the far end is now.
+        here &= (self._former[rows] != key) | (now > self._lapses[rows] - LEARN_SECONDS + UNDER_WAY)
         waits = (self._addresses[rows] == (key >> 16 & 0xFFFF_FFFF)).any(axis=1)
         rows = rows[here & waits]
         if len(rows) > 1:

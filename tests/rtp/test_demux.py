@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 import numpy as np
 import pytest
 
-from rtp.demux import COMFORT, EVENT, LEARN_SECONDS, RTCP, STRANGERS, Demux
+from rtp.demux import COMFORT, EVENT, LEARN_SECONDS, RTCP, STRANGERS, UNDER_WAY, Demux
 from rtp.packet import SLOT, parse
 from rtp.tombstones import TOMBSTONE, TOMBSTONE_SECONDS, Tombstones
 from tests.support.virtual_network import Address, rtp
@@ -379,6 +379,21 @@ def test_after_a_reinvite_both_sources_count_until_the_new_one_is_heard(port: Po
     assert port.from_(OTHER, ssrc=6) == A
     assert port.from_(PHONE, ssrc=5) == 0
     assert port.pinned()[-1] == (A, OTHER)
+
+
+def test_what_was_under_way_when_the_first_new_sdp_came_is_not_where_the_far_end_is(port: Port) -> None:
+    port.leg(A, PHONE)
+    here = (PHONE[0], 5004)
+    assert port.agree(A, here, renew=True) is True
+    assert port.from_(PHONE, ssrc=5) == 0 and port.pinned() == []
+    assert port.from_(here, ssrc=5) == A and port.pinned() == [(A, here)]
+
+
+def test_who_goes_on_from_where_he_was_though_his_new_sdp_says_otherwise_is_learnt(port: Port) -> None:
+    port.leg(A, PHONE)
+    port.agree(A, (PHONE[0], 5004), renew=True)
+    port.now += UNDER_WAY + 0.1
+    assert port.from_(PHONE, ssrc=5) == A and port.pinned() == [(A, PHONE)]
 
 
 def test_a_reinvite_and_back_again_is_heard_though_the_source_was_given_up(port: Port) -> None:
