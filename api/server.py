@@ -17,6 +17,10 @@ _BACKLOG = 128
 CONNECTIONS = 512
 """At a time, where nothing else is said."""
 
+KEEP_ALIVE = 75
+"""Seconds that a connection may wait for its next request: longer than clients let one wait, since who closes
+when the other asks leaves him without an answer. Where places are short an idle one is given up."""
+
 
 class _Guest(uvicorn.Server):
     """uvicorn without its hold on the process: signals stay with the command line."""
@@ -72,6 +76,7 @@ class HttpServer:
                 # The proxy on this machine may say for whom it asks; nobody else may.
                 forwarded_allow_ips="127.0.0.1,::1",
                 timeout_graceful_shutdown=grace,
+                timeout_keep_alive=KEEP_ALIVE,
             )
         )
         logging.getLogger("uvicorn.error").addFilter(_tell)
