@@ -99,10 +99,12 @@ async def test_the_dead_processs_sources_are_kept_out_of_the_next_ones_calls() -
 
 
 async def test_a_process_that_stops_beating_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("media.supervisor.STUCK_SECONDS", 1.0)
     async with House() as house:
         await eventually(lambda: house.media.statistics()["beats"] > 10)
         os.kill(house.media.pids[0], signal.SIGSTOP)
+        with monkeypatch.context() as impatient:
+            impatient.setattr("media.supervisor.STUCK_SECONDS", 1.0)
+            await eventually(lambda: house.told(MediaLost))
         await eventually(lambda: len(house.told(MediaReady)) == 2)
         assert house.told(MediaLost) == [MediaLost((), "killed by signal 9")]
 

@@ -313,7 +313,7 @@ async def test_idle_and_dawdling_connections_are_closed(start: Start, sent: byte
 async def test_who_connects_and_says_nothing_is_sent_away_and_whoever_has_spoken_stays(
     start: Start, sent: bytes
 ) -> None:
-    house = await start(limits=StreamLimits(unused=0.3))
+    house = await start(limits=StreamLimits(unused=0.6))
     port = house.server.port("tcp")
     spoken, speaker = await asyncio.open_connection("127.0.0.1", port)
     speaker.write(options(1, "TCP"))

@@ -35,7 +35,7 @@ class House:
     def __init__(self, tls: TlsFiles | None = None) -> None:
         access = Access(allow=["127.0.0.0/8", "::1"])
         config = EndpointConfig(access=access, registrar=Registrar(), timers=QUICK)
-        self.server = SipServer(config, self.on_event, StreamLimits(partial=1.0), tls=tls)
+        self.server = SipServer(config, self.on_event, StreamLimits(partial=20.0), tls=tls)
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, IncomingCall):
