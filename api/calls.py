@@ -27,6 +27,7 @@ from api.openapi import (
 from api.redirects import redirect
 from calls.callbacks import Callback
 from calls.order import CallOrder
+from calls.routing import ordered_party
 
 if TYPE_CHECKING:
     from api.webhooks import Courier
@@ -89,8 +90,8 @@ def routes(switchboard: "Switchboard", courier: "Courier", links: Links) -> APIR
         query = read_query(request, CallQuery)
         found = switchboard.calls(
             account,
-            to=query.to,
-            from_=query.from_,
+            to=None if query.to is None else ordered_party(query.to),
+            from_=None if query.from_ is None else ordered_party(query.from_),
             min_start=query.min_start_time,
             max_start=query.max_start_time,
             cause=query.disconnect_cause,
@@ -206,8 +207,8 @@ def _created(account: str, placed: _Placed, wanted: CreateCall, links: Links) ->
         application_id=wanted.application_id,
         account_id=account,
         call_id=placed.call_id,
-        to=wanted.to,
-        from_=wanted.from_,
+        to=ordered_party(wanted.to),
+        from_=ordered_party(wanted.from_),
         enqueued_time=placed.enqueued_time,
         call_url=links.call(account, placed.call_id),
         call_timeout=_number(wanted.call_timeout),

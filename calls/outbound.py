@@ -16,7 +16,7 @@ from calls.dialling import Dialling
 from calls.errors import Invalid
 from calls.media_session import MediaSession
 from calls.order import CallOrder, Dial, LegOrder
-from calls.routing import NoWay, Routing, Unreachable, Ways
+from calls.routing import NoWay, Routing, Unreachable, Ways, ordered_party
 from sip.events import CallAnswered, CallFailed, CallRinging, CallUnreachable
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class Outbound:
             account=account,
             application_id=order.application_id,
             direction="outbound",
-            to=order.to,
-            from_=order.from_,
+            to=ordered_party(order.to),
+            from_=ordered_party(order.from_),
             callback_timeout=order.callback_timeout,
             disconnect=order.disconnect,
             order=order,
@@ -104,8 +104,8 @@ class Outbound:
             account=parent.account,
             application_id=parent.application_id,
             direction="outbound",
-            to=order.dial.to,
-            from_=order.dial.from_,
+            to=ordered_party(order.dial.to),
+            from_=ordered_party(order.dial.from_),
             callback_timeout=parent.callback_timeout,
             disconnect=order.disconnect,
             farewell="transferDisconnect",
@@ -138,7 +138,7 @@ class Outbound:
         try:
             ways = self._ways(call.account, dial.to)
         except NoWay as error:
-            call.end("error", f"{dial.to} cannot be called: {error}")
+            call.end("error", f"{call.to} cannot be called: {error}")
             return
         except Unreachable as error:
             call.end("rejected", str(error), sip_response_code=480)

@@ -32,7 +32,19 @@ def party(uri: Uri) -> str:
     if uri.scheme not in ("sip", "sips"):
         return user or readable(str(uri))
     place = host_port(uri.host, uri.port)
-    return readable(f"sip:{uri.userinfo}@{place}" if uri.userinfo else f"sip:{place}")
+    name = "" if uri.userinfo is None else uri.userinfo.partition(":")[0]  # a password is nobody's to read
+    return readable(f"sip:{name}@{place}" if name else f"sip:{place}")
+
+
+def ordered_party(text: str) -> str:
+    """A party as `party` names it, of the text that somebody has ordered a call to or from with; what is no
+    SIP URI stays as it is."""
+    if not text.lower().startswith(("sip:", "sips:")):
+        return text
+    try:
+        return party(Uri.parse(text))
+    except SipError:
+        return text
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ async def transfer(call: Call, verb: verbs.Transfer) -> Document | None:
     # A leg that was taken elsewhere lives on; for this call that is a hang-up like any other.
     outcome = {
         "transferCallerId": attempt.caller_id,
-        "transferTo": leg.to,
+        "transferTo": attempt.destination(leg),
         "cause": leg.disconnect_cause or "hangup",
         "errorMessage": leg.error_message,
         "errorId": leg.error_id,
@@ -86,6 +86,11 @@ class _Attempt(Listener):
             return self._last
         await self._pair.over.wait()
         return self._winner
+
+    def destination(self, leg: Call) -> str:
+        """Whom the document named for this leg."""
+        named = self._destinations[leg.id]
+        return named.number if isinstance(named, verbs.PhoneNumber) else named.uri
 
     def close(self) -> None:
         """This call goes its own way; whatever still belongs to the Transfer ends."""

@@ -67,11 +67,11 @@ def _serve(config: "Config", read: Callable[[], "Config"]) -> int:
     from mixminus import logs
     from mixminus.config import PASSWORD_FILE, ConfigError, ensure_password
     from mixminus.descriptors import raise_limit
-    from mixminus.listening import PATIENCE, await_addresses, settle_ports
+    from mixminus.listening import await_addresses, settle_ports
 
     logs.configure()
     try:
-        await_addresses(config, _STARTED + PATIENCE)
+        await_addresses(config, _STARTED)
         config = settle_ports(config)
         raise_limit()
         for warning in config.warnings:

@@ -5,6 +5,7 @@ address that is not of this machine, is told before that.
 """
 
 import errno
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -14,22 +15,60 @@ from mixminus.settings import Config
 from sip.uri import host_port
 
 PATIENCE = 1.5
-"""Seconds for which a predecessor that has just been told to end may still hold its addresses."""
+"""Seconds for which somebody may still hold an address."""
+
+PATIENCE_WITH_OURS = 10.0
+"""The same of a server that says that it is stopping: it waits for phones that do not answer its BYE, and for
+the last webhooks."""
 
 _PAUSE = 0.05
+_ANSWER = 0.5  # seconds for whoever listens at http.listen to say who he is
+_MOST_SAID = 4_096
 _MOST_PORTS = 512  # of rtp.ports; no more are used
 
 
-def await_addresses(config: Config, deadline: float) -> None:
+def await_addresses(config: Config, started: float) -> None:
     """Return when nobody else holds an address of `sip.listen`, `http.listen` and `rtp.ports`.
 
-    Raises OSError naming the key and the address that cannot be had, or not by the deadline (monotonic).
+    `started`: when we were (monotonic). Raises OSError naming the key and the address that cannot be had, or
+    is still held after `PATIENCE`; after `PATIENCE_WITH_OURS` where a server has said at `http.listen` that
+    it is stopping, which closes that address before its others.
     """
+    deadline, ours = started + PATIENCE, False
     for key, kind, host, port, shown in _addresses(config):
         while (error := _refusal(kind, host, port)) is not None:
+            if error.errno == errno.EADDRINUSE and not ours and _stopping(config):
+                deadline, ours = started + PATIENCE_WITH_OURS, True
             if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
                 raise OSError(error.errno, f"{key} {shown}: {error.strerror}")
             time.sleep(_PAUSE)
+
+
+def _stopping(config: Config) -> bool:
+    """Whether who answers at `http.listen` is a server of ours that is about to end."""
+    host, port = config.http.listen
+    if not port:
+        return False
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    request = f"GET /healthz HTTP/1.1\r\nHost: {host_port(reachable, port)}\r\nConnection: close\r\n\r\n"
+    until, said = time.monotonic() + _ANSWER, b""
+    try:
+        with socket.create_connection((reachable, port), _ANSWER) as asked:
+            asked.sendall(request.encode())
+            while len(said) < _MOST_SAID and (left := until - time.monotonic()) > 0:
+                asked.settimeout(left)
+                if not (part := asked.recv(_MOST_SAID)):
+                    break
+                said += part
+    except OSError:  # nobody is there, or he does not say anything
+        return False
+    head, _, body = said.partition(b"\r\n\r\n")
+    try:
+        health = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    stops = isinstance(health, dict) and health.get("status") == "stopping"
+    return stops and head.split(b" ", 2)[1:2] == [b"503"]
 
 
 def _addresses(config: Config) -> Iterator[tuple[str, socket.SocketKind, str, int, str]]:

@@ -87,7 +87,7 @@ class TransactionLayer:
         """The transaction whose request begins so: as much of it as an ICMP message gives back. A forged one
         does not know its branch."""
         found = _QUOTED.match(data)
-        return None if found is None else self._clients.get((found[2].decode(), found[1].decode()))
+        return None if found is None else self._clients.get((found[2].decode("latin-1"), found[1].decode()))
 
     def find_server(self, request: Request) -> ServerTransaction | None:
         """The transaction that this request repeats or, for ACK, acknowledges."""

@@ -1,7 +1,9 @@
 """Datagrams on an asyncio loop: many read per wake-up, each sent at once."""
 
 import asyncio
+import errno
 import socket
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +17,8 @@ _RECEIVE_ERRORS = {
     socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
 }
 """IP_RECVERR and IPV6_RECVERR (Linux, ip(7)): ICMP errors are queued, each with the datagram it is about."""
+_ERRNO = struct.Struct("=I")
+"""What a `sock_extended_err` begins with."""
 BUFFER = 4 << 20
 """Bytes asked for as socket buffers; the kernel may give less."""
 
@@ -88,8 +92,10 @@ class UdpSocket:
             return
         for _ in range(BATCH):
             try:
-                data, _, _, _ = self._socket.recvmsg(2_048, 512, socket.MSG_ERRQUEUE)
+                data, told, _, _ = self._socket.recvmsg(2_048, 512, socket.MSG_ERRQUEUE)
             except BlockingIOError:
                 return
-            self._statistics["udp_unreachable"] += 1
-            self._on_unreachable(data)
+            # What is too large for a network on the way is sent in fragments when it is repeated.
+            if not any(_ERRNO.unpack_from(each)[0] == errno.EMSGSIZE for _, _, each in told):
+                self._statistics["udp_unreachable"] += 1
+                self._on_unreachable(data)

@@ -73,6 +73,7 @@ async def test_passwords_are_masked_in_the_answer_and_kept_in_the_order(
     assert (body["username"], body["password"]) == ("u", "*****")
     assert (body["fallbackUsername"], body["fallbackPassword"]) == ("fu", "*****")
     assert (body["callTimeout"], body["callbackTimeout"]) == (12.5, 3)
+    assert body["to"] == "sip:bob@127.0.0.1:5070", "as events name him; he is dialled as he was ordered"
     assert switchboard.done == [
         (
             "create_call",

@@ -63,6 +63,27 @@ async def test_a_number_goes_through_the_first_trunk_with_its_credentials():
     assert named["from_uri"] == "sip:+19195550100@127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("ordered", "named", "called"),
+    [
+        ("sip:bob@192.0.2.7;transport=tcp", "sip:bob@192.0.2.7", "sip:bob@192.0.2.7;transport=tcp"),
+        ("sip:bob@192.0.2.7:5062?Subject=x", "sip:bob@192.0.2.7:5062", "sip:bob@192.0.2.7:5062"),
+        ("sip:bob:secret@192.0.2.7", "sip:bob@192.0.2.7", "sip:bob:secret@192.0.2.7"),
+        ("SIP:bob@Example.COM", "sip:bob@example.com", "sip:bob@example.com"),
+        ("sips:bob@192.0.2.7", "sip:bob@192.0.2.7", "sips:bob@192.0.2.7"),
+        ("sip:+12025550123@192.0.2.7;x=y", "+12025550123", "sip:+12025550123@192.0.2.7;x=y"),
+        ("sip:+1-202@192.0.2.7", "sip:+1-202@192.0.2.7", "sip:+1-202@192.0.2.7"),
+    ],
+)
+async def test_parties_are_named_without_what_only_dialling_needs(ordered, named, called):
+    exchange = Exchange()
+    call = await dialled(exchange, to=ordered, from_="sip:us@192.0.2.1;x=y")
+    event = call.event("answer")
+    assert (event["to"], event["from"]) == (call.to, call.from_) == (named, "sip:us@192.0.2.1")
+    (_, _, invite) = exchange.sip.last("invite")
+    assert (invite["to"], invite["from_uri"]) == (called, "sip:us@192.0.2.1;x=y")
+
+
 @pytest.mark.parametrize("to", ["+442071234567", "12025550123", "bob", "sip:", "http://x.test"])
 async def test_what_no_trunk_takes_and_what_is_no_address_is_refused_by_field(to):
     exchange = Exchange(trunks=[Trunk(name="us", host="192.0.2.9", numbers=("+1*",))])

@@ -1,11 +1,13 @@
 """What is in use, or not of this machine, is known and named before the server is loaded."""
 
 import errno
+import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,7 +16,8 @@ from mixminus.config import load
 from mixminus.settings import Config
 from tests.support.free_ports import free_port, free_range
 
-PAST, NEVER = 0.0, float("inf")
+LONG_AGO, NEVER = float("-inf"), float("inf")
+"""When we were started: without patience, and with any amount."""
 
 
 class Taken:
@@ -63,7 +66,7 @@ def taken(request: pytest.FixtureRequest, config: Config) -> Iterator[tuple[Take
 
 def test_an_address_in_use_is_named_with_its_key(config: Config, taken: tuple[Taken, str]) -> None:
     with pytest.raises(OSError, match="Address already in use") as refused:
-        listening.await_addresses(config, PAST)
+        listening.await_addresses(config, LONG_AGO)
     assert taken[1] in str(refused.value)
 
 
@@ -80,6 +83,110 @@ def test_a_predecessor_that_is_ending_is_waited_for(
     monkeypatch.setattr(listening.time, "sleep", pause)
     listening.await_addresses(config, NEVER)
     assert len(pauses) == 3
+
+
+class Clock:
+    """Virtual time, in which something happens after a pause."""
+
+    def __init__(self, then: Callable[[float], None]) -> None:
+        self.now = 0.0
+        self._then = then
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._then(self.now)
+
+
+class Health:
+    """Somebody who listens at `http.listen` and answers all that comes with the same."""
+
+    def __init__(self, port: int, answer: bytes) -> None:
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._answer = answer
+        self.asked = 0
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.asked += 1
+                connection.recv(1_000)
+                connection.sendall(self._answer)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+
+def health(status: str, code: str) -> bytes:
+    body = json.dumps({"status": status, "version": "1", "pids": {}})
+    return f"HTTP/1.1 {code}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+
+
+STOPPING = health("stopping", "503 Service Unavailable")
+
+
+def test_a_server_that_says_it_is_stopping_is_waited_for_until_its_last_socket_is_closed(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sip, predecessor = (
+        Taken(socket.SOCK_DGRAM, config.sip.endpoints[0].port),
+        Health(config.http.listen[1], STOPPING),
+    )
+    ends = {1.0: predecessor.close, 8.0: sip.socket.close}
+
+    def then(now: float) -> None:
+        for when in [when for when in ends if when <= now]:
+            ends.pop(when)()
+
+    clock = Clock(then)
+    monkeypatch.setattr(listening, "time", clock)
+    listening.await_addresses(config, 0.0)
+    assert 8.0 <= clock.now < 8.2 and predecessor.asked == 1
+
+
+def test_a_server_that_never_stops_stopping_is_named_at_last(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predecessor = Health(config.http.listen[1], STOPPING)
+    clock = Clock(lambda _: None)
+    monkeypatch.setattr(listening, "time", clock)
+    with pytest.raises(OSError, match=r"http\.listen 127\.0\.0\.1:\d+: Address already in use"):
+        listening.await_addresses(config, 0.0)
+    predecessor.close()
+    assert 10.0 <= clock.now < 10.2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        health("ok", "200 OK"),
+        health("starting", "503 Service Unavailable"),
+        health("stopping", "200 OK"),
+        b"HTTP/1.1 503 Service Unavailable\r\n\r\n[]",
+        b"HTTP/1.1 503 Service Unavailable\r\n\r\n\xff",
+        b"HTTP/1.1 503 Service Unavailable\r\n\r\n" + b"[" * 10_000,
+        b"SSH-2.0-stranger\r\n",
+        b"",
+    ],
+)
+def test_anybody_else_is_named_soon(config: Config, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    somebody = Health(config.http.listen[1], answer)
+    clock = Clock(lambda _: None)
+    monkeypatch.setattr(listening, "time", clock)
+    with pytest.raises(OSError, match="Address already in use"):
+        listening.await_addresses(config, 0.0)
+    somebody.close()
+    assert listening.PATIENCE <= clock.now < listening.PATIENCE + 0.2
 
 
 def test_an_address_of_another_machine_is_not_waited_for(environment: dict[str, str]) -> None:

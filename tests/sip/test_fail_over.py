@@ -2,6 +2,10 @@
 a name server of our own."""
 
 import asyncio
+import errno
+import socket
+import struct
+from collections import Counter
 from dataclasses import replace
 from typing import cast
 
@@ -13,6 +17,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
+from sip import udp
 from sip.access import Access
 from sip.endpoint import EndpointConfig
 from sip.events import CallAnswered, CallFailed, CallRinging, CallUnreachable, Event, IncomingCall
@@ -185,7 +190,12 @@ def test_where_nobody_listens_the_next_is_tried_at_once_and_without_one_it_goes_
 
 @pytest.mark.parametrize(
     "quoted",
-    [b"", b"\xff\x00", b"INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKforged"],
+    [
+        b"",
+        b"\xff\x00",
+        b"INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKforged",
+        b"INVITE sip:bob@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK\xff\xfe",
+    ],
 )
 def test_an_icmp_message_that_does_not_know_our_branch_changes_nothing(quoted: bytes) -> None:
     wire = Wire()
@@ -329,3 +339,29 @@ async def test_a_closed_port_is_told_at_once_and_the_socket_goes_on() -> None:
     await eventually(lambda: any(isinstance(event, IncomingCall) for event in heard))
     await server.close()
     await called.close()
+
+
+async def test_a_datagram_that_is_too_large_for_a_network_on_the_way_does_not_make_its_callee_unreachable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = [(errno.EMSGSIZE, b"large"), (errno.EHOSTUNREACH, b"nobody")]
+
+    class Told(socket.socket):
+        def recvmsg(self, *_: object) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
+            if not told:
+                raise BlockingIOError
+            number, data = told.pop(0)
+            return (
+                data,
+                [(socket.IPPROTO_IP, 11, struct.pack("=IBBBBII", number, 2, 3, 4, 0, 1400, 0))],
+                0,
+                None,
+            )
+
+    monkeypatch.setattr(udp.socket, "socket", Told)
+    unreachable: list[bytes] = []
+    statistics: Counter[str] = Counter()
+    datagrams = udp.UdpSocket(("127.0.0.1", 0), lambda *_: None, statistics, unreachable.append)
+    datagrams._readable()
+    datagrams.close()
+    assert unreachable == [b"nobody"] and statistics["udp_unreachable"] == 1
