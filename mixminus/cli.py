@@ -86,6 +86,7 @@ def _serve(config: "Config", read: Callable[[], "Config"]) -> int:
             config = config.with_password(password)
         return asyncio.run(serve(config, note, lambda: settle_ports(read(), config)))
     except (OSError, ConfigError) as error:
+        logs.settle()
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         print(f"Cannot start: {reason}", file=sys.stderr)
         return 1

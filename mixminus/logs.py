@@ -126,6 +126,12 @@ class LineHandler(logging.Handler):
         return data
 
 
+def settle() -> None:
+    """Wait until what has been logged is written, for whoever writes to standard error himself."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 def configure(level: str = "INFO") -> None:
     """Send all logs of this process, libraries' included, to standard error as JSON lines."""
     handler = LineHandler(sys.stderr.fileno())

@@ -178,8 +178,9 @@ def test_a_full_disk_harms_nobody_and_its_lost_lines_are_told_when_there_is_room
 
 def test_what_ends_a_process_is_written() -> None:
     code = (
-        "import logging; from mixminus import logs; logs.configure();"
-        "[logging.info('line') for _ in range(2000)]; logging.info('last'); raise SystemExit('fatal')"
+        "import logging, sys; from mixminus import logs; logs.configure();"
+        "[logging.info('line') for _ in range(2000)]; logging.info('last');"
+        "logs.settle(); print('fatal', file=sys.stderr); raise SystemExit(1)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     lines = found.stderr.splitlines()
