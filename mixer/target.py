@@ -159,7 +159,14 @@ class Target:
         rows, often, begun = rows[which], often[which], begun[which]
         margin = np.where(often, self._best[rows], UNSEEN)
         margin[begun] = np.minimum(margin[begun], self._guess(rows[begun]))
-        return self._bounded(rows, np.minimum((margin - self.wanted(rows)) // FRAME, 0))
+        frames = (margin - self.wanted(rows)) // FRAME
+        return self._bounded(rows, np.where(self._pressed(rows, margin), frames, 0))
+
+    def _pressed(self, rows: NDArray[np.intp], margin: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of these rows must wait longer, if this is their margin: a little less than they were placed
+        with is not worth a move, which is heard."""
+        pressed: NDArray[np.bool_] = margin < self.floor[rows] // 3 + self.extra[rows]
+        return pressed
 
     def settle(self, block: int, placed: NDArray[np.bool_]) -> _Moves:
         """Once a block, its number given: nobody waits a frame longer than he need, nor too short.
@@ -178,7 +185,7 @@ class Target:
         alike = self.quickest(rows) - margin < FRAME
         much = alike & (spare > FRAME) | (seen[rows] == BLOCKS) & (spare > _APART)
         frames = np.where(much, spare // FRAME, 0)
-        frames = np.where(margin < self.floor[rows] // 3 + self.extra[rows], spare // FRAME, frames)
+        frames = np.where(self._pressed(rows, margin), spare // FRAME, frames)
         moves = self._bounded(rows[frames != 0], frames[frames != 0].astype(np.int32))
         self._former[:] = self._most
         self._most[:] = _UNCOUNTED

@@ -143,6 +143,20 @@ def test_a_leg_that_begins_knows_by_a_dozen_packets_how_long_to_wait(jitter):
     assert late <= 12 * 2 * SECOND * (0.03 if jitter == 20 else 0.07)  # of 60 ms the ceiling lets 4 % be late
 
 
+@pytest.mark.parametrize("later", [1, 16, 30])
+def test_packets_a_little_later_than_the_first_one_make_nobody_wait_longer(later):
+    """The first comes as late as a leg is placed with, those behind it up to 4 ms later: all are in time."""
+    mixer = Mixer(4)
+    sender = Sender(mixer, phase=50)
+    sender.beats(1)
+    before = sender.delay
+    sender.phase = 50 - later
+    heard = sender.beats(BLOCK // 2)
+    assert sender.delay == before - later
+    said = linear(np.tile(sender.said, 10))[FRAME : FRAME + heard.size]
+    assert np.array_equal(heard, said)
+
+
 @pytest.mark.parametrize("at", [0, 5, 20])
 def test_a_burst_at_the_begin_adds_no_delay(at):
     """Ten packets that were held up come at once."""
