@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 BIND_SECONDS = 1.0
 START_SECONDS = 30.0  # a fresh interpreter on a machine that has little time for it
 STUCK_SECONDS = 5.0  # without a single beat; a host may well stall for two
+SERVED_SECONDS = 1.0  # a process that has mixed so long is followed by another at once
 END_SECONDS = 1.0
 MAX_COMMANDS = 1000  # in one message
 _SOURCES = str(Path(__file__).resolve().parent.parent)
@@ -243,7 +244,7 @@ class Supervisor:
         raise ChildProcessError(f"the media process did not start {why}")
 
     async def _keep(self) -> None:
-        """Watch the process; when it ends, say so and start the next, the sooner the rarer it happens."""
+        """Watch the process; when it ends, say so and start the next, at once where it had served."""
         pause = 0.0
         while True:
             assert self._process is not None
@@ -254,7 +255,7 @@ class Supervisor:
             self.restarts += 1
             logger.error("media_lost", extra={"pid": self._process.pid, "reason": reason})
             self._on_lost(reason)
-            pause = 0.0 if time.monotonic() - started > 5.0 else min(5.0, pause * 2 or 0.25)
+            pause = pause_after(time.monotonic() - started, pause)
             await asyncio.sleep(pause)
             await self._restart()
 
@@ -283,6 +284,11 @@ class Supervisor:
                     _kill(process)
             else:
                 return _ending(status)
+
+
+def pause_after(lived: float, before: float) -> float:
+    """Seconds until one is started in the place of a process that lived so long and had waited `before`."""
+    return 0.0 if lived > SERVED_SECONDS else min(5.0, before * 2 or 0.25)
 
 
 def _ending(status: int) -> str:

@@ -9,12 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from media.client import (
-    MediaDown,
-    MediaLost,
-    MediaReady,
-    PlaybackLost,
-)
+from media.client import MediaDown, MediaLost, MediaReady, PlaybackLost
+from media.supervisor import pause_after
 from tests.support.eventually import eventually
 from tests.support.free_ports import free_range
 from tests.support.media_house import House, hears_exactly
@@ -169,3 +165,10 @@ async def test_a_folder_named_media_where_the_server_runs_is_not_taken_for_it(
     monkeypatch.chdir(tmp_path)
     async with House(ports=free_range(2)) as house:
         assert house.media.pids
+
+
+def test_only_processes_that_end_as_they_begin_are_waited_with() -> None:
+    pauses = [0.0]
+    for lived in (60.0, 1.5, 0.3, 0.3, 0.3, 1.5, 0.3):
+        pauses.append(pause_after(lived, pauses[-1]))
+    assert pauses[1:] == [0.0, 0.0, 0.25, 0.5, 1.0, 0.0, 0.25]
