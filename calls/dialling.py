@@ -101,6 +101,7 @@ class Dialling:
 
     def _try_next(self) -> None:
         self._ringing = False
+        self._be_patient()  # whoever was asked before has no say in how long these may take
         routes = self._group = list(self._ways.pop(0))
         loop, trunks = asyncio.get_running_loop(), self._call.services.trunks
         turns = [trunks.take_turn(route.trunk, loop.time()) for route in routes if route.trunk is not None]
@@ -259,8 +260,7 @@ class Dialling:
         """Nothing more is sent, and no time-out comes."""
         if self._sending is not None and self._sending is not asyncio.current_task():
             self._sending.cancel()
-        if self._patience is not None:
-            self._patience.cancel()
+        self._be_patient()
 
     def _show(self) -> None:
         """What the call has to show meanwhile is its oldest attempt: its leg and its session."""
@@ -324,6 +324,11 @@ class Dialling:
         return f"No answer: nothing listens at {' and '.join(closed)}" if closed else "No answer"
 
     def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
+        self._be_patient()
+        self._patience = asyncio.get_running_loop().call_later(seconds, act)
+
+    def _be_patient(self) -> None:
+        """No time-out comes."""
         if self._patience is not None:
             self._patience.cancel()
-        self._patience = asyncio.get_running_loop().call_later(seconds, act)
+            self._patience = None

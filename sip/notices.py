@@ -49,7 +49,8 @@ class Notices:
         status = refusal.status
         if status < 400 or status in _NEGOTIATION or refusal.expected:
             return
-        key = (source(flow.remote[0]), request.method, status)
+        method = request.method[:MAX_NAME]
+        key = (source(flow.remote[0]), method, status)
         until, times = self._refused.get(key, (now, 0))
         if until > now:
             self._refused[key] = (until, times + 1)
@@ -65,7 +66,7 @@ class Notices:
             "sip_refused",
             extra={
                 "source": _named(flow),
-                "method": readable(request.method[:MAX_NAME]),
+                "method": readable(method),
                 "user": readable((who.uri.user or "")[:MAX_NAME]),
                 "status": status,
                 "reason": refusal.reason or REASONS.get(status, ""),

@@ -12,6 +12,8 @@ from sip.flow import Address
 
 BATCH = 32
 """Datagrams read before the loop gets its turn again."""
+TRIES = 8
+"""How often a datagram is given to the kernel, which may tell of others each time."""
 _RECEIVE_ERRORS = {
     socket.AF_INET: (socket.IPPROTO_IP, 11),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 25),
@@ -57,16 +59,17 @@ class UdpSocket:
 
     def send(self, data: bytes, remote: Address) -> None:
         """OSError when the kernel refuses the message. A full buffer drops it: SIP repeats itself."""
-        try:
+        for left in reversed(range(TRIES)):
             try:
                 self._socket.sendto(data, remote)
+                return
             except BlockingIOError:
-                raise
+                self._statistics["udp_send_dropped"] += 1
+                return
             except OSError:
                 # It may be about another datagram, of which ICMP has told: then this one has not been sent.
-                self._socket.sendto(data, remote)
-        except BlockingIOError:
-            self._statistics["udp_send_dropped"] += 1
+                if not left:
+                    raise
 
     def close(self) -> None:
         """Stops reading."""
@@ -74,17 +77,19 @@ class UdpSocket:
         self._socket.close()
 
     def _readable(self) -> None:
+        told = False
         for number in range(BATCH):
             try:
                 data, remote = self._socket.recvfrom(65_535)
             except BlockingIOError:
-                if number == 0:
-                    self._read_errors()
-                return
-            except OSError:
-                self._read_errors()
-                return
+                told = told or number == 0
+                break
+            except OSError:  # ICMP has told of something; who sends that without end keeps nobody waiting
+                told = True
+                continue
             self._on_datagram(data, remote[:2], self)
+        if told:
+            self._read_errors()
 
     def _read_errors(self) -> None:
         """What ICMP has said of datagrams of ours: each comes back as far as it was quoted."""

@@ -81,6 +81,7 @@ class _Guest(ServerConnection):
         self._counted = self._owner.has_room()
         if self._counted:
             self._owner.open += 1
+            self._owner.half_open[self] = None
             super().connection_made(transport)
         else:
             cast(asyncio.Transport, transport).abort()
@@ -89,6 +90,7 @@ class _Guest(ServerConnection):
         """The loop: the stream is closed, by whomever."""
         if self._counted:
             self._owner.open -= 1
+            self._owner.half_open.pop(self, None)
             super().connection_lost(exc)
 
 
@@ -122,13 +124,23 @@ class WebSockets:
         self._servers: list[Server] = []
         self.open = 0
         """Connections, half-open ones too."""
+        self.half_open: dict[ServerConnection, None] = {}
+        """Those that have not said yet what they want, the oldest first."""
+        self._silent: dict[Connection, None] = {}
+        """Peers who have not said a message yet, the oldest first."""
 
     def __len__(self) -> int:
         return len(self._by_number)
 
     def has_room(self) -> bool:
-        """False, and counted, when as many have not said yet what they want as may be connected."""
+        """False, and counted, when a new connection is one too many: as many may be half open as connected,
+        and of those who are the oldest makes room."""
         if self.open < 2 * self._limits.connections:
+            return True
+        if (oldest := next(iter(self.half_open), None)) is not None:
+            del self.half_open[oldest]
+            self._statistics[f"{self.transport}_made_room"] += 1
+            oldest.transport.abort()
             return True
         self._statistics[f"{self.transport}_refused"] += 1
         return False
@@ -190,7 +202,7 @@ class WebSockets:
             await server.wait_closed()
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        if len(self._by_number) >= self._limits.connections:
+        if len(self._by_number) >= self._limits.connections and not self._silent:
             self._statistics[f"{self.transport}_refused"] += 1
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections\n")
         offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
@@ -203,7 +215,11 @@ class WebSockets:
         local, remote = socket.local_address[0], socket.remote_address[:2]
         flow = Flow(self.transport, (local, local_port), remote, next(self._numbers))
         connection = Connection(socket, flow, self._limits.unsent)
+        self.half_open.pop(socket, None)
+        if len(self._by_number) >= self._limits.connections:
+            self._make_room()
         self._by_number[flow.id] = self._by_remote[remote] = connection
+        self._silent[connection] = None
         writer = asyncio.create_task(connection.write())
         # A page may wait for somebody to press its button; a program has connected to say something.
         seconds = self._limits.idle if "Origin" in _headers(socket) else self._limits.unused
@@ -212,21 +228,28 @@ class WebSockets:
             async for message in socket:
                 if self._receive(connection, message):
                     silence.cancel()
+                    self._silent.pop(connection, None)
         except ConnectionClosed as error:
             logger.info("sip_connection_closed", extra={"source": remote[0], "why": str(error)})
         finally:
             silence.cancel()
             writer.cancel()
             del self._by_number[flow.id]
+            self._silent.pop(connection, None)
             if self._by_remote.get(remote) is connection:
                 del self._by_remote[remote]
             self._on_lost(flow)
             self._on_lost(Flow(self.transport, flow.local, remote))
 
-    def _unused(self, connection: Connection) -> None:
-        logger.info(
-            "sip_connection_closed", extra={"source": connection.flow.remote[0], "why": "no message yet"}
-        )
+    def _make_room(self) -> None:
+        """Who connects and says nothing keeps nobody out."""
+        if (oldest := next(iter(self._silent), None)) is not None:
+            del self._silent[oldest]
+            self._statistics[f"{self.transport}_made_room"] += 1
+            self._unused(oldest, "no message yet, and all places are taken")
+
+    def _unused(self, connection: Connection, why: str = "no message yet") -> None:
+        logger.info("sip_connection_closed", extra={"source": connection.flow.remote[0], "why": why})
         connection.abort()
 
     def _receive(self, connection: Connection, message: str | bytes) -> bool:

@@ -278,6 +278,16 @@ async def test_a_trunk_that_says_for_how_long_it_cannot_serve_is_left_alone_for_
     assert len(dialled(exchange)) == 2 and 80 < left <= 90
 
 
+async def test_a_call_that_waits_for_its_turn_on_the_next_trunk_is_not_given_up_meanwhile(monkeypatch):
+    monkeypatch.setattr("calls.dialling._SECONDS_TO_ANYTHING", 0.05)
+    monkeypatch.setattr("calls.dialling._SECONDS_TO_RINGING", 60.0)
+    exchange, call = await numbered(FIRST, replace(SECOND, calls_per_second=4))
+    exchange.trunks.take_turn("second", asyncio.get_running_loop().time())
+    await refuses(exchange, call.session, 503)
+    await eventually(lambda: len(dialled(exchange)) == 2 or not call.live)
+    assert call.live and exchange.trunks["second"].calls == 1
+
+
 async def test_a_connection_that_fails_is_no_answer_of_the_callee():
     exchange, call = await numbered(FIRST)
     await tell(exchange, sip_events.CallFailed(call.session, 503, "Transport failed", ours=True))

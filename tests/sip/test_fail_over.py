@@ -365,3 +365,37 @@ async def test_a_datagram_that_is_too_large_for_a_network_on_the_way_does_not_ma
     datagrams._readable()
     datagrams.close()
     assert unreachable == [b"nobody"] and statistics["udp_unreachable"] == 1
+
+
+async def test_errors_that_icmp_tells_of_without_end_keep_no_datagram_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[bytes] = []
+
+    class Flooded(socket.socket):
+        turns = 0
+
+        def recvfrom(self, *_: object) -> tuple[bytes, tuple[str, int]]:  # type: ignore[override]
+            self.turns += 1
+            if self.turns % 2:
+                raise ConnectionRefusedError
+            return b"hello", ("127.0.0.1", 5060)
+
+        def sendto(self, *_: object) -> int:
+            self.turns += 1
+            if self.turns % 5:
+                raise ConnectionRefusedError
+            return 1
+
+        def recvmsg(self, *_: object) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
+            return b"quoted", [], 0, None
+
+    monkeypatch.setattr(udp.socket, "socket", Flooded)
+    unheard: list[bytes] = []
+    datagrams = udp.UdpSocket(
+        ("127.0.0.1", 0), lambda data, *_: found.append(data), Counter(), unheard.append
+    )
+    datagrams._readable()
+    assert len(found) == udp.BATCH // 2 and len(unheard) == udp.BATCH
+    datagrams.send(b"hello", ("127.0.0.1", 5060))
+    datagrams.close()

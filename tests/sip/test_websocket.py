@@ -216,32 +216,36 @@ async def test_a_call_outlives_its_connection_and_a_request_on_it_fails(start: S
     await eventually(lambda: isinstance(house.events[-1], CallEnded))
 
 
-async def test_connections_are_limited(start: Start) -> None:
-    house = await start(limits=StreamLimits(connections=1))
-    async with browser(house):
-        with pytest.raises(InvalidStatus) as refused:
-            async with browser(house):
-                pass
-        assert refused.value.response.status_code == 503
-    assert house.server.statistics["ws_refused"] == 1
+async def test_who_has_not_said_a_word_makes_room_for_who_comes(start: Start) -> None:
+    house = await start(limits=StreamLimits(connections=2), origins=("*",))
+    async with browser(house) as speaks, browser(house, origin="https://phone.example.com") as silent:
+        await speaks.send(text("OPTIONS"))
+        await hear(speaks)
+        async with browser(house) as another:
+            async with asyncio.timeout(PATIENCE):
+                await silent.wait_closed()
+            await another.send(text("OPTIONS", call_id="c2", branch="z9hG4bK2"))
+            await hear(another)
+            with pytest.raises(InvalidStatus) as refused:
+                async with browser(house):
+                    pass
+            assert refused.value.response.status_code == 503
+    statistics = house.server.statistics
+    assert (statistics["ws_made_room"], statistics["ws_refused"]) == (1, 1)
 
 
-async def test_half_open_connections_are_limited_too(start: Start) -> None:
+async def test_half_open_connections_are_limited_and_the_oldest_makes_room(start: Start) -> None:
     house = await start(limits=StreamLimits(connections=1))
     half = [await asyncio.open_connection("127.0.0.1", house.server.port("ws")) for _ in range(3)]
     async with asyncio.timeout(5):
         with contextlib.suppress(ConnectionResetError):
-            assert await half[2][0].read() == b""
-    assert house.server.statistics["ws_refused"] == 1
+            assert await half[0][0].read() == b""
+    assert house.server.statistics["ws_made_room"] == 1
+    async with browser(house) as line:
+        await line.send(text("OPTIONS"))
+        await hear(line)
     for _, writer in half:
         writer.close()
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                async with browser(house):
-                    return
-            except (InvalidHandshake, OSError):  # their ends have not arrived yet
-                await asyncio.sleep(0.01)
 
 
 async def test_a_stranger_that_says_nothing_is_sent_away(start: Start) -> None:
