@@ -17,7 +17,7 @@ from calls.loudspeaker import Loudspeaker
 from calls.media_session import MediaSession
 from calls.order import Dial, LegOrder
 from calls.outbound import Outbound
-from calls.routing import Routing
+from calls.routing import Routing, ordered_party, party
 from calls.terms import Transfers
 from sip.events import IncomingCall, ReferRequested
 from sip.sdp import SdpError
@@ -103,7 +103,7 @@ class Handovers:
         if self._allowed != "none" and call.line is None:  # never for who came, or was reached, by a trunk
             to = self._routing.named(call.account, event.target, anywhere=self._allowed == "any", now=now)
         if to is None or call.media is None or call.handover is not None:
-            logger.info("refer_refused", extra={"call_id": call.id, "to": str(event.target)})
+            logger.info("refer_refused", extra={"call_id": call.id, "to": party(event.target)})
             sip.refuse_refer(session, 403)
             return
         sip.accept_refer(session)
@@ -113,7 +113,7 @@ class Handovers:
         # To the one who is called we are who we were to the one who asks.
         ourselves = call.to if call.direction == "inbound" else call.from_
         dial = Dial(to=to, from_=ourselves, headers=tuple(headers))
-        logger.info("refer_taken", extra={"call_id": call.id, "to": to})
+        logger.info("refer_taken", extra={"call_id": call.id, "to": ordered_party(to)})
         Handover(self, call, session).begin(LegOrder(dial=dial, lent=call.media))
 
     def _connect(self, call: Call, referrer: "Session", consulted: Call | None) -> None:

@@ -44,7 +44,7 @@ class Server:
 
     def __init__(self, config: configuration.Config) -> None:
         self._config = config
-        self._ready = False
+        self._ready = self._stopping = False
         self._stack = AsyncExitStack()
         self._access = translation.access(config)
         self._registrar = Registrar(tuple(translation.passwords(config)))
@@ -180,13 +180,18 @@ class Server:
         except OSError as error:
             raise OSError(error.errno, f"sip.listen {error.strerror}") from error
 
+    def expect_stop(self) -> None:
+        """Say at /healthz that the server stops, which it may have to start for: whoever is started after it
+        waits for its addresses."""
+        self._stopping = True
+
     def hurry(self) -> None:
         """End the drain of a stop that is under way."""
         self.switchboard.hurry()
 
     async def stop(self) -> None:
         """Take no new calls, end the live ones, deliver what has to be told, stop everything."""
-        self._ready = False
+        self.expect_stop()
         logger.info("server_stopping", extra={"calls": len(self.switchboard.live_calls)})
         await self.switchboard.stop(self._config.server.drain)
         await self.sip.settled(_LAST_BYES)
@@ -203,8 +208,8 @@ class Server:
 
     def health(self) -> Mapping[str, object]:
         """The body of /healthz. Source: the fixed interface; `status` is "ok" when calls are taken."""
-        accepts = self._ready and not self.switchboard.stopping and self.media.ready
-        status = "ok" if accepts else "stopping" if self.switchboard.stopping else "starting"
+        accepts = self._ready and self.media.ready
+        status = "stopping" if self._stopping else "ok" if accepts else "starting"
         return {"status": status, "version": VERSION, "pids": self.pids}
 
 

@@ -34,6 +34,7 @@ async def serve(config: Config, password_note: str, read: Callable[[], Config]) 
         if stop.is_set() and loop.time() - asked > _ONE_REQUEST:
             server.hurry()
         asked = asked or loop.time()
+        server.expect_stop()
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,7 +10,7 @@ from sip.endpoint import EndpointConfig
 from sip.events import IncomingCall
 from sip.flow import Flow
 from sip.message import Response
-from sip.notices import AGAIN, LOGGED_PER_SECOND
+from sip.notices import AGAIN, LOGGED_PER_SECOND, MAX_NAME
 from sip.registrar import Registrar
 from tests.support.sip_pair import SDP, SERVER, Wire, config, request_text
 
@@ -384,6 +384,14 @@ def test_who_is_refused_is_logged_once_a_minute_and_a_first_challenge_is_not(
     assert {r.message for r in caplog.records} == {"sip_refused"}
     assert caplog.records[0].source == "udp:203.0.113.9:5060"  # type: ignore[attr-defined]
     assert "canary" not in "".join(str(vars(record)) for record in caplog.records)
+
+
+def test_what_is_remembered_of_refusals_is_short() -> None:
+    wire = Wire(closed())
+    for number in range(3):
+        wire.say(request_text("X" * 20_000, call_id=f"c{number}", branch=f"z9hG4bK{number}"), STRANGER)
+    notices = wire.endpoint._incoming._notices
+    assert len(notices._refused) == 1 and len(repr(notices._refused)) < 2 * MAX_NAME
 
 
 def test_a_number_by_itself_is_called_and_asked_for_nothing() -> None:
