@@ -51,9 +51,10 @@ class Endpoint:
 
     # The doors.
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> None:
-        """Takes one datagram, or one message cut from a stream. Never raises for what is in it."""
-        self._incoming.receive(data, flow, now)
+    def receive(self, data: bytes, flow: Flow, now: float) -> bool:
+        """Takes one datagram, or one message cut from a stream. Never raises for what is in it. True where
+        its sender has a part in what we do: he was let in, or answers us."""
+        return self._incoming.receive(data, flow, now)
 
     def next_timer(self) -> float | None:
         """When `fire_timers` is to be called."""

@@ -50,12 +50,13 @@ class Incoming:
         self._referred = referred
         self._notices = Notices()
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> None:
-        """Takes one datagram, or one message cut from a stream. Never raises for what is in it."""
+    def receive(self, data: bytes, flow: Flow, now: float) -> bool:
+        """Takes one datagram, or one message cut from a stream. Never raises for what is in it. True where
+        its sender has a part in what we do: he was let in, or answers us."""
         core = self._core
         if flow.transport == "udp" and (is_blank(data) or is_stun(data)):
             self._keep_alive(data, flow, now)
-            return
+            return False
         core.statistics["received"] += 1
         request: Request | None = None
         try:
@@ -63,14 +64,14 @@ class Incoming:
             if isinstance(message, Request):
                 request = message
                 message.check()
-                self._receive_request(message.seen_from(*flow.remote), flow, now)
-            else:
-                message.check()
-                self._receive_response(message, now)
+                return self._receive_request(message.seen_from(*flow.remote), flow, now)
+            message.check()
+            return self._receive_response(message, now)
         except SipError as error:
             if isinstance(error, MessageError):
                 request = error.request
             self._malformed(request, error, flow, now)
+            return False
 
     def _keep_alive(self, data: bytes, flow: Flow, now: float) -> None:
         """STUN is answered, to strangers too, for who is to register later keeps his mapping by it, but only
@@ -84,43 +85,48 @@ class Incoming:
 
     # Requests.
 
-    def _receive_request(self, request: Request, flow: Flow, now: float) -> None:
+    def _receive_request(self, request: Request, flow: Flow, now: float) -> bool:
         core = self._core
         known = core.layer.find_server(request)
         if known is not None:
             known.receive(request, reply_flow(request, flow), now)
-            return
+            return True
         if request.method == "ACK":
             self._uas.receive_ack(request, now)
-            return
+            return False
         core.statistics[f"requests_{request.method if request.method in core.methods else 'other'}"] += 1
         if request.method == "CANCEL":
             if core.layer.find_cancelled(request) is None:
-                self._refuse_unknown(request, flow, now)
-            else:
-                self._uas.receive_cancel(core.layer.open_server(request, flow), now)
-        elif request.to.tag:
-            self._receive_in_dialog(request, flow, now)
-        elif self._looks_at(flow, now):
-            self._receive_outside(request, flow, now)
+                return self._refuse_unknown(request, flow, now)
+            self._uas.receive_cancel(core.layer.open_server(request, flow), now)
+            return True
+        if request.to.tag:
+            return self._receive_in_dialog(request, flow, now)
+        return self._looks_at(flow, now) and self._receive_outside(request, flow, now)
 
     def _looks_at(self, flow: Flow, now: float) -> bool:
         """False for a stranger's request that is one too many."""
         core = self._core
         return isinstance(judge(core, flow), Admitted) or core.strangers.takes(flow.remote[0], now)
 
-    def _refuse_unknown(self, request: Request, flow: Flow, now: float) -> None:
+    def _refuse_unknown(self, request: Request, flow: Flow, now: float) -> bool:
         """481, without state."""
         if self._looks_at(flow, now):
             self._core.refuse(request, flow, 481)
+        return False
 
-    def _receive_in_dialog(self, request: Request, flow: Flow, now: float) -> None:
+    def _receive_in_dialog(self, request: Request, flow: Flow, now: float) -> bool:
         core = self._core
         found = core.dialogs.get((request.call_id, request.to.tag, request.from_.tag))
         if found is None:
-            self._refuse_unknown(request, flow, now)
-            return
-        session, dialog = found
+            return self._refuse_unknown(request, flow, now)
+        self._receive_in_call(*found, request, flow, now)
+        return True
+
+    def _receive_in_call(
+        self, session: Session, dialog: Dialog, request: Request, flow: Flow, now: float
+    ) -> None:
+        core = self._core
         if session.requests >= MAX_REQUESTS and request.method != "BYE":
             core.statistics["refused_in_call"] += 1
             core.refuse(request, flow, 503, "Too many requests", (("Retry-After", RETRY_SOON),))
@@ -184,13 +190,17 @@ class Incoming:
         if key is not None:
             self._core.tell(DigitReceived(session, *key))
 
-    def _receive_outside(self, request: Request, flow: Flow, now: float) -> None:
-        core = self._core
-        sender = identify(core, request, flow, now)
+    def _receive_outside(self, request: Request, flow: Flow, now: float) -> bool:
+        sender = identify(self._core, request, flow, now)
         if isinstance(sender, Refusal):
             self._notices.refused(request, flow, sender, now)
-            core.refuse(request, flow, sender.status, sender.reason, sender.headers)
-            return
+            self._core.refuse(request, flow, sender.status, sender.reason, sender.headers)
+            return False
+        self._receive_from(sender, request, flow, now)
+        return True
+
+    def _receive_from(self, sender: Sender, request: Request, flow: Flow, now: float) -> None:
+        core = self._core
         busy = (("Retry-After", RETRY_AFTER),)
         if len(core.layer) >= core.config.max_transactions:
             core.refuse(request, flow, 503, "Too busy", busy)
@@ -264,16 +274,17 @@ class Incoming:
 
     # Responses.
 
-    def _receive_response(self, response: Response, now: float) -> None:
+    def _receive_response(self, response: Response, now: float) -> bool:
         core = self._core
         core.statistics[f"received_{response.status // 100}xx"] += 1
         if response.cseq.method == "INVITE":
             # What a dialog is made of has to be sound before the transaction moves.
             _ = response.contact, response.get_list("Record-Route")
-        if not core.layer.receive_response(response, now) and not (
+        known = core.layer.receive_response(response, now) or (
             response.cseq.method == "INVITE" and self._uac.receive_stray(response, now)
-        ):
-            core.statistics["stray_responses"] += 1
+        )
+        core.statistics["stray_responses"] += not known
+        return known
 
     # What cannot be read.
 

@@ -345,11 +345,11 @@ class SipServer:
         finally:
             self._pump()
 
-    def _message(self, data: bytes, flow: Flow) -> None:
+    def _message(self, data: bytes, flow: Flow) -> bool:
         for watcher in self._watchers:
             watcher.received(data, flow, self._loop.time())
         try:
-            self.endpoint.receive(data, flow, self._loop.time())
+            return self.endpoint.receive(data, flow, self._loop.time())
         finally:
             self._pump()
 

@@ -23,7 +23,7 @@ class StreamLimits:
     """What a peer may use up."""
 
     connections: int = 1_000
-    """Open at once; a further one takes the place of the oldest that has said nothing yet, or is closed."""
+    """Open at once; a further one takes the place of the oldest stranger (`Connections.let_in`), or is closed."""
     idle: float = 900.0
     """Seconds without a byte after which a connection is closed. Calls outlive it."""
     unused: float = 30.0
@@ -110,11 +110,11 @@ class Connection(asyncio.Protocol):
         messages = self._framer.feed(data)
         if messages:
             self._began, self._used = self._heard, True
-            self._owner.spoke(self)
         for _ in range(self._framer.pings - pings):
             self._transport.write(b"\r\n")
         for message in messages:
-            self._owner.on_message(message, self.flow)
+            if self._owner.on_message(message, self.flow):
+                self._owner.let_in(self)
         error = self._framer.error
         if error is not None:
             if error.head:
@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
         logger.info(
             "sip_connection_closed",
-            extra={"source": str(self.flow.remote[0]), "why": "no message yet, and all places are taken"},
+            extra={"source": str(self.flow.remote[0]), "why": "all places are taken"},
         )
 
     def _close(self, why: str) -> None:
@@ -194,7 +194,7 @@ class Connections:
 
     def __init__(
         self,
-        on_message: Callable[[bytes, Flow], None],
+        on_message: Callable[[bytes, Flow], bool],
         on_lost: Callable[[Flow], None],
         limits: StreamLimits,
         statistics: Counter[str],
@@ -209,8 +209,8 @@ class Connections:
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Connection] = {}
         self._by_remote: dict[tuple[Address, str], Connection] = {}
-        self._silent: dict[Connection, None] = {}
-        """Made by peers who have not said a message yet, the oldest first."""
+        self._strangers: dict[Connection, None] = {}
+        """Made by peers who have said nothing yet for which they were let in, the oldest first."""
         self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._connecting: set[asyncio.Task[None]] = set()
@@ -259,12 +259,12 @@ class Connections:
         connection.send(data)
 
     def has_room(self) -> bool:
-        """False, and counted, when a new connection is one too many. Who connects and says nothing keeps
-        nobody out: he makes room."""
+        """False, and counted, when a new connection is one too many. Who connects and says nothing, or only
+        what is refused, keeps nobody out: he makes room."""
         if len(self._by_number) + len(self._handshakes) < self.limits.connections:
             return True
-        if (oldest := next(iter(self._silent), None)) is not None:
-            del self._silent[oldest]
+        if (oldest := next(iter(self._strangers), None)) is not None:
+            del self._strangers[oldest]
             self._statistics[f"{self.transport}_made_room"] += 1
             oldest.make_room()
             return True
@@ -287,18 +287,18 @@ class Connections:
         flow = Flow(self.transport, local, remote, next(self._numbers))
         self._by_number[flow.id] = connection
         if connection.incoming:
-            self._silent[connection] = None
+            self._strangers[connection] = None
             # One of ours is known by what was asked for, a name that its certificate has proved.
             self._by_remote[remote, ""] = connection
         return flow
 
-    def spoke(self, connection: Connection) -> None:
-        """Its peer has said a message."""
-        self._silent.pop(connection, None)
+    def let_in(self, connection: Connection) -> None:
+        """Its peer is no stranger."""
+        self._strangers.pop(connection, None)
 
     def lost(self, connection: Connection) -> None:
         """Forgets a connection and tells of every flow that it carried."""
-        self._silent.pop(connection, None)
+        self._strangers.pop(connection, None)
         if connection.flow is not None:
             self._by_number.pop(connection.flow.id, None)
             self._on_lost(connection.flow)

@@ -104,7 +104,7 @@ class WebSockets:
 
     def __init__(
         self,
-        on_message: Callable[[bytes, Flow], None],
+        on_message: Callable[[bytes, Flow], bool],
         on_lost: Callable[[Flow], None],
         limits: StreamLimits,
         statistics: Counter[str],
@@ -126,8 +126,8 @@ class WebSockets:
         """Connections, half-open ones too."""
         self.half_open: dict[ServerConnection, None] = {}
         """Those that have not said yet what they want, the oldest first."""
-        self._silent: dict[Connection, None] = {}
-        """Peers who have not said a message yet, the oldest first."""
+        self._strangers: dict[Connection, None] = {}
+        """Those of peers who have said nothing yet for which they were let in, the oldest first."""
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -202,7 +202,7 @@ class WebSockets:
             await server.wait_closed()
 
     def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        if len(self._by_number) >= self._limits.connections and not self._silent:
+        if len(self._by_number) >= self._limits.connections and not self._strangers:
             self._statistics[f"{self.transport}_refused"] += 1
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections\n")
         offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
@@ -219,7 +219,7 @@ class WebSockets:
         if len(self._by_number) >= self._limits.connections:
             self._make_room()
         self._by_number[flow.id] = self._by_remote[remote] = connection
-        self._silent[connection] = None
+        self._strangers[connection] = None
         writer = asyncio.create_task(connection.write())
         # A page may wait for somebody to press its button; a program has connected to say something.
         seconds = self._limits.idle if "Origin" in _headers(socket) else self._limits.unused
@@ -228,25 +228,24 @@ class WebSockets:
             async for message in socket:
                 if self._receive(connection, message):
                     silence.cancel()
-                    self._silent.pop(connection, None)
         except ConnectionClosed as error:
             logger.info("sip_connection_closed", extra={"source": remote[0], "why": str(error)})
         finally:
             silence.cancel()
             writer.cancel()
             del self._by_number[flow.id]
-            self._silent.pop(connection, None)
+            self._strangers.pop(connection, None)
             if self._by_remote.get(remote) is connection:
                 del self._by_remote[remote]
             self._on_lost(flow)
             self._on_lost(Flow(self.transport, flow.local, remote))
 
     def _make_room(self) -> None:
-        """Who connects and says nothing keeps nobody out."""
-        if (oldest := next(iter(self._silent), None)) is not None:
-            del self._silent[oldest]
+        """Who connects and says nothing, or only what is refused, keeps nobody out."""
+        if (oldest := next(iter(self._strangers), None)) is not None:
+            del self._strangers[oldest]
             self._statistics[f"{self.transport}_made_room"] += 1
-            self._unused(oldest, "no message yet, and all places are taken")
+            self._unused(oldest, "all places are taken")
 
     def _unused(self, connection: Connection, why: str = "no message yet") -> None:
         logger.info("sip_connection_closed", extra={"source": connection.flow.remote[0], "why": why})
@@ -259,7 +258,8 @@ class WebSockets:
             if len(data) >= 4:
                 connection.send(b"\r\n")  # a keep-alive (RFC 5626 section 3.5.1)
             return False
-        self._on_message(data, connection.flow)
+        if self._on_message(data, connection.flow):
+            self._strangers.pop(connection, None)
         return True
 
 

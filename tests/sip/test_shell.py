@@ -20,6 +20,7 @@ from sip.session import Session
 from sip.shell import SipServer, parse_listen
 from sip.tcp import StreamLimits
 from sip.timers import TimerValues
+from tests.sip.test_gate import authorization
 from tests.support.eventually import PATIENCE, eventually
 from tests.support.sip_pair import SDP, request_text
 
@@ -296,6 +297,32 @@ async def test_who_connects_and_says_nothing_makes_room_for_who_speaks(start: St
                 assert await reader.read() == b""
     assert house.server.statistics["tcp_made_room"] == 2
     for _, writer in [silent, slow, *speakers]:
+        writer.close()
+
+
+async def test_who_is_refused_makes_room_and_who_was_let_in_stays(start: Start) -> None:
+    access = Access(users={"alice": "secret"})
+    house = await start(limits=StreamLimits(connections=2), access=access)
+    port = house.server.port("tcp")
+    lines = []
+    for number in range(4):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        lines.append((reader, writer))
+        writer.write(options(number, "TCP"))
+        challenge = await read_message(reader)
+        assert challenge.status == 401
+        if number == 0:
+            extra = authorization(challenge, "OPTIONS")
+            writer.write(request_text("OPTIONS", cseq=2, branch="z9hG4bK2", transport="TCP", extra=extra))
+            assert (await read_message(reader)).status == 200
+    for reader, _ in lines[1:3]:
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+    assert house.server.statistics["tcp_made_room"] == 2
+    lines[0][1].write(options(9, "TCP"))
+    assert (await read_message(lines[0][0])).status == 401
+    for _, writer in lines:
         writer.close()
 
 
