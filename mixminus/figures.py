@@ -141,7 +141,7 @@ _FAMILIES: Final = tuple(
         (r"responses_(\dxx)", "Responses sent: {}"),
         (r"received_(\dxx)", "Responses received: {}"),
         (r"(tcp|tls|ws|wss)_refused", "Connections by {} refused: all places were taken"),
-        (r"(tcp|tls|ws|wss)_made_room", "Connections by {} closed for others, having said nothing"),
+        (r"(tcp|tls|ws|wss)_made_room", "Connections by {} of strangers that were closed for others"),
         (r"(tcp|tls)_connect_errors", "Connections of ours by {} that could not be made"),
         (r"hep_(messages|dropped)", "Copies for the HEP collector: {}"),
     )

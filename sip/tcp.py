@@ -23,7 +23,7 @@ class StreamLimits:
     """What a peer may use up."""
 
     connections: int = 1_000
-    """Open at once; a further one takes the place of the oldest stranger (`Connections.let_in`), or is closed."""
+    """Open at once; a further one takes the place of the oldest of a stranger, or is closed."""
     idle: float = 900.0
     """Seconds without a byte after which a connection is closed. Calls outlive it."""
     unused: float = 30.0
