@@ -64,7 +64,7 @@ def parse_target(target: str, transport: str | None = None) -> Target:
             uri = Uri.parse(target)
             secure = uri.scheme == "sips"
             named = uri.parameter("transport")
-            transport = "tls" if secure and named in (None, "tcp", "tls") else named or transport
+            transport = uri.transport if secure else named or transport
             host, port = uri.host, uri.port
         elif target.count(":") > 1 and not target.startswith("["):
             host, port = target, None

@@ -88,8 +88,12 @@ class Uri:
 
     @property
     def transport(self) -> str:
-        """`udp`, `tcp` or what else the URI asks for, in lower case."""
-        return (self.parameter("transport") or ("tls" if self.scheme == "sips" else "udp")).lower()
+        """`udp`, `tcp` or what else the URI asks for, in lower case. Of a `sips:` one its parameter says what
+        TLS runs over (section 26.2.2)."""
+        named = (self.parameter("transport") or "").lower()
+        if self.scheme == "sips":
+            return "wss" if named in ("ws", "wss") else "tls"
+        return named or "udp"
 
     @property
     def address(self) -> tuple[str, int]:

@@ -67,6 +67,16 @@ def test_the_port_of_an_ipv6_address_stands_behind_its_bracket() -> None:
     assert Uri.parse("sip:[2001:db8::10]:5070").address == ("2001:db8::10", 5070)
 
 
+@pytest.mark.parametrize(
+    ("named", "transport", "port"),
+    [("", "tls", 5061), (";transport=tcp", "tls", 5061), (";transport=UDP", "tls", 5061)]
+    + [(";transport=tls", "tls", 5061), (";transport=ws", "wss", 443), (";transport=WSS", "wss", 443)],
+)
+def test_a_sips_uri_asks_for_tls_whatever_it_is_to_run_over(named: str, transport: str, port: int) -> None:
+    uri = Uri.parse(f"sips:proxy.example{named};lr")
+    assert (uri.transport, uri.address) == (transport, ("proxy.example", port))
+
+
 def test_the_number_of_a_tel_uri_is_its_user() -> None:
     assert Uri.parse("tel:+15551234567;ext=3").user == "+15551234567"
 
