@@ -69,8 +69,14 @@ def test_the_port_of_an_ipv6_address_stands_behind_its_bracket() -> None:
 
 @pytest.mark.parametrize(
     ("named", "transport", "port"),
-    [("", "tls", 5061), (";transport=tcp", "tls", 5061), (";transport=UDP", "tls", 5061)]
-    + [(";transport=tls", "tls", 5061), (";transport=ws", "wss", 443), (";transport=WSS", "wss", 443)],
+    [
+        ("", "tls", 5061),
+        (";transport=tcp", "tls", 5061),
+        (";transport=UDP", "tls", 5061),
+        (";transport=tls", "tls", 5061),
+        (";transport=ws", "wss", 443),
+        (";transport=WSS", "wss", 443),
+    ],
 )
 def test_a_sips_uri_asks_for_tls_whatever_it_is_to_run_over(named: str, transport: str, port: int) -> None:
     uri = Uri.parse(f"sips:proxy.example{named};lr")
