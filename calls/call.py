@@ -326,7 +326,8 @@ class Call:
         self._enter("disconnected")
         self.end_time = self.last_update
         self.disconnect_cause = cause
-        self.error_message = message
+        # It may hold the far end's words, which need not be UTF-8.
+        self.error_message = message = None if message is None else readable(message)
         self.error_id = ids.error_id() if message else None
         self.sip_response_code = sip_response_code
         self.services.conferences.leave(self)

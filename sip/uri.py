@@ -17,6 +17,7 @@ _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\Z")
 _PORT = re.compile(r"[0-9]{1,5}\Z", re.ASCII)
 _NUMBER = re.compile(r"(\+[0-9.()-]+);")
 _SEPARATORS = re.compile(r"[-.()]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BROKEN = re.compile(r"[\x00-\x20\x7f<>\"]")
 
 
@@ -111,8 +112,9 @@ def default_port(transport: str) -> int:
 
 
 def readable(text: str) -> str:
-    """Bytes that were no UTF-8, kept as surrogate escapes in messages, become U+FFFD."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """What cannot be said in UTF-8 becomes U+FFFD: bytes that were none, kept as surrogate escapes in
+    messages, and halves of a pair, as JSON may have them."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def sip_uri(user: str | None, host: str, port: int | None = None, parameters: Parameters = ()) -> Uri:

@@ -154,6 +154,11 @@ async def test_an_identity_that_cannot_be_read_costs_no_call(value):
     assert "stirShaken" not in await initiate(("Identity", value), trunk="carrier")
 
 
+async def test_half_a_character_in_a_claim_costs_no_call():
+    claims = ("Identity", passport(attest="A\ud800"))
+    assert (await initiate(claims, trunk="carrier"))["stirShaken"] == {"attestationIndicator": "A\ufffd"}
+
+
 async def test_a_call_keeps_both_as_long_as_it_is_known():
     exchange = Exchange(trunks=[Trunk("carrier", "192.0.2.9")])
     call = await exchange.dial_in(join(), headers=named(SIGNED), trunk="carrier")

@@ -9,6 +9,7 @@ from calls.callbacks import Callback
 from calls.errors import Conflict, Invalid, Unavailable
 from calls.order import CallOrder, Redirect
 from sip import events as sip_events
+from sip.reason import Reason
 from tests.support.exchange import ACCOUNT, APPLICATION, OFFER, Exchange, Trunk, join, settle
 
 ORDER = CallOrder(
@@ -154,6 +155,20 @@ async def test_each_failure_has_the_contracts_cause_and_the_sip_code(status, cau
     event = exchange.courier.event("disconnect")
     assert event["cause"] == cause and event["sipResponseCode"] == status
     assert exchange.media.open == set() and "hang_up" not in exchange.sip.verbs()
+
+
+async def test_what_a_far_end_says_in_another_charset_is_told_all_the_same():
+    exchange = Exchange()
+    call = await dialled(exchange)
+    exchange.switchboard.on_sip(sip_events.CallFailed(call.session, 499, "Occup\udce9"))
+    await settle()
+    told = exchange.courier.event("disconnect")["errorMessage"]
+    assert told == call.error_message == "Callee answered 499 Occup\ufffd"
+    call = await answered(exchange)
+    reason = Reason(503, "Occup\udce9")
+    exchange.switchboard.on_sip(sip_events.CallEnded(call.session, "BYE", (reason,)))
+    await settle()
+    assert call.error_message == "The far end ended the call: SIP 503: Occup\ufffd"
 
 
 async def test_a_call_that_rings_too_long_is_cancelled_as_timeout():
