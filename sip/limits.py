@@ -11,8 +11,24 @@ MAX_SOURCES = 10_000
 """Sources remembered; past that the one heard least recently starts anew."""
 REPEATED = 32.0
 """Seconds for which a request may be repeated: 64 times T1."""
+LOGGED_PER_SECOND = 10
+"""Lines of all kinds that a `LogRate` takes."""
 MAX_TURNED_AWAY = 10_000
 """Refusals remembered, the newest."""
+
+
+class LogRate:
+    """Lines of the log that anybody may cause: strangers must not fill our disk."""
+
+    def __init__(self) -> None:
+        self._second, self._lines = 0, 0
+
+    def takes(self, now: float) -> bool:
+        """False for one line too many."""
+        if int(now) != self._second:
+            self._second, self._lines = int(now), 0
+        self._lines += 1
+        return self._lines <= LOGGED_PER_SECOND
 
 
 class RateLimit:

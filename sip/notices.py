@@ -6,14 +6,12 @@ from collections.abc import Hashable
 
 from sip.flow import Flow
 from sip.gate import Refusal
-from sip.limits import source
+from sip.limits import LogRate, source
 from sip.message import REASONS, Request
 from sip.uri import readable
 
 logger = logging.getLogger(__name__)
 
-LOGGED_PER_SECOND = 10
-"""Lines of all kinds."""
 AGAIN = 60.0
 """Seconds until the same refusal of the same source is logged once more."""
 MAX_REFUSED = 1_000
@@ -29,17 +27,17 @@ class Notices:
     """The lines of one endpoint."""
 
     def __init__(self) -> None:
-        self._second = (0, 0)
+        self._rate = LogRate()
         self._refused: dict[Hashable, tuple[float, int]] = {}
 
     def malformed(self, flow: Flow, fault: str, now: float) -> None:
         """A message that cannot be read."""
-        if self._may(now):
+        if self._rate.takes(now):
             logger.info("sip_malformed", extra={"source": _named(flow), "fault": fault})
 
     def calls_without_ack(self, ip: str, calls: int, now: float) -> None:
         """One source has too many calls that nobody has acknowledged."""
-        if self._may(now):
+        if self._rate.takes(now):
             logger.warning("sip_calls_without_ack", extra={"source": ip, "calls": calls})
 
     def refused(self, request: Request, flow: Flow, refusal: Refusal, now: float) -> None:
@@ -55,7 +53,7 @@ class Notices:
         if until > now:
             self._refused[key] = (until, times + 1)
             return
-        if not self._may(now):
+        if not self._rate.takes(now):
             return
         self._refused.pop(key, None)
         if len(self._refused) >= MAX_REFUSED:
@@ -73,13 +71,6 @@ class Notices:
                 "times": times + 1,
             },
         )
-
-    def _may(self, now: float) -> bool:
-        """False for one line too many."""
-        second = int(now)
-        lines = self._second[1] + 1 if second == self._second[0] else 1
-        self._second = (second, lines)
-        return lines <= LOGGED_PER_SECOND
 
 
 def _named(flow: Flow) -> str:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sip.flow import Address, Flow
 from sip.framing import Framer
+from sip.limits import LogRate
 from sip.tls import Tls
 from sip.uri import host_port
 
@@ -137,14 +138,11 @@ class Connection(asyncio.Protocol):
         """Somebody else wants its place."""
         assert self._transport is not None and self.flow is not None
         self._transport.abort()
-        logger.info(
-            "sip_connection_closed",
-            extra={"source": str(self.flow.remote[0]), "why": "all places are taken"},
-        )
+        self._owner.note("sip_connection_closed", source=self.flow.remote[0], why="all places are taken")
 
     def _close(self, why: str) -> None:
         assert self._transport is not None and self.flow is not None
-        logger.info("sip_connection_closed", extra={"source": str(self.flow.remote[0]), "why": why})
+        self._owner.note("sip_connection_closed", source=self.flow.remote[0], why=why)
         limits = self._owner.limits
         if self._transport.get_write_buffer_size() > limits.unsent:
             self._transport.abort()
@@ -209,6 +207,7 @@ class Connections:
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Connection] = {}
         self._by_remote: dict[tuple[Address, str], Connection] = {}
+        self._rate = LogRate()
         self._strangers: dict[Connection, None] = {}
         """Made by peers who have said nothing yet for which they were let in, the oldest first."""
         self._tls = tls
@@ -222,6 +221,11 @@ class Connections:
     def now(self) -> float:
         """The loop's clock."""
         return self.loop.time()
+
+    def note(self, event: str, **facts: object) -> None:
+        """Logs what anybody may cause."""
+        if self._rate.takes(self.now()):
+            logger.info(event, extra=facts)
 
     async def listen(self, address: Address) -> Address:
         """Accepts connections at `address` and returns the one bound. OSError when it is in use or not
@@ -349,7 +353,7 @@ class Connections:
         except OSError as error:
             self._statistics["tls_handshake_errors"] += 1
             source = "" if peer is None else str(peer[0])
-            logger.info("sip_handshake_failed", extra={"source": source, "error": str(error)})
+            self.note("sip_handshake_failed", source=source, error=str(error))
             stream.abort()
             # Else the error's frames keep the handshake's buffers, in a circle of which nobody looks at the
             # old ones for minutes.
@@ -369,8 +373,5 @@ class Connections:
                 )
         except OSError as error:
             self._statistics[f"{self.transport}_connect_errors"] += 1
-            logger.info(
-                "sip_connect_failed",
-                extra={"peer": host_port(*flow.remote), "error": str(error)},
-            )
+            self.note("sip_connect_failed", peer=host_port(*flow.remote), error=str(error))
             self.lost(connection)

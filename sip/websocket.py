@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Origin, Subprotocol
 
 from sip.flow import Address, Flow
+from sip.limits import LogRate
 from sip.message import MAX_MESSAGE
 from sip.tcp import StreamLimits
 from sip.tls import Tls
@@ -126,6 +127,7 @@ class WebSockets:
         """Connections, half-open ones too."""
         self.half_open: dict[ServerConnection, None] = {}
         """Those that have not said yet what they want, the oldest first."""
+        self._rate = LogRate()
         self._strangers: dict[Connection, None] = {}
         """Those of peers who have said nothing yet for which they were let in, the oldest first."""
 
@@ -189,8 +191,7 @@ class WebSockets:
         if connection is None:
             asyncio.get_running_loop().call_soon(self._on_lost, asked)
         elif not connection.send(data):
-            why = "peer does not read"
-            logger.info("sip_connection_closed", extra={"source": flow.remote[0], "why": why})
+            self._note_end(flow, "peer does not read")
             connection.abort()
 
     async def close(self) -> None:
@@ -229,7 +230,7 @@ class WebSockets:
                 if self._receive(connection, message):
                     silence.cancel()
         except ConnectionClosed as error:
-            logger.info("sip_connection_closed", extra={"source": remote[0], "why": str(error)})
+            self._note_end(flow, str(error))
         finally:
             silence.cancel()
             writer.cancel()
@@ -248,8 +249,12 @@ class WebSockets:
             self._unused(oldest, "all places are taken")
 
     def _unused(self, connection: Connection, why: str = "no message yet") -> None:
-        logger.info("sip_connection_closed", extra={"source": connection.flow.remote[0], "why": why})
+        self._note_end(connection.flow, why)
         connection.abort()
+
+    def _note_end(self, flow: Flow, why: str) -> None:
+        if self._rate.takes(asyncio.get_running_loop().time()):
+            logger.info("sip_connection_closed", extra={"source": flow.remote[0], "why": why})
 
     def _receive(self, connection: Connection, message: str | bytes) -> bool:
         """False for a mere keep-alive."""

@@ -9,8 +9,9 @@ from sip.digest import Challenge, respond
 from sip.endpoint import EndpointConfig
 from sip.events import IncomingCall
 from sip.flow import Flow
+from sip.limits import LOGGED_PER_SECOND
 from sip.message import Response
-from sip.notices import AGAIN, LOGGED_PER_SECOND, MAX_NAME
+from sip.notices import AGAIN, MAX_NAME
 from sip.registrar import Registrar
 from tests.support.sip_pair import SDP, SERVER, Wire, config, request_text
 

@@ -14,6 +14,7 @@ from sip.address import our_address
 from sip.endpoint import EndpointConfig
 from sip.events import CallAcknowledged, CallAnswered, CallEnded, CallFailed, Event, IncomingCall
 from sip.flow import Flow
+from sip.limits import LOGGED_PER_SECOND
 from sip.message import Response, parse
 from sip.reason import Reason
 from sip.session import Session
@@ -298,6 +299,22 @@ async def test_who_connects_and_says_nothing_makes_room_for_who_speaks(start: St
     assert house.server.statistics["tcp_made_room"] == 2
     for _, writer in [silent, slow, *speakers]:
         writer.close()
+
+
+async def test_connections_that_come_and_go_do_not_fill_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = await start()
+    with caplog.at_level("INFO", "sip.tcp"):
+        began = asyncio.get_running_loop().time()
+        for _ in range(4 * LOGGED_PER_SECOND):
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port("tcp"))
+            writer.write(b"Content-Length: none of yours\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                await reader.read()
+            writer.close()
+        seconds = int(asyncio.get_running_loop().time() - began) + 2
+    assert 1 <= len(caplog.records) <= seconds * LOGGED_PER_SECOND
 
 
 async def test_who_is_refused_makes_room_and_who_was_let_in_stays(start: Start) -> None:
