@@ -283,7 +283,8 @@ class Incoming:
         known = core.layer.receive_response(response, now) or (
             response.cseq.method == "INVITE" and self._uac.receive_stray(response, now)
         )
-        core.statistics["stray_responses"] += not known
+        if not known:
+            core.statistics["stray_responses"] += 1
         return known
 
     # What cannot be read.
