@@ -54,6 +54,7 @@ def test_no_copy_has_a_secret_and_each_is_sip_still(message: bytes) -> None:
 async def test_copies_go_out_at_once_and_keep_alives_do_not() -> None:
     async with Collector() as collector:
         sender = Hep(("localhost", collector.port), 7)
+        began = time.time()
         sender.received(request_text("INVITE"), FLOW, 0.0)  # the name is not looked up yet
         sender.start()
         await eventually(lambda: sender.ready)
@@ -63,7 +64,7 @@ async def test_copies_go_out_at_once_and_keep_alives_do_not() -> None:
         await eventually(lambda: len(collector.copies) == 2)
         await sender.close()
     assert [copy.payload.split(b" ")[0] for copy in collector.copies] == [b"INVITE", b"BYE"]
-    assert abs(collector.copies[0].at - time.time()) < 10 and collector.copies[0].agent == 7
+    assert began <= collector.copies[0].at <= time.time() and collector.copies[0].agent == 7
     assert sender.statistics == {"hep_messages": 3, "hep_dropped": 1}
 
 

@@ -1,11 +1,11 @@
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sip import message
 from sip.errors import SipError
 from sip.message import MAX_HEADERS, MessageError, Request, Response, parse, respond
+from tests.support.eventually import PATIENCE
 from tests.support.sip_pair import SDP, request_text
 
 FOLDED = (
@@ -154,6 +154,9 @@ def test_a_response_copies_what_it_must() -> None:
     assert (response.call_id, response.cseq) == (request.call_id, request.cseq)
 
 
+LONG = 10
+"""Times as long as a message may be: to read it in quadratic time takes minutes, in linear time nothing."""
+
 HOSTILE = [
     b";" * 60_000,
     b"," * 60_000,
@@ -175,27 +178,22 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(
-    "header", [b"Via", b"To", b"Contact", b"CSeq", b"Subject", b"Record-Route", b"Content-Length"]
-)
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.parametrize("header", [b"Via", b"To", b"Contact", b"CSeq", b"Subject", b"Content-Length"])
 @pytest.mark.parametrize("filling", HOSTILE, ids=range(len(HOSTILE)))
-def test_reading_takes_linear_time(header: bytes, filling: bytes) -> None:
-    text = b"INVITE sip:a@b SIP/2.0\r\n" + header + b": " + filling + b"\r\n\r\n"
-    best = 1.0
-    for _ in range(3):
-        began = time.thread_time()
-        try:
-            message = parse(text)
-            for name in ("Contact", "Record-Route", "Via"):
-                try:
-                    message.get_list(name)
-                except SipError:
-                    pass
-            message.check()
-        except SipError:
-            pass
-        best = min(best, time.thread_time() - began)
-    assert best < 0.05
+def test_reading_takes_linear_time(monkeypatch: pytest.MonkeyPatch, header: bytes, filling: bytes) -> None:
+    text = b"INVITE sip:a@b SIP/2.0\r\n" + header + b": " + filling * LONG + b"\r\n\r\n"
+    monkeypatch.setattr(message, "MAX_MESSAGE", len(text))
+    try:
+        request = parse(text)
+        for name in ("Contact", "Via"):
+            try:
+                request.get_list(name)
+            except SipError:
+                pass
+        request.check()
+    except SipError:
+        pass
 
 
 name = st.sampled_from(

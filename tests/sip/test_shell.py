@@ -293,7 +293,7 @@ async def test_who_connects_and_says_nothing_makes_room_for_who_speaks(start: St
         assert (await read_message(reader)).status == 200
         speakers.append((reader, writer))
     for reader, _ in (silent, slow):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
     assert house.server.statistics["tcp_made_room"] == 2

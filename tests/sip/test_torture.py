@@ -1,7 +1,6 @@
 """Messages that torture a parser, of the kinds that RFC 4475 and RFC 5118 describe, made anew; each with
 what it must come to, over datagrams, over a stream byte by byte, and glued to the next message."""
 
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +12,7 @@ from sip.flow import Flow
 from sip.framing import Framer
 from sip.message import Response
 from sip.registrar import Registrar
+from tests.support.effort import calls
 from tests.support.sip_pair import SDP, SERVER, Wire, config, request_text
 
 DROPPED = 0
@@ -490,14 +490,16 @@ def test_a_header_that_is_missing_harms_nobody_in_a_call_or_out_of_it(method: st
 @pytest.mark.parametrize(
     "header", ["Accept", "Require", "Supported", "Record-Route", "Route", "Contact", "Reason", "Allow"]
 )
-def test_a_thousand_values_in_a_header_are_answered_at_once(header: str) -> None:
-    wire = lets_all_in()
-    values = ", ".join(["<sip:a@h;lr>"] * 1_000)
-    contact = "" if header == "Contact" else "<sip:alice@192.0.2.1>"
-    began = time.thread_time()
-    wire.say(request("INVITE", SDP, contact=contact, extra=f"{header}: {values}\r\n"))
-    assert_alive(wire)
-    assert time.thread_time() - began < 0.5
+def test_a_thousand_values_in_a_header_cost_no_more_than_twice_five_hundred(header: str) -> None:
+    def ask(number: int) -> None:
+        wire = lets_all_in()
+        values = ", ".join(["<sip:a@h;lr>"] * number)
+        contact = "" if header == "Contact" else "<sip:alice@192.0.2.1>"
+        wire.say(request("INVITE", SDP, contact=contact, extra=f"{header}: {values}\r\n"))
+        assert_alive(wire)
+
+    ask(1)  # what is made once is made
+    assert calls(lambda: ask(1_000)) <= 2 * calls(lambda: ask(500))
 
 
 @pytest.mark.parametrize("name", ["CSEQ", "CSeq ", "cseq\t", "Cseq  "])

@@ -237,7 +237,7 @@ async def test_who_has_not_said_a_word_makes_room_for_who_comes(start: Start) ->
 async def test_half_open_connections_are_limited_and_the_oldest_makes_room(start: Start) -> None:
     house = await start(limits=StreamLimits(connections=1))
     half = [await asyncio.open_connection("127.0.0.1", house.server.port("ws")) for _ in range(3)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         with contextlib.suppress(ConnectionResetError):
             assert await half[0][0].read() == b""
     assert house.server.statistics["ws_made_room"] == 1
