@@ -1,21 +1,25 @@
 """A PIN before the conference, for examples/example.toml. Run `python3 examples/pin.py` instead of app.py.
 
 Dial sip:standup@... and key in 4711: you are in the conference. Whoever fails three times is hung up on.
+How long a caller may think before each digit is taken from SECONDS in the environment.
 """
 
 import json
+import os
 import sys
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PINS = {"standup": "4711", "board": "2026"}
 TRIES = 3
+SECONDS = os.environ.get("SECONDS", "5")
 
 
 def ask(sentence, attempt=1):
     """Digits come to /pin/ATTEMPT. The prompt stops at the first one, and is heard twice if none comes."""
     return f"""<Response>
-        <Gather gatherUrl="/pin/{attempt}" maxDigits="4" terminatingDigits="#" repeatCount="2">
+        <Gather gatherUrl="/pin/{attempt}" maxDigits="4" terminatingDigits="#" repeatCount="2"
+                firstDigitTimeout="{SECONDS}" interDigitTimeout="{SECONDS}">
             <SpeakSentence>{sentence}</SpeakSentence>
         </Gather></Response>"""
 

@@ -12,7 +12,7 @@ from tests.support.phone import PhoneCall
 from tests.support.prompts import spoken
 from tests.support.studio import Studio
 from tests.support.tones import is_silent
-from tests.support.webhook import Event, bxml
+from tests.support.webhook import PATIENT, Event, bxml
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,7 +54,8 @@ async def test_from_the_menu_to_the_farewell(house: House, studio: Studio) -> No
 
     # The menu: the customer hears it, and his key takes him on.
     menu = f"<SpeakSentence>{MENU}</SpeakSentence>"
-    house.tell(f"{room}-menu", f'<Gather gatherUrl="/menu" maxDigits="1" tag="customer">{menu}</Gather>')
+    keyed = f'gatherUrl="/menu" maxDigits="1" tag="customer" {PATIENT}'
+    house.tell(f"{room}-menu", f"<Gather {keyed}>{menu}</Gather>")
     transfer = (
         '<Transfer transferCompleteUrl="/served"><SipUri transferAnswerUrl="/whisper" '
         f'transferDisconnectUrl="/agent-gone">{agent_phone.uri}</SipUri></Transfer>'

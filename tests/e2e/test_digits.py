@@ -21,7 +21,7 @@ from tests.support.sipp import Sipp
 from tests.support.sounds import Samples, noise
 from tests.support.studio import Studio
 from tests.support.tones import find, is_silent, level, longest_whole, loud_span
-from tests.support.webhook import bxml
+from tests.support.webhook import PATIENT, bxml
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -60,7 +60,7 @@ def sound_file(house: House, name: str, seconds: float, seed: int) -> np.typing.
 
 async def test_a_pin_by_rfc_4733_ends_at_its_terminating_digit(house: House, studio: Studio) -> None:
     room = house.room()
-    house.tell(room, '<Gather gatherUrl="/pin" terminatingDigits="#" tag="pin"/>')
+    house.tell(room, f'<Gather gatherUrl="/pin" terminatingDigits="#" tag="pin" {PATIENT}/>')
     house.application.on("gather", bxml(f"<Conference>{room}</Conference>"), tag="pin")
     call = await caller(house, studio, room)
     call.line.press("10*D#")
@@ -74,7 +74,8 @@ async def test_the_prompt_stops_at_the_first_digit(house: House, studio: Studio)
     room = house.room()
     long = sound_file(house, "long", 20.0, 41)
     house.tell(
-        room, f'<Gather gatherUrl="/pin" maxDigits="2"><PlayAudio>/long.wav</PlayAudio></Gather>{REST}'
+        room,
+        f'<Gather gatherUrl="/pin" maxDigits="2" {PATIENT}><PlayAudio>/long.wav</PlayAudio></Gather>{REST}',
     )
     house.application.on("gather", bxml(REST), path="/pin")
     call = await caller(house, studio, room)
@@ -100,8 +101,8 @@ async def test_digits_typed_ahead_of_the_prompt_are_taken_and_it_is_not_heard(
     menu = sound_file(house, "menu", 5.0, 43)
     house.tell(
         room,
-        '<PlayAudio>/welcome.wav</PlayAudio><Gather gatherUrl="/pin" maxDigits="4" terminatingDigits="#">'
-        "<PlayAudio>/menu.wav</PlayAudio></Gather>",
+        '<PlayAudio>/welcome.wav</PlayAudio><Gather gatherUrl="/pin" maxDigits="4" terminatingDigits="#" '
+        f"{PATIENT}><PlayAudio>/menu.wav</PlayAudio></Gather>",
     )
     house.application.on("gather", bxml(REST), path="/pin")
     call = await caller(house, studio, room)
@@ -119,7 +120,8 @@ async def test_time_outs_of_the_first_and_of_the_next_digit(house: House, studio
         room,
         '<Gather gatherUrl="/first" firstDigitTimeout="1.5"><PlayAudio>/ask.wav</PlayAudio></Gather>',
     )
-    house.application.on("gather", bxml('<Gather gatherUrl="/next" interDigitTimeout="1"/>'), path="/first")
+    again = bxml('<Gather gatherUrl="/next" firstDigitTimeout="60" interDigitTimeout="1"/>')
+    house.application.on("gather", again, path="/first")
     house.application.on("gather", bxml(REST), path="/next")
     call = await caller(house, studio, room)
     assert await gathered(house, room) == ("", "")
@@ -165,7 +167,7 @@ async def test_the_prompt_is_repeated_with_its_pause_and_then_the_next_verb_runs
 @pytest.mark.parametrize("kind", [RELAY, "application/dtmf"])
 async def test_digits_come_by_info_too(house: House, studio: Studio, kind: str) -> None:
     room = house.room()
-    house.tell(room, '<Gather gatherUrl="/info" maxDigits="3"/>')
+    house.tell(room, f'<Gather gatherUrl="/info" maxDigits="3" {PATIENT}/>')
     house.application.on("gather", bxml(REST), path="/info")
     call = await caller(house, studio, room, dtmf=None)
     for key in "4*A":
@@ -176,7 +178,7 @@ async def test_digits_come_by_info_too(house: House, studio: Studio, kind: str) 
 
 async def test_a_phone_that_sends_both_ways_presses_each_key_once(house: House, studio: Studio) -> None:
     room = house.room()
-    house.tell(room, '<Gather gatherUrl="/both" terminatingDigits="#"/>')
+    house.tell(room, f'<Gather gatherUrl="/both" terminatingDigits="#" {PATIENT}/>')
     house.application.on("gather", bxml(REST), path="/both")
     call = await caller(house, studio, room)
     for key in "1123#":
@@ -190,7 +192,7 @@ async def test_sipps_recorded_keys_are_understood(house: House) -> None:
     if os.geteuid() != 0 or not SIPP_HAS_KEYS:
         pytest.skip("sipp plays its recordings, those of Debian, through a raw socket: for root only")
     room = house.room()
-    house.tell(room, '<Gather gatherUrl="/sipp" maxDigits="4"/>')
+    house.tell(room, f'<Gather gatherUrl="/sipp" maxDigits="4" {PATIENT}/>')
     house.application.on("gather", bxml("<Hangup/>"), path="/sipp")
     async with Sipp("uac_digits", remote=house.server.sip, user=room) as sipp:
         await sipp.done()
@@ -231,7 +233,7 @@ async def test_after_stop_gather_keys_are_for_the_next_gather_alone(house: House
     call.line.press("2")
     await eventually(lambda: not call.line.pressing)
     url = house.application.url("/after")
-    document = bxml(f'<Gather gatherUrl="{url}" maxDigits="1"/>')
+    document = bxml(f'<Gather gatherUrl="{url}" maxDigits="1" {PATIENT}/>')
     assert (await house.rest.put_bxml(f"/calls/{call_id}/bxml", document))[0] == 204
     assert await gathered(house, room) == ("2", "")
     assert [event["digit"] for event in house.application.of("dtmf", callId=call_id)] == ["1"]
@@ -268,7 +270,7 @@ async def test_every_key_of_a_muted_member_is_told_in_order_and_nobody_hears_it(
     assert (await house.rest.put_bxml(f"/calls/{call_id}/bxml", document))[0] == 204
     alice.line.press("8")
     await eventually(lambda: not alice.line.pressing)
-    document = '<Response><Gather gatherUrl="/after" maxDigits="1"/></Response>'
+    document = f'<Response><Gather gatherUrl="/after" maxDigits="1" {PATIENT}/></Response>'
     assert (await house.rest.put_bxml(f"/calls/{call_id}/bxml", document))[0] == 204
     event = await house.application.event("gather", callId=call_id)
     assert event["digits"] == "8", "what StartGather did not take is typed ahead"
@@ -348,7 +350,7 @@ async def test_a_phone_without_events_hears_the_digits(house: House, studio: Stu
 async def test_what_is_sent_to_one_call_can_be_gathered_in_another(house: House, studio: Studio) -> None:
     """The server's own digits, back through a phone that answers a call of the server."""
     room = house.room()
-    house.tell(room, '<Gather gatherUrl="/echo" terminatingDigits="#"/>')
+    house.tell(room, f'<Gather gatherUrl="/echo" terminatingDigits="#" {PATIENT}/>')
     house.application.on("gather", bxml(REST), path="/echo")
     sender = house.room()
     house.tell(sender, f"<SendDtmf>2468,#</SendDtmf>{REST}")

@@ -48,7 +48,7 @@ async def theatre() -> AsyncIterator[Theatre]:
         for name, numbers in NUMBERS.items()
     ]
     server = Server(sections={"applications": applications})
-    environment = {**os.environ, "API": server.api, "CREDENTIALS": f"{USER}:{PASSWORD}"}
+    environment = {**os.environ, "API": server.api, "CREDENTIALS": f"{USER}:{PASSWORD}", "SECONDS": "60"}
     examples = {
         name: await asyncio.create_subprocess_exec(
             sys.executable,

@@ -172,7 +172,7 @@ async def test_the_rest_of_its_operations_and_what_its_builders_make(house: Hous
         await asyncio.to_thread(conferences.update_conference, ACCOUNT, conference, redirect)
         await house.application.event("conferenceRedirect", conferenceId=conference)
 
-        gather = bxml.Gather(gather_url="/pressed", max_digits=1, tag="built")
+        gather = bxml.Gather(gather_url="/pressed", max_digits=1, first_digit_timeout=60, tag="built")
         house.application.on("redirect", bxml.Response([gather]).to_bxml(), callId=call_id)
         update = UpdateCall(redirect_url=house.application.url("/next"))
         await asyncio.to_thread(calls.update_call, ACCOUNT, call_id, update)

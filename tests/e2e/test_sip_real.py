@@ -17,6 +17,7 @@ from tests.support.house import House
 from tests.support.jssip import JsSip
 from tests.support.server import APPLICATION
 from tests.support.sipp import Sipp
+from tests.support.webhook import PATIENT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -141,7 +142,7 @@ async def test_jssip_registers_calls_holds_presses_keys_and_is_rung(
     """Signalling alone, as a page would do it. What a browser offers as media is refused as such."""
     user, room = f"jssip-{transport}", house.room()
     url = f"{transport}://localhost:{WS if transport == 'ws' else WSS}/"
-    house.tell(room, '<Gather maxDigits="1" gatherUrl="/gathered"/>')
+    house.tell(room, f'<Gather maxDigits="1" gatherUrl="/gathered" {PATIENT}/>')
     joins = f'<Response><Conference conferenceEventUrl="/conference">{room}</Conference></Response>'
     house.application.on("gather", joins, user=room)
     uri = f"sip:{user}@localhost"

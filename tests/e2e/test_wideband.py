@@ -12,7 +12,7 @@ from tests.support.house import House
 from tests.support.linphone import Linphone
 from tests.support.studio import Studio
 from tests.support.tones import tones
-from tests.support.webhook import bxml
+from tests.support.webhook import PATIENT, bxml
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,7 +49,7 @@ async def test_keys_reach_baresip_and_come_from_it_on_the_clock_of_its_codec(
     house.tell(
         room,
         '<SendDtmf toneDuration="100" toneInterval="100">159</SendDtmf>'
-        '<Gather gatherUrl="/pin" maxDigits="3" tag="wide"/>',
+        f'<Gather gatherUrl="/pin" maxDigits="3" tag="wide" {PATIENT}/>',
     )
     house.application.on("gather", bxml('<Pause duration="60"/>'), tag="wide")
     async with Baresip("baresip", frequency=voices()[5].frequency, codec=codec) as phone:
@@ -70,7 +70,7 @@ async def test_linphone_hears_keys_presses_some_and_talks_to_a_narrowband_phone(
     house.tell(
         caller,
         '<SendDtmf toneDuration="100" toneInterval="100">15*9</SendDtmf>'
-        f'<Gather gatherUrl="/pin" maxDigits="4" tag="{room}"/>',
+        f'<Gather gatherUrl="/pin" maxDigits="4" tag="{room}" {PATIENT}/>',
     )
     house.application.on("gather", bxml(f"<Conference>{room}</Conference>"), tag=room)
     alice = await (await studio.phone("alice", house.server.sip, sound=mine)).dial(house.uri(room))

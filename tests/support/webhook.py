@@ -12,6 +12,9 @@ from aiohttp import web
 
 from tests.support.eventually import eventually
 
+PATIENT = 'firstDigitTimeout="60" interDigitTimeout="60"'
+"""For a Gather of which a test wants the digits and no time-out: whoever presses them may be held up."""
+
 BXML = '<?xml version="1.0" encoding="UTF-8"?><Response>{}</Response>'
 
 
