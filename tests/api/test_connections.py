@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from api import connections
 from api.server import HttpServer
+from tests.support.eventually import PATIENCE
 
 HALF = b"GET /healthz HTTP/1.1\r\nHost: h\r\n"
 WHOLE = HALF + b"\r\n"
@@ -43,19 +44,19 @@ class Client:
         self.reader, self.writer = reader, writer
 
     async def status(self) -> int:
-        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 30)
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
         return int(head.split(b" ")[1])
 
     async def refusal(self) -> tuple[int, str]:
         """Status and type of an answer after which the connection is closed."""
-        head, _, body = (await asyncio.wait_for(self.reader.read(), 30)).partition(b"\r\n\r\n")
+        head, _, body = (await asyncio.wait_for(self.reader.read(), PATIENCE)).partition(b"\r\n\r\n")
         assert b"content-length: %d\r\n" % len(body) in head
         return int(head.split(b" ")[1]), json.loads(body)["type"]
 
     async def closed(self) -> None:
         """Returns when the server has ended the connection without an answer."""
         try:
-            assert await asyncio.wait_for(self.reader.read(), 30) == b""
+            assert await asyncio.wait_for(self.reader.read(), PATIENCE) == b""
         except ConnectionResetError:
             return
 
@@ -102,7 +103,7 @@ async def test_the_second_header_has_its_time_too(app: FastAPI) -> None:
             assert await client.status() == 200
             await client.reader.readuntil(b"}")
             client.writer.write(HALF)
-            await asyncio.wait_for(client.reader.read(), 30)
+            await asyncio.wait_for(client.reader.read(), PATIENCE)
             assert client.reader.at_eof()
 
 

@@ -55,6 +55,18 @@ async def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_header(
         assert socket_of_it.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+async def test_a_connection_is_kept_for_longer_than_clients_and_proxies_let_one_wait(
+    server: HttpServer,
+) -> None:
+    async with httpx.AsyncClient(base_url="http://{}:{}".format(*server.address)) as client:
+        asked = asyncio.get_running_loop().time()
+        await client.get("/healthz")
+        (connection,) = server._server.server_state.connections
+        assert connection.timeout_keep_alive_task.when() > asked + 60, "for which nginx keeps one"
+        await client.get("/healthz")
+        assert server._server.server_state.connections == {connection}
+
+
 async def test_an_address_in_use_is_named_with_its_key(server: HttpServer, app: FastAPI) -> None:
     listen = f"127.0.0.1:{server.address[1]}"
     with pytest.raises(OSError, match=f"http.listen {listen}: Address already in use"):
@@ -131,10 +143,10 @@ async def test_a_request_that_never_ends_does_not_hold_up_the_end(own_app: FastA
 
 
 async def test_an_idle_connection_does_not_hold_up_the_end(app: FastAPI) -> None:
-    server = HttpServer(app, "127.0.0.1:0", grace=60)
+    server = HttpServer(app, "127.0.0.1:0", grace=600)
     await server.start()
     _, writer = await asyncio.open_connection(*server.address)
-    await asyncio.wait_for(server.close(), 30)
+    await asyncio.wait_for(server.close(), PATIENCE)
     writer.close()
 
 
