@@ -126,7 +126,7 @@ async def test_a_broken_answer_leads_to_the_fallback(courier: Courier, answer: b
         return answer
 
     async with Receiver(reply(200, BXML)) as second, Receiver(broken) as first:
-        callback = Callback(url=first.url, fallback_url=second.url, timeout=1.0)
+        callback = Callback(url=first.url, fallback_url=second.url)
         assert (await courier.ask(callback, EVENT)).url == second.url
     assert len(first.got) == 1
 
@@ -137,7 +137,7 @@ async def test_a_hanging_receiver_has_its_time_and_the_fallback_its_own(courier:
         return reply(200, BXML)
 
     async with Receiver(late) as second, Receiver(hang) as first:
-        callback = Callback(url=first.url, fallback_url=second.url, timeout=1.0)
+        callback = Callback(url=first.url, fallback_url=second.url, timeout=2.0)
         assert (await courier.ask(callback, EVENT)).url == second.url
 
 
