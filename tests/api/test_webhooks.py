@@ -126,7 +126,7 @@ async def test_a_broken_answer_leads_to_the_fallback(courier: Courier, answer: b
         return answer
 
     async with Receiver(reply(200, BXML)) as second, Receiver(broken) as first:
-        callback = Callback(url=first.url, fallback_url=second.url)
+        callback = Callback(url=first.url, fallback_url=second.url, timeout=2.0)
         assert (await courier.ask(callback, EVENT)).url == second.url
     assert len(first.got) == 1
 
