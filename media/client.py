@@ -206,6 +206,7 @@ class MediaClient:
     def readdress(self, leg: Leg, signalling: str | None) -> None:
         """The leg is to get another far end, whose SIP comes from there; `connect` follows."""
         leg.signalling = self._carried(signalling)
+        self._placing.readdress(leg.id, leg.signalling)
 
     def move(self, leg: Leg) -> Leg:
         """Take another port, whose number is then in `leg.port`. Raises NoPort when none is better."""

@@ -65,7 +65,7 @@ class Reporting:
         self._srtp = srtp
         self._local = np.zeros(rows, np.int32)
         self._mux = np.zeros(rows, bool)
-        self._named = np.zeros((rows, 2), np.int64)
+        self._named = np.zeros((rows, 3), np.int64)  # address and port, and the signalling beside it
         self._guessed = np.zeros(rows, bool)  # that it takes reports there, and not heard from there yet
         self._equipment = np.zeros(rows)
         self._robustness = np.ones(rows)
@@ -93,11 +93,11 @@ class Reporting:
         bears = quality.ROBUSTNESS[format.codec]
         self._robustness[row] = quality.ROBUSTNESS_WITH_FEC if format.fec else bears
         self._coding[row] = command.ptime / 1000.0 + quality.LOOKAHEAD[format.codec]
-        named = (command.rtcp_address, command.rtcp_port)
-        address, port = named
+        named = (command.rtcp_address, command.rtcp_port, command.signalling)
+        address, port, _ = named
         if named != tuple(self._named[row].tolist()):
             self._guessed[row] = command.rtcp_guessed
-        if (address, port) == tuple(self._named[row].tolist()):  # what it was found to be meanwhile stays
+        else:  # what it was found to be meanwhile stays
             address, port = int(self.reports.address[row]), int(self.reports.port[row])
         self._named[row] = named
         # Beside a port that is even there is its RTCP, by convention; beside an odd one may be anything (RFC

@@ -117,7 +117,8 @@ class Demux:
         self._learns = np.zeros(rows, bool)
         self._lapses = np.zeros(rows)  # until when, if at all
         self._spoke = np.zeros(rows)  # when its last packet came that was no RTCP
-        self._former = np.zeros(rows, np.uint64)  # what the SDP before named, if that was never heard
+        self._former = np.zeros(rows, np.uint64)  # where it was before its SDP, if that counts no more
+        self._left = np.zeros(rows)  # until when what comes from there is not it
         self._seeks = np.zeros(rows, bool)  # still waits for the first packet of what its SDP names
         self._life = np.zeros(rows, np.uint32)  # told apart from earlier legs of the row
         self._lives = self._tombstones.last_owner
@@ -160,7 +161,8 @@ class Demux:
         """An SDP of the far end names (address, port), or nothing (port 0). `kinds`: payload type -> kind.
         Returns whether the leg is to be sent to what was named.
 
-        The same address and port again changes nothing of what is pinned. Others do: with `renew` the
+        The same address and port again changes nothing of what is pinned, unless without `renew` the
+        signalling is another's: private addresses are alike in many places. Others do: with `renew` the
         pinned source counts until the first packet from the new one, without it no longer. With `renew` audio
         under the numbers of earlier SDPs also counts, since the far end goes on with it until it has read our
         answer, and a number keeps its meaning within a call (RFC 3264 section 8.3.2).
@@ -173,12 +175,15 @@ class Demux:
             return False
         state = self.state[row]
         named = key_of(int(self._port[row]), address, port)
-        known = int(state["named"]) == named
+        known = int(state["named"]) == named and (renew or int(self._addresses[row, 1]) == signalling)
+        former = int(state["pinned"]) or int(state["named"])
         if not known and not renew and state["pinned"]:
-            self._bury(int(state["pinned"]), row, now)
+            self._bury(former, row, now)
             state["pinned"] = 0
         if not known:
-            self._former[row] = 0 if state["pinned"] else state["named"]
+            self._former[row] = 0 if state["pinned"] else former
+            same = renew or (address, signalling) == tuple(self._addresses[row].tolist())
+            self._left[row] = now + (UNDER_WAY if same else LEARN_SECONDS)
         state["named"] = named
         self._addresses[row] = (address, signalling)
         anew = not known or not state["pinned"]
@@ -443,8 +448,9 @@ class Demux:
         """The one leg that may learn this source, 0 for none or several."""
         rows = self._claims[self._seeks[self._claims]]  # one that was pinned a packet ago seeks no more
         here = (self._port[rows] == key >> 48) & (now < self._lapses[rows])
-        # What was under way when the SDP came says nothing of where the far end is now.
-        here &= (self._former[rows] != key) | (now > self._lapses[rows] - LEARN_SECONDS + UNDER_WAY)
+        # What was under way when the SDP came says nothing of where the far end is now, nor does a phone that
+        # another one has replaced, and that may go on for a while.
+        here &= (self._former[rows] != key) | (now > self._left[rows])
         waits = (self._addresses[rows] == (key >> 16 & 0xFFFF_FFFF)).any(axis=1)
         rows = rows[here & waits]
         if len(rows) > 1:

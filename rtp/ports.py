@@ -87,6 +87,14 @@ class Placing:
         self._enter(leg, placed)
         return stays, placed.learns
 
+    def readdress(self, leg: int, signalling: str | None) -> None:
+        """Another far end, not heard yet, gets the leg; its SIP comes from there. `connect` follows."""
+        placed = self._legs.get(leg)
+        if placed is not None:
+            self._leave(leg, placed)
+            placed.signalling, placed.pinned = signalling, None
+            self._enter(leg, placed)
+
     def move(self, leg: int, now: float) -> int:
         """Another port for a leg that may not stay. Raises NoPort when none is better."""
         placed = self._legs[leg]

@@ -127,6 +127,19 @@ def test_nothing_is_sent_beside_a_port_of_a_nat_before_something_came_from_there
     assert {whither for _, whither, _ in media.reports(8)} == {(nat[0], 62000)}
 
 
+def test_reports_of_a_leg_that_another_phone_has_taken_over_go_to_nobody_before_it(media: Media) -> None:
+    open_leg(media)
+    media.say(ALICE, rtp(1, ssrc=THEIRS))
+    media.beat()
+    media.say((ALICE[0], 62000), receiver_report(), port=media.ports)
+    assert {whither for _, whither, _ in media.reports(8)} == {(ALICE[0], 62000)}
+    address = int.from_bytes(bytes(map(int, ALICE[0].split("."))), "big")
+    beside = {"rtcp_address": address, "rtcp_port": ALICE_RTCP[1]}
+    media.commands.append(connect(1, ALICE, signalling=7, **beside))
+    media.beat()
+    assert {whither for _, whither, _ in media.reports(8)} == {ALICE_RTCP}
+
+
 def test_reports_of_a_leg_that_multiplexes_go_where_its_sound_goes(media: Media) -> None:
     open_leg(media, port=2, rtcp_mux=True, rtcp_port=ALICE[1])
     media.beat()

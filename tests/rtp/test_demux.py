@@ -337,6 +337,7 @@ def test_the_leg_that_had_a_learnt_source_may_have_it_back_and_another_may_not(p
     port.leg(A, ("192.168.1.5", 5004), signalling=NAT)
     port.from_((NAT, 40001), ssrc=5)
     port.agree(A, ("192.168.1.5", 5006), signalling=NAT)  # a new answer: what was learnt is given up
+    port.now += UNDER_WAY + 0.1
     assert port.from_((NAT, 40001), ssrc=5) == A
     port.demux.close(A, port.now)
     port.leg(A, ("192.168.1.5", 5006), signalling=NAT)
@@ -412,6 +413,27 @@ def test_an_answer_that_replaces_another_ends_its_source_at_once(port: Port) -> 
     port.agree(A, OTHER)
     assert port.from_(PHONE, ssrc=5) == 0
     assert port.from_(OTHER, ssrc=6) == A
+
+
+def test_the_phone_that_another_one_has_replaced_is_not_learnt_behind_their_nat_again(port: Port) -> None:
+    port.leg(A, ("192.168.1.5", 5004), signalling=NAT)
+    port.from_((NAT, 40001), ssrc=5)
+    port.agree(A, ("192.168.1.6", 5004), signalling=NAT)
+    port.pinned()
+    for _ in range(3):
+        assert port.from_((NAT, 40001), ssrc=5) == 0 and port.pinned() == []
+        port.now += UNDER_WAY
+    assert port.from_((NAT, 40002), ssrc=6) == A and port.pinned() == [(A, (NAT, 40002))]
+
+
+def test_the_phone_that_one_of_the_same_private_address_has_replaced_is_given_up(port: Port) -> None:
+    private, elsewhere = ("192.168.1.5", 5004), "203.0.113.9"
+    port.leg(A, private, signalling=NAT)
+    port.from_((NAT, 40001), ssrc=5)
+    port.pinned()
+    assert port.agree(A, private, signalling=elsewhere) is True
+    assert port.from_((NAT, 40001), ssrc=5) == 0 and port.pinned() == []
+    assert port.from_((elsewhere, 40001), ssrc=6) == A and port.pinned() == [(A, (elsewhere, 40001))]
 
 
 def test_the_same_sdp_again_keeps_what_was_learnt(port: Port) -> None:

@@ -66,6 +66,18 @@ def test_past_the_last_port_a_leg_may_be_known_only_by_what_its_sdp_names() -> N
     assert sorted(learners) == [False, True, True]
 
 
+def test_a_leg_that_another_phone_has_taken_over_is_kept_apart_from_those_of_its_address() -> None:
+    placing = Placing(2)
+    port = answered(placing, 1, ("192.168.1.1", 5004), 0.0, "203.0.113.9")
+    placing.pin(1, ("203.0.113.9", 40000))
+    placing.readdress(1, NAT)
+    assert placing.connect(1, ("192.168.1.1", 5004), 20.0) == (True, True)
+    assert NAT in placing.addresses() and "203.0.113.9" not in placing.addresses()
+    assert answered(placing, 2, ("192.168.1.2", 5004), 21.0) != port
+    placing.close(1, 22.0)
+    assert not placing.addresses() - {NAT, "192.168.1.2"}
+
+
 def test_a_claim_lapses_some_seconds_after_the_answer_and_not_before_it() -> None:
     placing = Placing(1)
     placing.place(1, signalling=NAT, remote=None, now=0.0)
