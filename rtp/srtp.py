@@ -209,7 +209,7 @@ class Srtp:
         if status != _OK:
             self.inbox.slots[place, :length] = packet
             status = self._try(call, leg.former, place, source, length)
-            if status in (_OK, *_REPLAYED) or not sound:
+            if status in (_OK, *_REPLAYED) or not sound or source not in leg.former.sources:
                 return status
             status = self._try_on(leg, leg.former, place, source, packet)
         if status == _OK and sound:
