@@ -5,9 +5,11 @@ speech ends it is not continued (see `mixer.conceal`), and wherever no sample co
 heard, until samples come again.
 
 Its spectrum is flat, or that of the all-pole filter 1/A(z) whose reflection coefficients the packet tells:
-white noise then goes through the first `TAPS` samples of that filter's answer, all such rows at once. Which
-sign they have the RFC leaves to its readers; here it is that of FFmpeg and WebRTC, in which the noise of a
-room, stronger below, begins with a negative one.
+white noise then goes through the first `TAPS` samples of that filter's answer, all such rows at once. How
+many there are follows from the payload's length; the filter's rate is that of the codec beside which the
+noise was agreed (section 3: by the bandwidth of what is sent), and so that of the leg. Which sign they have
+the RFC leaves to its readers; here it is that of FFmpeg and WebRTC, in which the noise of a room, stronger
+below, begins with a negative one.
 """
 
 from typing import Final

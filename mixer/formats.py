@@ -68,6 +68,12 @@ def is_opus(format: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return opus
 
 
+def is_plain(format: NDArray[np.uint8], rate: int) -> NDArray[np.bool_]:
+    """Which of these are G.711 at its rate."""
+    plain: NDArray[np.bool_] = (format <= PLAIN) & (RATE[format] == rate)
+    return plain
+
+
 def is_linear(format: NDArray[np.uint8], rate: int) -> NDArray[np.bool_]:
     """Which of these are L16 at a rate."""
     linear: NDArray[np.bool_] = _LINEAR[format] & (RATE[format] == rate)

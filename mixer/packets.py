@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixer import g711
 from mixer.batch import Batch
-from mixer.formats import FORMATS, PIECE, is_g722, is_linear, is_opus
+from mixer.formats import FORMATS, PIECE, is_g722, is_linear, is_opus, is_plain
 from mixer.g711 import VALID
 from mixer.mix import spread
 from mixer.ring import SLOTS
@@ -131,6 +132,13 @@ class Packets:
         if linear.any():
             audio = self._store[self._slot, rows[linear], : 4 * rate // 100]
             speech[linear] = audio.view(">i2")
+        plain = usual & is_plain(kind, rate)
+        if plain.any():
+            words = self._store[self._slot, rows[plain], : rate // 50].astype(np.uint16)
+            words |= kind[plain, None].astype(np.uint16) << np.uint16(8) | np.uint16(VALID)
+            said = np.empty(words.shape, np.int16)
+            g711.decode(words, said)
+            speech[plain] = said
         at = self._store.ctypes.data + self._slot * self._capacity * CELLS
         out, step = speech.ctypes.data, speech.strides[0]
         for place, row, size in self._each(usual & opus_too, rows, sizes):
@@ -139,7 +147,7 @@ class Packets:
         wide = usual & is_g722(kind, rate)
         for place, row, size in self._each(wide, rows, sizes):
             speech[place] = self._voices[row].decode_bytes(self._store[self._slot, row, : 2 * size])
-        quick: NDArray[np.bool_] = usual & opus_too | linear | wide
+        quick: NDArray[np.bool_] = usual & opus_too | plain | linear | wide
         self._size[self._slot, rows[quick]] = 0
         return quick
 
@@ -228,13 +236,14 @@ class Packets:
         for row in rows.tolist() if frames < 0 else ():
             if row in self._voices:
                 self._voices[row].wait(-frames)
+                self._usual[row] = _UNUSUAL
 
     def wipe(self, rows: NDArray[np.intp] | int) -> None:
         """Nothing is due of these rows, and nothing was said ahead."""
         self._size[:, rows] = 0
         for row in np.atleast_1d(rows).tolist():
             if row in self._voices:
-                self._voices[row].ready = 0
+                self._voices[row].wipe()
 
     def silence(self, row: int) -> None:
         """Nothing of what came so far is heard, in no form: not by the decoder's memory either."""
@@ -291,11 +300,13 @@ class Packets:
         for part, first, size in parts:
             if voice is not None and voice.ready >= half * (part + int(self._pieces[slot, row, part])):
                 continue  # said ahead: what comes late, or again, does not take its place
+            at = part * half
             if voice is None or voice.kind != kinds[part]:
                 if voice is not None:
                     self.turned.append(row)
                 voice = self._voices[row] = Voice(kinds[part], rate)
-            at = part * half
+                voice.ready = at  # zeros: it has missed nothing that it may say again
+                came[0] = False
             if voice.ready > at:
                 voice.ready = at  # a part of it was said ahead
             data = bytes_of[first : first + size]

@@ -3,7 +3,8 @@
 A frame of Opus that is lost is heard as `mixer.conceal` has it, unless the packet behind it is here and
 repeats it (in-band FEC, RFC 6716 section 2.1.7). What the decoder remembers is mended either way: before the
 next packet it is told of all that it missed, by that packet's repetition if it has one, else by libopus' own
-concealment, which is not heard: recorded speech scores better with ours.
+concealment, which is not heard: recorded speech scores better with ours. It never goes back: where the
+play-out moves to before the place up to which it has decoded, what lies there is not said again.
 """
 
 from typing import Final
@@ -39,7 +40,11 @@ class Voice:
         self.opus = opus.Decoder(rate) if format.codec == "OPUS" else None
         self._g722 = g722.Decoder() if format.codec == "G722" else None
         self._edge = None if self.opus or format.rate == rate else resample.Stream(format.rate, rate)
-        self._untold = 0  # samples that were missed and of which the decoder does not know
+        # Samples that were missed and of which the decoder does not know, up to `_uncounted`: that many or
+        # more; negative: it is so far ahead of what is heard next.
+        self._untold = 0
+        self._uncounted = PATIENCE * frame
+        self._tells = True  # it is told of them
 
     @property
     def attentive(self) -> bool:
@@ -52,7 +57,10 @@ class Voice:
         return self.ready == 0 and self.missing == 0 and self._untold == 0
 
     def decode(self, data: NDArray[np.uint8]) -> None:
-        """Say one packet, or piece, behind what is ready. One that is broken says nothing."""
+        """Say one packet, or piece, behind what is ready. One that is broken says nothing, nor does one that
+        was said before."""
+        if self._untold < 0:
+            return
         if self.opus is not None:
             self._tell(data)
             room = self.pcm[self.ready :]
@@ -60,6 +68,7 @@ class Voice:
                 self.ready += self.opus.decode(data.ctypes.data, data.size, room.ctypes.data, room.size)
             except opus.BadPacket:
                 return
+            self._untold, self._tells = 0, True
             self.pauses = data.size <= _DTX
             return
         if self._g722 is not None:
@@ -96,7 +105,7 @@ class Voice:
         """Say again what is missing up to a packet that begins `distance` samples on; false where it does not
         repeat that."""
         assert self.opus is not None
-        missed = self._untold + distance
+        missed = self._unknown + distance
         if not distance <= self.opus.repeated(following.ctypes.data, following.size) <= missed:
             return False
         again = self._missed(following, missed)
@@ -115,24 +124,30 @@ class Voice:
             return False
         if self.pauses and self.attentive:
             self.opus.conceal(room.ctypes.data, samples)
+            if self._untold < 0:
+                self._untold = min(self._untold + samples, 0)
             return True
-        self.miss(samples)
+        self._pass(samples if self.attentive else self._uncounted)
         return False
-
-    def miss(self, samples: int) -> None:
-        """So many samples have passed unsaid; negative: will be said after all."""
-        if self.opus is not None:
-            self._untold = min(max(self._untold + samples, 0), _TOLD * self._frame)
 
     def skip(self, frames: int) -> None:
         """So many frames are over, and what was to be heard in them. The decoder is told of nothing: all of
         them would be in the one beat behind a stall."""
         self.missing += frames
-        self.ready = self._untold = 0
+        self.ready = 0
+        self._untold, self._tells = self._uncounted, False
 
     def wait(self, frames: int) -> None:
         """What follows is heard so many frames later: what was missed may come yet."""
-        self.miss(-frames * self._frame)
+        if self._untold < self._uncounted:
+            self._pass(-frames * self._frame)
+        else:
+            self._tells = False
+
+    def wipe(self) -> None:
+        """What follows is of another time, and nothing is ready."""
+        self.ready = 0
+        self._untold = max(self._untold, 0)
 
     def take(self, frame: int) -> NDArray[np.int16]:
         """The next frame; the rest moves up."""
@@ -151,11 +166,22 @@ class Voice:
         self.pcm[said.size : said.size + ready] = self.pcm[:ready].copy()
         self.pcm[: said.size] = said
         self.ready = ready + said.size
+        self._pass(said.size)
+
+    @property
+    def _unknown(self) -> int:
+        """Samples that the decoder is to be told of; negative as `_untold`."""
+        return min(self._untold, _TOLD * self._frame if self._tells else 0)
+
+    def _pass(self, samples: int) -> None:
+        """What is heard next has moved so far away from where the decoder is."""
+        if self.opus is not None:
+            self._untold = min(self._untold + samples, self._uncounted)
 
     def _tell(self, packet: NDArray[np.uint8]) -> None:
         """Bring the decoder to where a packet begins."""
-        if self._untold:
-            self._missed(packet, self._untold)
+        if self._unknown:
+            self._missed(packet, self._unknown)
 
     def _missed(self, packet: NDArray[np.uint8], samples: int) -> NDArray[np.int16] | None:
         """What the decoder makes of that many samples before a packet; None for one that is broken."""
@@ -165,5 +191,5 @@ class Voice:
             self.opus.recover(packet.ctypes.data, packet.size, again.ctypes.data, samples)
         except opus.BadPacket:
             return None
-        self._untold = 0
+        self._untold, self._tells = 0, True
         return again

@@ -1,10 +1,13 @@
 """Packets that are decoded one by one: lost, late, doubled, of odd lengths, and play-outs that move."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mixer import Mixer, g722, opus
-from tests.mixer.stage import IN_TIME, Packet, push
+from mixer import Mixer, formats, g722, opus
+from mixer.voice import Voice
+from tests.mixer.stage import DECODED, IN_TIME, Packet, push
 from tests.mixer.wide import Phone
 
 PACKED = [("OPUS", 48000), ("OPUS", 16000), ("G722", 16000), ("L16", 16000), ("L16", 8000)]
@@ -326,6 +329,24 @@ def test_garbage_is_no_more_than_noise(codec, rate, size):
     phone.begin()
     line.run(60)
     assert line.listener.level(200, 20) == pytest.approx(6000, rel=0.2)
+
+
+def test_one_packet_of_another_codec_makes_no_leg_of_g711_dearer_for_good(monkeypatch):
+    mixer = Mixer(4)
+    talker, listener = Phone(mixer, "PCMU", 8000).join(), Phone(mixer, "PCMU", 8000).join()
+    push(mixer, [replace(talker.packet(talker.zeros()), law=formats.number("L16", 8000), audio=bytes(320))])
+    mixer.tick()
+    for _ in range(5):
+        push(mixer, [talker.packet(talker.tone(440.0))])
+        mixer.tick()
+    monkeypatch.delattr(Voice, "decode")
+    for _ in range(5):
+        packet = talker.packet(talker.tone(440.0))
+        push(mixer, [packet])
+        mixer.tick()
+        assert (
+            DECODED[0][mixer.heard[listener.row]] == DECODED[0][np.frombuffer(packet.audio, np.uint8)]
+        ).all()
 
 
 def test_gaps_of_several_legs_at_once_are_counted_for_each():

@@ -1,5 +1,7 @@
 """Opus repeats in each packet the one before: a leg that loses packets is played late enough to hear it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,6 +87,28 @@ def test_what_was_lost_is_heard():
     line.talk(4)
     told = np.concatenate(line.listener.heard[heard - 1 : heard + 3])
     assert level(told, 1370, rate=16000) > 700
+
+
+def test_what_was_heard_by_repetition_is_not_heard_again_when_it_comes_late():
+    """The fourth packet that is late moves the play-out. Whatever is in it makes no difference."""
+    heard = []
+    for other in (False, True):
+        line = Line()
+        line.talk(2 * SECOND)
+        line.talk(3 * SECOND, losing=20)
+        before, late = line.delay, []
+        for beat in range(14):
+            packet = line.talker.packet(line.talker.tone(440.0))
+            held = beat in (0, 2, 4, 6)
+            late += [packet] if held else []
+            if beat == 6 and other:
+                late[-1] = replace(packet, audio=late[0].audio)
+            push(line.mixer, [*([late.pop(0)] if beat in (2, 4, 6, 8) else []), *([] if held else [packet])])
+            line.mixer.tick()
+            line.listener.listen()
+        assert line.delay > before
+        heard.append(np.concatenate(line.listener.heard))
+    assert (heard[0] == heard[1]).all()
 
 
 def test_however_many_were_lost_it_is_over_eighteen_seconds_after_the_last():

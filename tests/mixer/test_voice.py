@@ -92,6 +92,64 @@ def test_a_decoder_missed_nothing_of_what_comes_late_and_is_waited_for():
     assert (voice.take(FRAME) == decode(expected, packets[LOST], FRAME)).all()
 
 
+def test_what_was_said_by_repetition_is_not_said_again_where_the_play_out_moves_back_to_it():
+    packets = sent()
+    voice, expected = before_the_loss(packets), reference(packets, FRAME)
+    voice.recover(packets[LOST + 1], FRAME)
+    voice.drop(FRAME)
+    recover(expected, packets[LOST + 1], FRAME)
+    voice.wait(1)
+    assert not voice.recover(packets[LOST + 1], FRAME)  # as long as it has not come
+    voice.decode(packets[LOST])
+    assert voice.ready == 0
+    voice.lack(FRAME)
+    voice.drop(FRAME)
+    voice.decode(packets[LOST + 1])
+    assert (voice.take(FRAME) == decode(expected, packets[LOST + 1], FRAME)).all()
+
+
+def test_of_what_was_said_nothing_is_missed_where_the_play_out_moves_back_to_it():
+    packets = sent(fec=False)
+    voice, expected = before_the_loss(packets), reference(packets, FRAME)
+    voice.wait(2)
+    for _ in range(2):
+        voice.lack(FRAME)
+        voice.drop(FRAME)
+    voice.decode(packets[LOST])
+    assert (voice.take(FRAME) == decode(expected, packets[LOST], FRAME)).all()
+
+
+@pytest.mark.parametrize("missed", [3, 10, 40])
+def test_what_was_missed_is_said_when_it_is_waited_for_however_long_it_was(missed):
+    packets = sent()
+    voice = before_the_loss(packets)
+    for _ in range(missed):
+        voice.missing += 1
+        voice.lack(FRAME)
+        voice.drop(FRAME)
+    voice.wait(missed)
+    voice.decode(packets[LOST])
+    assert voice.ready == FRAME
+
+
+def test_what_came_during_a_stall_is_said_when_it_is_waited_for():
+    packets = sent()
+    voice = before_the_loss(packets)
+    voice.skip(3)
+    voice.wait(8)
+    voice.decode(packets[LOST])
+    assert voice.ready == FRAME
+
+
+def test_another_timeline_is_heard_from_its_first_packet_on():
+    packets = sent()
+    voice = before_the_loss(packets)
+    voice.wait(3)
+    voice.wipe()
+    voice.decode(packets[LOST])
+    assert voice.ready == FRAME
+
+
 def test_no_decoder_is_told_anything_in_the_beat_behind_a_stall():
     packets = sent()
     voice, expected = before_the_loss(packets), reference(packets, FRAME)

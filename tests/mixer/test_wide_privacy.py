@@ -170,6 +170,31 @@ def test_not_even_a_filter_remembers_what_a_coach_said_to_others(change):
     assert not mixer.bus(customer.handle).any()
 
 
+def test_no_packet_repeats_to_more_what_the_one_before_it_said_to_fewer():
+    """Packets of 10 ms: the one that all may hear begins within a frame."""
+    mixer = Mixer(4)
+    coach, other = Phone(mixer, "OPUS", 16000), Phone(mixer, "L16", 16000).join()
+    coach.join(coaches=[])
+    coach.frame //= 2
+    packets = [coach.packet(coach.tone(700.0)) for _ in range(30)]
+    audio = [np.frombuffer(packet.audio, np.uint8) for packet in packets]
+    repeats = [opus.Decoder(16000).repeated(each.ctypes.data, each.size) > 0 for each in audio]
+    first = next(place for place in range(11, 30, 2) if repeats[place])
+    for place in range(0, first - 1, 2):
+        push(mixer, packets[place : place + 2])
+        mixer.tick()
+        other.listen()
+    push(mixer, [packets[first - 1]])
+    mixer.coach(coach.handle, None)
+    push(mixer, [packets[first]])
+    mixer.tick()
+    other.listen()
+    alone = np.zeros(coach.frame, np.int16)
+    opus.Decoder(16000).decode(audio[first].ctypes.data, audio[first].size, alone.ctypes.data, alone.size)
+    assert not other.heard[-1][: coach.frame].any()
+    assert np.abs(other.heard[-1][coach.frame + 80 :].astype(int) - alone[80:]).max() <= 1
+
+
 def test_what_lies_behind_a_packet_in_its_slot_is_nobodys_speech():
     """Halves of a frame that come the wrong way round, in slots in which a coach's packets lay before."""
 
