@@ -94,15 +94,17 @@ async def test_each_leg_tells_how_it_fares(house: House) -> None:
     assert house.media.leg_statistics(leg) is None, "nothing is known before the first copy"
 
     def spoken() -> bool:
+        """In little delay, too: a machine that held the phone up makes it longer for some ten seconds."""
         figures = house.media.leg_statistics(leg)
-        return figures is not None and figures.received > 20 and figures.level_db is not None
+        if figures is None or figures.received <= 20 or figures.level_db is None:
+            return False
+        return 0.0 < figures.delay_ms <= 60.0
 
     await eventually(spoken)
     figures, nothing = house.media.leg_statistics(leg), house.media.leg_statistics(quiet)
     assert figures is not None and nothing is not None
     assert figures.source == speaker.socket.address
     assert figures.silent_for is not None and figures.silent_for < PATIENCE
-    assert 0.0 < figures.delay_ms < 1000.0
     assert figures.level_db is not None and -30.0 < figures.level_db < 0.0
     assert (nothing.source, nothing.silent_for, nothing.received) == (None, None, 0)
     assert nothing.sent > 0 and nothing.level_db is None
